@@ -1,0 +1,170 @@
+/*
+ * shunt/job.h - jobs: submit, wait, poll, cancel, complete, groups, and what a handler may call.
+ *
+ * Threads: every function here may be called from any thread, from inside jobs too, unless it says "job"
+ * (only inside a handler, with that handler's context). None of the submit functions allocates, locks or
+ * blocks unless the caller chose SHUNT_FULL_BLOCK. The first submit of a thread to a runtime claims a
+ * submitter slot (lock-free); when all slots are taken a slower shared path serves.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SHUNT_JOB_H
+#define SHUNT_JOB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <shunt/error.h>
+#include <shunt/visibility.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct shunt_runtime;
+struct shunt_job_ctx;
+
+struct shunt_pool_id { uint32_t v; };  /* 0 = none */
+struct shunt_type_id { uint32_t v; };  /* 0 = none */
+struct shunt_job_id { uint64_t v; };   /* 0 = none; index and generation: a stale one is an error, never a crash */
+struct shunt_group_id { uint64_t v; }; /* 0 = none */
+
+#define SHUNT_LEVELS_MAX 16
+#define SHUNT_NAME_MAX 32           /* bytes of a pool, type, level or runtime name, with the final NUL */
+#define SHUNT_FOREVER UINT64_MAX    /* as timeout: no limit */
+#define SHUNT_ANY UINT32_MAX        /* no worker, no node */
+#define SHUNT_LEVEL(n) ((uint8_t)((n) + 1)) /* level n (0 is the most urgent) as a field where 0 means default */
+
+/* What a handler returns. Any other value is a failure with that code; it reaches shunt_result.code. */
+#define SHUNT_DONE 0
+#define SHUNT_PENDING 0x7ffffffe /* completes later through shunt_complete; only types with SHUNT_TYPE_ASYNC */
+
+typedef int (*shunt_handler_fn)(struct shunt_job_ctx *ctx, void *arg);
+
+/* What to do when the arena or the pool's queue is full. */
+enum shunt_full {
+	SHUNT_FULL_DEFAULT = 0, /* the pool's; the pool's default is SHUNT_FULL_ERROR */
+	SHUNT_FULL_ERROR = 1,   /* return SHUNT_EFULL at once */
+	SHUNT_FULL_BLOCK = 2,   /* wait for room until the deadline of the submit; inside a job the worker is declared blocked */
+	SHUNT_FULL_INLINE = 3   /* run the handler in the calling thread, now (not for jobs with a key, worker or node) */
+};
+
+enum shunt_status { /* the states of a tracked job; the last three are terminal and exclusive */
+	SHUNT_JOB_QUEUED = 1,
+	SHUNT_JOB_RUNNING = 2,
+	SHUNT_JOB_DONE = 3,
+	SHUNT_JOB_FAILED = 4,
+	SHUNT_JOB_CANCELLED = 5
+};
+
+struct shunt_result {
+	enum shunt_status status;
+	int code;           /* 0, or the handler's error code; SHUNT_ECANCELLED for a cancelled job */
+	uint64_t queue_ns;  /* from the (intended) start of waiting until the handler started; 0 if it never did */
+	uint64_t run_ns;    /* from handler start to completion */
+};
+
+/* Called once when a job reaches its terminal state, in the thread that brought it there; must not block. */
+typedef void (*shunt_done_fn)(void *done_arg, struct shunt_job_id id, const struct shunt_result *result);
+
+enum shunt_job_flags {
+	SHUNT_JOB_KEYED = 1u << 0,     /* `key` is valid: jobs of one key of one pool run one at a time, in submit order */
+	SHUNT_JOB_ON_WORKER = 1u << 1, /* only worker `worker` of the pool runs it; never stolen while that worker lives */
+	SHUNT_JOB_ON_NODE = 1u << 2    /* queued to a worker on NUMA node `node` (os index); may be stolen by others */
+};
+
+struct shunt_job_spec {
+	struct shunt_type_id type;   /* required */
+	uint8_t level;               /* 0 = the type's default, else SHUNT_LEVEL(n) */
+	uint8_t full;                /* enum shunt_full */
+	uint16_t flags;              /* enum shunt_job_flags */
+	void *arg;                   /* handed to the handler; the caller keeps ownership, the job keeps it borrowed until terminal */
+	uint64_t key;                /* with SHUNT_JOB_KEYED */
+	uint32_t worker;             /* with SHUNT_JOB_ON_WORKER: index in its pool */
+	uint32_t node;               /* with SHUNT_JOB_ON_NODE: NUMA os index */
+	uint64_t start_ns;           /* intended start on the shunt_now_ns() clock; 0 = now. Queue delay counts from it */
+	uint64_t full_timeout_ns;    /* with SHUNT_FULL_BLOCK: how long; 0 = for ever */
+	struct shunt_group_id group; /* 0 = none */
+	shunt_done_fn done;          /* NULL = none */
+	void *done_arg;
+};
+
+/*
+ * Queues one job. With `id` the job is tracked: it can be waited for, polled and cancelled, and the caller
+ * owes exactly one shunt_wait that succeeds, or one shunt_detach. With id == NULL it is fire-and-forget.
+ * Errors: SHUNT_EINVAL (fields), SHUNT_ENOENT (type, worker, node, group), SHUNT_EFULL, SHUNT_ETIMEDOUT,
+ * SHUNT_ESTOPPED (draining), SHUNT_EFORKED, SHUNT_EDEADLK (block inside a job and no spare thread is left).
+ * Progress: lock-free. Since 0.1.
+ */
+SHUNT_API int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, struct shunt_job_id *id);
+
+/*
+ * Queues n jobs in order; cheaper per job than n calls. Returns how many were accepted, a prefix of the
+ * array; if fewer than n, *error (may be NULL) says why. ids may be NULL, or an array of n.
+ */
+SHUNT_API size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec *specs, size_t n,
+				    struct shunt_job_id *ids, int *error);
+
+/*
+ * Joins a tracked job: waits until it is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER), fills
+ * *result (may be NULL) and gives the handle back. Inside a job it first tries to run the awaited job itself;
+ * else it declares its worker blocked, so that a spare thread serves the queue meanwhile.
+ * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (a job waiting for itself, or
+ * no spare thread is left), SHUNT_EFORKED. Blocks: up to the timeout.
+ */
+SHUNT_API int shunt_wait(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns, struct shunt_result *result);
+/* Looks without joining: 0 and *result when terminal, SHUNT_EAGAIN (result->status is set) before, SHUNT_ESTALE. Never blocks. */
+SHUNT_API int shunt_poll(struct shunt_runtime *rt, struct shunt_job_id id, struct shunt_result *result);
+/* Gives a handle back without waiting; the job itself goes on. 0 or SHUNT_ESTALE. Never blocks. */
+SHUNT_API int shunt_detach(struct shunt_runtime *rt, struct shunt_job_id id);
+/*
+ * Cancels: a queued job becomes CANCELLED at once (its handler never runs) and 0 is returned. A running one
+ * gets its cancel token set (shunt_job_cancelled) and SHUNT_EBUSY is returned. SHUNT_ESTALE, or SHUNT_EAGAIN
+ * if it was terminal already. Does not give the handle back. Never blocks.
+ */
+SHUNT_API int shunt_cancel(struct shunt_runtime *rt, struct shunt_job_id id);
+/*
+ * Ends an asynchronous job (its handler returned, or is about to return, SHUNT_PENDING): code 0 = done, else
+ * failed with that code. Exactly one call per job wins; SHUNT_ESTALE for the others. Any thread. Never blocks.
+ */
+SHUNT_API int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code);
+
+/* ---- groups: a counter of unfinished jobs ---- */
+/* Makes an empty group. 0, SHUNT_EFULL when all groups are taken (options: groups_max). */
+SHUNT_API int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out);
+/*
+ * Waits until every job submitted to the group so far is terminal. Inside a job it runs queued jobs of the
+ * group that sit in its own worker's deque, else declares the worker blocked. 0, SHUNT_ETIMEDOUT, SHUNT_ESTALE,
+ * SHUNT_EDEADLK (called by a member of the group, or no spare thread left).
+ */
+SHUNT_API int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns);
+/* Unfinished jobs now, or a negative error. */
+SHUNT_API int64_t shunt_group_pending(struct shunt_runtime *rt, struct shunt_group_id group);
+/* Queued jobs of the group that have not started become CANCELLED when a worker reaches them. 0 or SHUNT_ESTALE. */
+SHUNT_API int shunt_group_cancel(struct shunt_runtime *rt, struct shunt_group_id group);
+/* Frees an idle group; SHUNT_EBUSY while jobs are pending. */
+SHUNT_API int shunt_group_destroy(struct shunt_runtime *rt, struct shunt_group_id group);
+
+/* ---- inside a handler (thread: job) ---- */
+SHUNT_API struct shunt_runtime *shunt_job_runtime(const struct shunt_job_ctx *ctx);
+SHUNT_API struct shunt_job_id shunt_job_self(const struct shunt_job_ctx *ctx); /* {0} if the job is not tracked */
+SHUNT_API struct shunt_type_id shunt_job_type(const struct shunt_job_ctx *ctx);
+SHUNT_API unsigned shunt_job_level(const struct shunt_job_ctx *ctx);           /* 0 = most urgent */
+SHUNT_API uint32_t shunt_job_worker(const struct shunt_job_ctx *ctx);          /* index in its pool; SHUNT_ANY when run inline */
+SHUNT_API uint64_t shunt_job_queue_ns(const struct shunt_job_ctx *ctx);
+/* 1 when somebody asked this job (or its group) to stop; poll it in long handlers. */
+SHUNT_API int shunt_job_cancelled(const struct shunt_job_ctx *ctx);
+/*
+ * Declares that the handler is about to block in the kernel; a spare thread takes over until the end call.
+ * 0, or SHUNT_ELIMIT when no spare thread is left (the handler may block all the same). Calls nest.
+ */
+SHUNT_API int shunt_block_begin(struct shunt_job_ctx *ctx);
+SHUNT_API void shunt_block_end(struct shunt_job_ctx *ctx);
+
+/* Nanoseconds on the runtime's clock (comparable with CLOCK_MONOTONIC within 100 ppm). Any thread. */
+SHUNT_API uint64_t shunt_now_ns(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,175 @@
+/*
+ * shunt/runtime.h - runtimes, pools, job types: create, look up, drain, destroy.
+ *
+ * Several runtimes may live in one process. After fork() the child's copy is stopped by definition: calls
+ * return SHUNT_EFORKED and shunt_runtime_destroy only frees. Control calls (create, register, drain, destroy)
+ * take a lock of their runtime and may block; look-ups and submits never do.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SHUNT_RUNTIME_H
+#define SHUNT_RUNTIME_H
+
+#include <shunt/job.h>
+#include <shunt/log.h>
+#include <shunt/topo.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SHUNT_POOLS_MAX 64
+#define SHUNT_TYPES_MAX 1024
+#define SHUNT_WORKERS_MAX 256 /* per pool, spares not counted */
+
+struct shunt_runtime_opts {
+	size_t size;                    /* sizeof(struct shunt_runtime_opts) */
+	const char *name;               /* default "shunt" */
+	uint32_t levels;                /* 1..16, default 4 */
+	const char *const *level_names; /* `levels` names, most urgent first; default high, normal, low, batch */
+	uint32_t jobs_max;              /* unfinished jobs of all pools, 64..2^27, default 2^20 */
+	uint32_t tracked_max;           /* handles not yet given back, 1..2^24, default 65536 */
+	uint32_t groups_max;            /* 1..2^20, default 4096 */
+	uint32_t submitters_max;        /* threads with a submit cache of their own, 1..4096, default 256 */
+	uint32_t cpu_budget;            /* cpus this runtime may assume, 0 = what the system grants */
+	const struct shunt_topo *topo;  /* borrowed until destroy; NULL = this machine, opened by the runtime */
+	shunt_log_fn log;               /* NULL = quiet */
+	void *log_arg;
+	enum shunt_log_level log_level; /* default warn */
+};
+#define SHUNT_RUNTIME_OPTS_INIT { sizeof(struct shunt_runtime_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SHUNT_LOG_DEFAULT }
+
+/* 0, SHUNT_EINVAL, SHUNT_ENOMEM, SHUNT_ESYS. The caller owns *out until shunt_runtime_destroy. opts NULL = defaults. */
+SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
+/*
+ * Stops accepting, waits up to timeout_ns until every accepted job is terminal. 0 when all ended; SHUNT_ETIMEDOUT
+ * when jobs are left (they stay queued; destroy reports and cancels them). SHUNT_EDEADLK inside a job.
+ */
+SHUNT_API int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns);
+/* Lets a drained runtime accept again. */
+SHUNT_API int shunt_resume(struct shunt_runtime *rt);
+/*
+ * Stops the workers after their running job, cancels what is still queued (each job ends CANCELLED, counted, and
+ * is logged by type), joins every thread and frees everything. Blocks until running handlers return.
+ * Must not be called inside a job (SHUNT_EDEADLK). Returns 0, or the number of jobs that were cancelled.
+ */
+SHUNT_API int64_t shunt_runtime_destroy(struct shunt_runtime *rt);
+
+enum shunt_idle {
+	SHUNT_IDLE_DEFAULT = 0,  /* adaptive */
+	SHUNT_IDLE_POLL = 1,     /* never sleeps: lowest latency, burns its cpu */
+	SHUNT_IDLE_ADAPTIVE = 2, /* spins about as long as a wake-up costs on this machine, then sleeps */
+	SHUNT_IDLE_PARK = 3      /* sleeps at once */
+};
+
+enum shunt_level_mode {
+	SHUNT_LEVELS_DEFAULT = 0,  /* strict */
+	SHUNT_LEVELS_STRICT = 1,   /* most urgent first; one pick in `guard_every` serves the waiting lower levels in turn */
+	SHUNT_LEVELS_WEIGHTED = 2, /* level i gets weights[i] of every sum(weights) picks while it waits */
+	SHUNT_LEVELS_RESERVED = 3  /* reserved[i] workers never take a level below i; the rest are strict */
+};
+
+enum shunt_strategy {
+	SHUNT_SELECT_DEFAULT = 0,      /* least work left */
+	SHUNT_SELECT_LEAST_WORK = 1,   /* learned time of everything queued, x speed, of some sampled workers */
+	SHUNT_SELECT_PEAK_EWMA = 2,    /* two random choices, latency EWMA that jumps up and decays, x in-flight */
+	SHUNT_SELECT_LEAST_LOADED = 3, /* fewest in flight per capacity */
+	SHUNT_SELECT_ROUND_ROBIN = 4,
+	SHUNT_SELECT_RANDOM = 5,
+	SHUNT_SELECT_KEYED = 6,        /* by hash of the key (or of the submitter when there is none) */
+	SHUNT_SELECT_LOCALITY = 7,     /* best (1/(1+latency/100us) + free/capacity) x 2 at home */
+	SHUNT_SELECT_USER = 8
+};
+
+/* What a strategy sees of one worker. Values are recent, not exact. */
+struct shunt_worker_load {
+	uint64_t work_left_ns;  /* learned time of everything queued and running here */
+	uint64_t ewma_ns;       /* EWMA of run time of the jobs it ran */
+	uint32_t in_flight;     /* queued and running */
+	uint32_t capacity;      /* jobs it may hold at a time; 1 for plain workers */
+	uint32_t speed_permille;/* 1000 = as fast as its peers; 10000 = ten times slower */
+	uint32_t fail_permille; /* EWMA of failed jobs */
+	uint32_t node;          /* NUMA os index, SHUNT_ANY = unknown */
+	uint32_t usable;        /* 0 = must not be chosen now */
+};
+
+/*
+ * A user strategy: returns an index in 0..n-1 of a usable worker, or -1 for "no available worker".
+ * Thread: the submitter's; must not block, allocate or submit. `home` is the submitter's NUMA node or SHUNT_ANY.
+ */
+typedef int (*shunt_select_fn)(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home);
+
+/* Runs in each worker thread after pinning / before it ends; worker index in pool. */
+typedef void (*shunt_worker_hook_fn)(void *arg, uint32_t worker);
+
+struct shunt_pool_opts {
+	size_t size;                           /* sizeof(struct shunt_pool_opts) */
+	const char *name;                      /* required, [a-z0-9_-], unique in the runtime */
+	uint32_t workers;                      /* 1..256, 0 = cpu budget */
+	uint32_t spares_max;                   /* threads that stand in for blocked ones, default 64; SHUNT_ANY = none */
+	const char *place;                     /* place expression (docs/TUNING.md), NULL = every allowed cpu */
+	enum shunt_pin_policy pin;             /* default compact */
+	uint32_t pin_required;                 /* 1 = a pin that fails is an error of create; 0 = a warning and visible */
+	enum shunt_idle idle;
+	uint64_t spin_ns;                      /* adaptive: spin this long; 0 = calibrated */
+	enum shunt_level_mode level_mode;
+	uint32_t guard_every;                  /* strict: 2..1024, default 64 */
+	uint32_t weights[SHUNT_LEVELS_MAX];    /* weighted: 1..100 each, 0 = default (8 4 2 1 1 ...) */
+	uint32_t reserved[SHUNT_LEVELS_MAX];   /* reserved: workers reserved for level i and above; sum < workers */
+	enum shunt_strategy strategy;
+	shunt_select_fn select;                /* with SHUNT_SELECT_USER */
+	void *select_arg;
+	uint32_t queue_max;                    /* unfinished jobs of the pool; 0 = bounded by jobs_max alone (faster) */
+	enum shunt_full full;                  /* default error */
+	uint32_t async_max;                    /* asynchronous jobs in flight per worker, default 64 */
+	uint32_t async_pool_max;               /* of the whole pool, 0 = workers x async_max */
+	uint32_t strands;                      /* key slots; keys that share a slot run one at a time; power of two, default 1024 */
+	uint32_t ring_capacity;                /* jobs per worker and level before the pool's backlog is used; power of two, default 256 */
+	shunt_worker_hook_fn on_start, on_stop;
+	void *hook_arg;
+};
+#define SHUNT_POOL_OPTS_INIT { sizeof(struct shunt_pool_opts), 0, 0, 0, 0, SHUNT_PIN_DEFAULT, 0, SHUNT_IDLE_DEFAULT, 0, \
+	SHUNT_LEVELS_DEFAULT, 0, { 0 }, { 0 }, SHUNT_SELECT_DEFAULT, 0, 0, 0, SHUNT_FULL_DEFAULT, 0, 0, 0, 0, 0, 0, 0 }
+
+/*
+ * Starts a pool. 0; SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ELIMIT (64 pools), SHUNT_EPLACE (the log names the allowed
+ * cpus), SHUNT_EPERM (pin_required and the kernel refused), SHUNT_ENOMEM, SHUNT_ESYS (thread start). On error nothing is left behind.
+ */
+SHUNT_API int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, struct shunt_pool_id *out);
+/* Looks a pool up by name; lock-free. 0 or SHUNT_ENOENT. */
+SHUNT_API int shunt_pool_find(struct shunt_runtime *rt, const char *name, struct shunt_pool_id *out);
+/*
+ * Removes a pool that no type names any more (shunt_type_unregister waited for their jobs): joins its threads, frees it.
+ * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK inside a job.
+ */
+SHUNT_API int shunt_pool_remove(struct shunt_runtime *rt, struct shunt_pool_id pool);
+
+enum shunt_type_flags {
+	SHUNT_TYPE_ASYNC = 1u << 0 /* the handler may return SHUNT_PENDING; every job of the type is tracked */
+};
+
+struct shunt_type_opts {
+	size_t size;                /* sizeof(struct shunt_type_opts) */
+	const char *name;           /* required, [a-z0-9_-], unique in the runtime */
+	struct shunt_pool_id pool;  /* required */
+	shunt_handler_fn handler;   /* required */
+	uint8_t level;              /* 0 = level 1 when there is one, else SHUNT_LEVEL(n) */
+	uint32_t flags;             /* enum shunt_type_flags */
+	uint64_t expected_ns;       /* first guess of the run time, 0 = 1 us; learned afterwards */
+};
+#define SHUNT_TYPE_OPTS_INIT { sizeof(struct shunt_type_opts), 0, { 0 }, 0, 0, 0, 0 }
+
+/* 0, SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ENOENT (pool), SHUNT_ELIMIT (1024 types). */
+SHUNT_API int shunt_type_register(struct shunt_runtime *rt, const struct shunt_type_opts *opts, struct shunt_type_id *out);
+/* Looks a type up by name; lock-free. 0 or SHUNT_ENOENT. */
+SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_type_id *out);
+/*
+ * Removes a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns until its accepted jobs are
+ * terminal. 0, SHUNT_ENOENT, SHUNT_ETIMEDOUT (it stays closed; call again).
+ */
+SHUNT_API int shunt_type_unregister(struct shunt_runtime *rt, struct shunt_type_id type, uint64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

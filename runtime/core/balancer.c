@@ -1,0 +1,376 @@
+/*
+ * core/balancer.c - shunt/balancer.h: the selection strategies for programs that have their own workers. Called
+ * by such programs alone; no pool uses it. There is no balancer.h of our own, the public header is the interface.
+ *
+ * Algorithm: one cache line of atomics a worker. start chooses with core/select and reserves by a CAS of the
+ * in-flight count that refuses to pass the capacity, so the capacity is never exceeded, whatever the choice was
+ * based on. When the place was taken meanwhile it chooses again, 8 times, then asks every worker once (not with
+ * a user strategy, whose word is final). complete gives the place back by CAS, then learns.
+ *
+ * Which calls may run together: all, from any thread, except create and destroy. Linearization: start, start_on
+ * and complete - their successful CAS of in_flight; a refusal - the load that saw no place. Progress: lock-free;
+ * each repeat of a CAS means that another call on that worker went through.
+ * Many threads learn at once: run time and failures are CASed, 4 tries, then the sample is dropped, which costs
+ * an average of many nothing. The sum of all averages is exact but for updates under way.
+ *
+ * USER with more than SHUNT_WORKERS_MAX workers needs more than a stack should give: 16 buffers made by create
+ * are claimed by a flag each; a 17th thread inside a user strategy at the same moment is told SHUNT_EAGAIN.
+ *
+ * Everything here is plain memory without threads, so a forked child goes on with its own copy.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <shunt/balancer.h>
+#include <shunt/error.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/inject.h"
+#include "core/select.h"
+
+#define WORKERS_LIMIT 4096u
+#define EXPECTED_DEFAULT_NS UINT64_C(1000000)
+#define DURATION_MAX_NS (UINT64_C(1) << 50) /* 13 days; 4096 of them still fit into the sum */
+#define CHOICES_MAX 8u
+#define LEARN_TRIES 4u
+#define BUFFERS 16u
+
+struct worker {
+	sh_a32 in_flight;     /* sync: atomic; 0..capacity */
+	sh_a32 usable;        /* sync: atomic */
+	sh_a32 fail_permille; /* sync: atomic */
+	uint32_t capacity;    /* sync: const */
+	uint32_t node;        /* sync: const */
+	sh_a64 ewma_ns;       /* sync: atomic; of what ended well, or failed late */
+} SH_ALIGNED(SH_CACHELINE);
+
+_Static_assert(sizeof(struct worker) == SH_CACHELINE, "one line a worker");
+
+struct buffer {
+	sh_a32 taken; /* sync: atomic */
+	struct shunt_worker_load *loads; /* sync: owner of taken */
+};
+
+struct shunt_balancer {
+	/* constants */
+	struct worker *workers; /* sync: const */
+	uint32_t n;             /* sync: const */
+	enum shunt_strategy strategy; /* sync: const */
+	shunt_select_fn select; /* sync: const */
+	void *select_arg;       /* sync: const */
+	uint64_t seed;          /* sync: const */
+	struct shunt_worker_load *loads; /* sync: const; BUFFERS x n, or NULL */
+	/* written by every start */
+	sh_a32 ticket SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
+	/* written by every complete */
+	sh_a64 ewma_sum_ns SH_ALIGNED(SH_CACHELINE); /* sync: atomic; of all workers */
+	struct buffer buffers[BUFFERS] SH_ALIGNED(SH_CACHELINE);
+};
+
+static uint64_t mean_ns(const struct shunt_balancer *b)
+{
+	/* mo rlx: statistic. */
+	uint64_t mean = sh_a64_load_rlx(&b->ewma_sum_ns) / b->n;
+
+	return mean == 0 ? 1 : mean;
+}
+
+/*
+ * In the terms of select: work is counted in mean jobs of the whole fleet, and the speed says how much longer they
+ * take here, so that work left x speed = in_flight x EWMA of this worker, and slowness counts once.
+ */
+static void load_of(const void *obj, uint32_t i, struct shunt_worker_load *out)
+{
+	const struct shunt_balancer *b = obj;
+	const struct worker *w = &b->workers[i];
+	uint64_t mean = mean_ns(b), speed;
+
+	/* mo rlx: recent values are enough, the reservation decides. */
+	out->ewma_ns = sh_a64_load_rlx(&w->ewma_ns);
+	out->in_flight = sh_a32_load_rlx(&w->in_flight);
+	out->fail_permille = sh_a32_load_rlx(&w->fail_permille);
+	out->usable = sh_a32_load_rlx(&w->usable) != 0 && out->in_flight < w->capacity;
+	out->capacity = w->capacity;
+	out->node = w->node;
+	speed = out->ewma_ns * 1000 / mean; /* < 2^60 */
+	out->speed_permille = speed < 1 ? 1 : speed > UINT32_MAX ? UINT32_MAX : (uint32_t)speed;
+	out->work_left_ns = mean > UINT64_MAX / ((uint64_t)out->in_flight + 1) ? UINT64_MAX : mean * out->in_flight;
+}
+
+static bool reserve(struct worker *w)
+{
+	/* mo rlx: a first guess for the exchange. */
+	uint32_t have = sh_a32_load_rlx(&w->in_flight);
+
+	while (have < w->capacity) {
+		SH_POINT("balancer_reserve");
+		/* mo B2 <- B1@core/balancer.c: the one who gave the place back is done with it. Bound: lock-free. */
+		if (sh_a32_cas_acq(&w->in_flight, &have, have + 1))
+			return true;
+	}
+	return false;
+}
+
+/* After every choice lost its place to others: any worker with a place, each asked once. */
+static int reserve_any(struct shunt_balancer *b, struct sh_rng *rng)
+{
+	uint32_t from = sh_rng_below(rng, b->n);
+
+	for (uint32_t k = 0; k < b->n; k++) {
+		uint32_t i = (from + k) % b->n;
+
+		/* mo rlx: a hint of the owner, no data behind it. */
+		if (sh_a32_load_rlx(&b->workers[i].usable) != 0 && reserve(&b->workers[i]))
+			return (int)i;
+	}
+	return SHUNT_EAGAIN;
+}
+
+static struct buffer *buffer_take(struct shunt_balancer *b)
+{
+	for (uint32_t k = 0; k < BUFFERS; k++) {
+		uint32_t none = 0;
+
+		/* mo B4 <- B3@core/balancer.c: the last user is done reading it. */
+		if (sh_a32_cas_acq(&b->buffers[k].taken, &none, 1))
+			return &b->buffers[k];
+	}
+	return NULL;
+}
+
+static void buffer_give(struct buffer *buf)
+{
+	if (buf != NULL) {
+		/* mo B3 -> B4@core/balancer.c: our use of it ends before another's begins. */
+		sh_a32_store_rel(&buf->taken, 0);
+	}
+}
+
+int shunt_balancer_start(struct shunt_balancer *b, uint64_t key, uint32_t home_node)
+{
+	struct sh_select_view v = { .load = load_of };
+	struct sh_select_state st;
+	struct buffer *buf = NULL;
+	int rc = SHUNT_EAGAIN;
+	uint32_t t;
+
+	if (b == NULL)
+		return SHUNT_EINVAL;
+	if (b->loads != NULL) {
+		buf = buffer_take(b);
+		if (buf == NULL)
+			return SHUNT_EAGAIN;
+		v.scratch = buf->loads;
+	}
+	/* mo rlx: only a different number for each call. */
+	t = sh_a32_add_rlx(&b->ticket, 1);
+	sh_rng_init(&st.rng, b->seed ^ sh_mix64(t));
+	st.next = t;
+	st.seed_key = 0;
+	v.obj = b;
+	v.n = b->n;
+	v.user = b->select;
+	v.user_arg = b->select_arg;
+	for (uint32_t k = 0; k < CHOICES_MAX; k++) {
+		int i = sh_select(b->strategy, &v, &st, key, true, home_node);
+
+		if (i < 0)
+			goto out;
+		if (reserve(&b->workers[i])) {
+			rc = i;
+			goto out;
+		}
+	}
+	if (b->strategy != SHUNT_SELECT_USER)
+		rc = reserve_any(b, &st.rng);
+out:
+	buffer_give(buf);
+	return rc;
+}
+
+int shunt_balancer_start_on(struct shunt_balancer *b, uint32_t worker)
+{
+	if (b == NULL)
+		return SHUNT_EINVAL;
+	if (worker >= b->n)
+		return SHUNT_ENOENT;
+	return reserve(&b->workers[worker]) ? 0 : SHUNT_EAGAIN;
+}
+
+static void learn_failure(struct worker *w, bool failed)
+{
+	/* mo rlx: statistic, one word. */
+	uint32_t old = sh_a32_load_rlx(&w->fail_permille);
+
+	for (uint32_t k = 0; k < LEARN_TRIES; k++) {
+		uint32_t next = sh_ewma_fail_next(old, failed);
+
+		/* mo rlx: as above; nothing to write for the usual case, a worker that never fails. */
+		if (next == old || sh_a32_cas_rlx(&w->fail_permille, &old, next))
+			return;
+	}
+}
+
+/* A failure that came faster than the jobs that end well says nothing of speed; a slow one does. */
+static void learn_duration(struct shunt_balancer *b, struct worker *w, uint64_t duration_ns, bool failed)
+{
+	uint64_t sample = duration_ns > DURATION_MAX_NS ? DURATION_MAX_NS : duration_ns;
+	/* mo rlx: statistic, one word. */
+	uint64_t old = sh_a64_load_rlx(&w->ewma_ns);
+
+	for (uint32_t k = 0; k < LEARN_TRIES; k++) {
+		uint64_t next = b->strategy == SHUNT_SELECT_PEAK_EWMA ? sh_ewma_peak_next(old, sample) : sh_ewma_next(old, sample);
+
+		if (next == old || (failed && sample < old))
+			return;
+		/* mo rlx: as above. */
+		if (sh_a64_cas_rlx(&w->ewma_ns, &old, next)) {
+			/* mo rlx: statistic; the difference may be negative, the sum wraps back. */
+			(void)sh_a64_add_rlx(&b->ewma_sum_ns, next - old);
+			return;
+		}
+	}
+}
+
+int shunt_balancer_complete(struct shunt_balancer *b, uint32_t worker, uint64_t duration_ns, int failed)
+{
+	struct worker *w;
+	uint32_t have;
+
+	if (b == NULL)
+		return SHUNT_EINVAL;
+	if (worker >= b->n)
+		return SHUNT_ENOENT;
+	w = &b->workers[worker];
+	/* mo rlx: a first guess for the exchange. */
+	have = sh_a32_load_rlx(&w->in_flight);
+	do {
+		if (have == 0)
+			return SHUNT_EINVAL;
+		/* mo B1 -> B2@core/balancer.c: what was done in this place is done for who takes it next. Bound: lock-free. */
+	} while (!sh_a32_cas_rel(&w->in_flight, &have, have - 1));
+	learn_failure(w, failed != 0);
+	learn_duration(b, w, duration_ns, failed != 0);
+	return 0;
+}
+
+int shunt_balancer_set_usable(struct shunt_balancer *b, uint32_t worker, int usable)
+{
+	if (b == NULL)
+		return SHUNT_EINVAL;
+	if (worker >= b->n)
+		return SHUNT_ENOENT;
+	/* mo rlx: a hint to choices that begin later. */
+	sh_a32_store_rlx(&b->workers[worker].usable, usable != 0);
+	return 0;
+}
+
+int shunt_balancer_load(struct shunt_balancer *b, uint32_t worker, struct shunt_worker_load *out)
+{
+	if (b == NULL || out == NULL)
+		return SHUNT_EINVAL;
+	if (worker >= b->n)
+		return SHUNT_ENOENT;
+	load_of(b, worker, out);
+	return 0;
+}
+
+/* Copies what the caller's header knew of the options; a newer, longer one must be zero beyond ours. */
+static int opts_read(struct shunt_balancer_opts *o, const struct shunt_balancer_opts *given)
+{
+	const unsigned char *bytes = (const unsigned char *)given;
+
+	if (given == NULL || given->size < offsetof(struct shunt_balancer_opts, capacity))
+		return SHUNT_EINVAL;
+	for (size_t i = sizeof(*o); i < given->size; i++) /* bound: size, the caller's word */
+		if (bytes[i] != 0)
+			return SHUNT_EINVAL;
+	memset(o, 0, sizeof(*o));
+	memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
+	if (o->workers == 0 || o->workers > WORKERS_LIMIT)
+		return SHUNT_EINVAL;
+	if (o->strategy < SHUNT_SELECT_DEFAULT || o->strategy > SHUNT_SELECT_USER)
+		return SHUNT_EINVAL;
+	if (o->strategy == SHUNT_SELECT_USER && o->select == NULL)
+		return SHUNT_EINVAL;
+	for (uint32_t i = 0; o->capacities != NULL && i < o->workers; i++)
+		if (o->capacities[i] == 0)
+			return SHUNT_EINVAL;
+	if (o->expected_ns > DURATION_MAX_NS)
+		return SHUNT_EINVAL;
+	if (o->capacity == 0)
+		o->capacity = 1;
+	if (o->expected_ns == 0)
+		o->expected_ns = EXPECTED_DEFAULT_NS;
+	if (o->seed == 0)
+		o->seed = sh_clock_monotonic_ns();
+	return 0;
+}
+
+static void *zeroed(size_t size)
+{
+	void *p = SH_FAIL("balancer_alloc") ? NULL : aligned_alloc(SH_CACHELINE, size);
+
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+int shunt_balancer_create(struct shunt_balancer **out, const struct shunt_balancer_opts *opts)
+{
+	struct shunt_balancer_opts o;
+	struct shunt_balancer *b;
+	int rc;
+
+	if (out == NULL)
+		return SHUNT_EINVAL;
+	*out = NULL;
+	rc = opts_read(&o, opts);
+	if (rc != 0)
+		return rc;
+	b = zeroed(sizeof(*b));
+	if (b == NULL)
+		return SHUNT_ENOMEM;
+	b->n = o.workers;
+	b->strategy = o.strategy;
+	b->select = o.select;
+	b->select_arg = o.select_arg;
+	b->seed = o.seed;
+	rc = SHUNT_ENOMEM;
+	b->workers = zeroed(o.workers * sizeof(*b->workers));
+	if (b->workers == NULL)
+		goto out;
+	if (o.strategy == SHUNT_SELECT_USER && o.workers > SHUNT_WORKERS_MAX) {
+		b->loads = SH_FAIL("balancer_alloc") ? NULL : calloc((size_t)BUFFERS * o.workers, sizeof(*b->loads));
+		if (b->loads == NULL)
+			goto out;
+		for (uint32_t k = 0; k < BUFFERS; k++)
+			b->buffers[k].loads = b->loads + (size_t)k * o.workers;
+	}
+	for (uint32_t i = 0; i < o.workers; i++) {
+		struct worker *w = &b->workers[i];
+
+		w->capacity = o.capacities != NULL ? o.capacities[i] : o.capacity;
+		w->node = o.nodes != NULL ? o.nodes[i] : SHUNT_ANY;
+		sh_a32_init(&w->usable, 1);
+		sh_a64_init(&w->ewma_ns, o.expected_ns);
+	}
+	sh_a64_init(&b->ewma_sum_ns, o.expected_ns * o.workers);
+	*out = b;
+	return 0;
+out:
+	shunt_balancer_destroy(b);
+	return rc;
+}
+
+void shunt_balancer_destroy(struct shunt_balancer *b)
+{
+	if (b == NULL)
+		return;
+	free(b->loads);
+	free(b->workers);
+	free(b);
+}

@@ -1,0 +1,365 @@
+/*
+ * core/budget.c - see budget.h. A cgroup is found as the kernel documents it: the group's path comes from
+ * /proc/self/cgroup, the place where its hierarchy is mounted from /proc/self/mountinfo; then every level from
+ * our own group up to the mount counts, since a parent's quota binds its children.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core/budget.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One hierarchy: controller NULL is cgroup v2. */
+struct group {
+	const char *controller;
+	char mount[PATH_MAX]; /* where it is mounted, with our root prefix */
+	char path[PATH_MAX];  /* our group below the mount, "" or "/a/b" */
+};
+
+struct quota {
+	uint32_t milli; /* 0 = none */
+	uint64_t throttled;
+	char where[96];
+};
+
+/* First line (or all, up to the buffer) of a small file; -1 when it is not there. */
+static int read_small(const char *dir, const char *name, char *buf, size_t len)
+{
+	char path[PATH_MAX + 64];
+	size_t n;
+	FILE *f;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -1;
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	n = fread(buf, 1, len - 1, f);
+	(void)fclose(f);
+	buf[n] = '\0';
+	return 0;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',') {
+		if (strcspn(p, ",\n") == len && strncmp(p, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Undoes mountinfo's \040 for a blank, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (const char *p = s; *p; to++) {
+		if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' && p[3] >= '0' && p[3] <= '7') {
+			*to = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
+			p += 4;
+		} else {
+			*to = *p++;
+		}
+	}
+	*to = '\0';
+}
+
+static FILE *open_proc(const struct shunt_topo *t, const char *name)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/proc/self/%s", t->root, name) >= sizeof(path))
+		return NULL;
+	return fopen(path, "re");
+}
+
+/* Our group's path of one hierarchy, from lines such as "4:cpu,cpuacct:/a/b" and "0::/a/b". */
+static int find_path(const struct shunt_topo *t, struct group *g)
+{
+	char *line = NULL;
+	size_t cap = 0;
+	int rc = -1;
+	FILE *f = open_proc(t, "cgroup");
+
+	if (!f)
+		return -1;
+	while (rc < 0 && getline(&line, &cap, f) > 0) {
+		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*list++ = '\0';
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		if (g->controller ? !has_word(list, g->controller) : (*list || strcmp(line, "0") != 0))
+			continue;
+		if ((size_t)snprintf(g->path, sizeof(g->path), "%s", strcmp(path, "/") ? path : "") < sizeof(g->path))
+			rc = 0;
+	}
+	free(line);
+	(void)fclose(f);
+	return rc;
+}
+
+/* Splits a mountinfo line: root of the mount, its place, and what follows " - ". false when it is malformed. */
+static bool split_mount(char *line, char **root, char **point, char **type, char **options)
+{
+	char *save = NULL, *tail = strstr(line, " - "), *word;
+
+	if (!tail)
+		return false;
+	*tail = '\0';
+	*root = *point = NULL;
+	word = strtok_r(line, " ", &save);
+	for (int i = 0; word && i < 5; i++, word = strtok_r(NULL, " ", &save)) {
+		if (i == 3)
+			*root = word;
+		if (i == 4)
+			*point = word;
+	}
+	save = NULL;
+	*type = strtok_r(tail + 3, " \n", &save);
+	if (!*type || !strtok_r(NULL, " \n", &save))
+		return false;
+	*options = strtok_r(NULL, " \n", &save);
+	return *root && *point && *options;
+}
+
+/* How much of our path the mount's root covers: its length, or -1 when our group is outside what is mounted. */
+static int covered(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	if (strcmp(root, "/") == 0)
+		return strncmp(path, "/..", 3) == 0 ? -1 : 0;
+	if (strncmp(path, root, n) == 0 && (path[n] == '/' || path[n] == '\0'))
+		return (int)n;
+	return -1;
+}
+
+/* Finds where the hierarchy is mounted and makes g->path relative to it. The last fitting mount hides earlier ones. */
+static int find_mount(const struct shunt_topo *t, struct group *g)
+{
+	char *line = NULL, *root, *point, *type, *options;
+	int best = -2, rel;
+	size_t cap = 0;
+	FILE *f = open_proc(t, "mountinfo");
+
+	if (!f)
+		return -1;
+	while (getline(&line, &cap, f) > 0) {
+		if (!split_mount(line, &root, &point, &type, &options))
+			continue;
+		if (strcmp(type, g->controller ? "cgroup" : "cgroup2") != 0)
+			continue;
+		if (g->controller && !has_word(options, g->controller))
+			continue;
+		unescape(root);
+		unescape(point);
+		rel = covered(g->path, root);
+		if (rel < best || (size_t)snprintf(g->mount, sizeof(g->mount), "%s%s", t->root, point) >= sizeof(g->mount))
+			continue;
+		best = rel;
+	}
+	free(line);
+	(void)fclose(f);
+	if (best == -2)
+		return -1;
+	if (best == -1)
+		g->path[0] = '\0';
+	else
+		memmove(g->path, g->path + best, strlen(g->path + best) + 1);
+	return 0;
+}
+
+static int find_group(const struct shunt_topo *t, struct group *g, const char *controller)
+{
+	g->controller = controller;
+	return find_path(t, g) == 0 ? find_mount(t, g) : -1;
+}
+
+/* Directory of the group, then of its parents, up to the mount; false after the last. Cuts g->path as it goes. */
+static bool next_level(struct group *g, char *dir, size_t len, bool first)
+{
+	if (!first) {
+		char *slash = strrchr(g->path, '/');
+
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+	return (size_t)snprintf(dir, len, "%s%s", g->mount, g->path) < len;
+}
+
+static uint32_t to_milli(uint64_t quota_us, uint64_t period_us)
+{
+	uint64_t milli = period_us && quota_us < UINT64_MAX / 1000 ? quota_us * 1000 / period_us : 0;
+
+	if (period_us && !milli)
+		milli = 1;
+	return milli < UINT32_MAX ? (uint32_t)milli : UINT32_MAX;
+}
+
+/* Quota of one level in 1/1000 cpu, 0 = none. */
+static uint32_t level_quota(const struct group *g, const char *dir)
+{
+	char text[64], more[64];
+	uint64_t quota, period;
+
+	if (g->controller) {
+		if (read_small(dir, "cpu.cfs_quota_us", text, sizeof(text)) < 0 || text[0] == '-' ||
+		    read_small(dir, "cpu.cfs_period_us", more, sizeof(more)) < 0)
+			return 0;
+		if (sscanf(text, "%" SCNu64, &quota) != 1 || sscanf(more, "%" SCNu64, &period) != 1)
+			return 0;
+		return to_milli(quota, period);
+	}
+	if (read_small(dir, "cpu.max", text, sizeof(text)) < 0 || sscanf(text, "%" SCNu64 " %" SCNu64, &quota, &period) != 2)
+		return 0;
+	return to_milli(quota, period);
+}
+
+static uint64_t level_throttled(const char *dir)
+{
+	char text[1024];
+	const char *at;
+	uint64_t n = 0;
+
+	if (read_small(dir, "cpu.stat", text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "nr_throttled ");
+	if (!at || sscanf(at, "nr_throttled %" SCNu64, &n) != 1)
+		return 0;
+	return n;
+}
+
+static void read_quota(const struct shunt_topo *t, const char *controller, struct quota *q)
+{
+	struct group g;
+	char dir[PATH_MAX];
+
+	if (find_group(t, &g, controller) < 0)
+		return;
+	for (bool first = true; next_level(&g, dir, sizeof(dir), first); first = false) {
+		uint32_t milli = level_quota(&g, dir);
+
+		q->throttled += level_throttled(dir);
+		if (!milli || (q->milli && milli >= q->milli))
+			continue;
+		q->milli = milli;
+		(void)snprintf(q->where, sizeof(q->where), "%.80s", g.path[0] ? g.path : "/");
+	}
+}
+
+/* The first level, from ours upwards, that has a non-empty list. */
+static uint32_t read_cpuset(const struct shunt_topo *t, const char *controller, struct sh_cpus *out)
+{
+	static const char *const v1[] = { "cpuset.effective_cpus", "cpuset.cpus" };
+	static const char *const v2[] = { "cpuset.cpus.effective", "cpuset.cpus" };
+	const char *const *names = controller ? v1 : v2;
+	char dir[PATH_MAX], text[4096];
+	struct group g;
+
+	if (find_group(t, &g, controller) < 0)
+		return 0;
+	for (bool first = true; next_level(&g, dir, sizeof(dir), first); first = false) {
+		for (int i = 0; i < 2; i++) {
+			if (read_small(dir, names[i], text, sizeof(text)) < 0 || sh_cpus_parse(out, text) < 0)
+				continue;
+			sh_cpus_and(out, &t->online);
+			if (sh_cpus_count(out))
+				return sh_cpus_count(out);
+		}
+	}
+	return 0;
+}
+
+uint32_t sh_budget_cpuset(const struct shunt_topo *t, struct sh_cpus *out)
+{
+	struct sh_cpus v1;
+	uint32_t n1, n2;
+
+	if (t->cgroups) {
+		n2 = read_cpuset(t, NULL, out);
+		n1 = read_cpuset(t, "cpuset", &v1);
+		if (n1 && n2)
+			sh_cpus_and(out, &v1);
+		else if (n1)
+			*out = v1;
+		if (n1 || n2)
+			return sh_cpus_count(out);
+	}
+	memset(out, 0, sizeof(*out));
+	return 0;
+}
+
+static uint32_t least(const struct shunt_cpu_budget *b, const char **name)
+{
+	uint32_t n = b->affinity, quota = b->quota_milli / 1000;
+
+	*name = "affinity";
+	if (b->cpuset && b->cpuset < n) {
+		n = b->cpuset;
+		*name = "cpuset";
+	}
+	if (b->quota_milli && (quota ? quota : 1) < n) {
+		n = quota ? quota : 1;
+		*name = "cgroup quota";
+	}
+	if (b->config && b->config < n) {
+		n = b->config;
+		*name = "configured limit";
+	}
+	return n ? n : 1;
+}
+
+static const char *number(char *buf, size_t len, uint32_t v)
+{
+	if (!v)
+		return "none";
+	(void)snprintf(buf, len, "%" PRIu32, v);
+	return buf;
+}
+
+static void explain(struct shunt_cpu_budget *b, const struct quota *q, const char *decides)
+{
+	char set[16], config[16], quota[160] = "none";
+
+	if (q->milli)
+		(void)snprintf(quota, sizeof(quota), "%u.%02u of %s%s", q->milli / 1000, q->milli % 1000 / 10, q->where,
+			       q->throttled ? ", throttled" : "");
+	(void)snprintf(b->why, sizeof(b->why), "%s decides: affinity %" PRIu32 ", cpuset %s, quota %s, config %s", decides,
+		       b->affinity, number(set, sizeof(set), b->cpuset), quota, number(config, sizeof(config), b->config));
+}
+
+int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out)
+{
+	struct quota q = { 0, 0, "" };
+	struct sh_cpus set;
+	const char *decides;
+
+	if (!t || !out)
+		return SHUNT_EINVAL;
+	memset(out, 0, sizeof(*out));
+	if (t->live && sh_topo_affinity(t, &set) == SHUNT_OK)
+		sh_cpus_and(&set, &t->limit);
+	else
+		set = t->allowed;
+	out->affinity = sh_cpus_count(&set);
+	if (t->cgroups) {
+		out->cpuset = sh_budget_cpuset(t, &set);
+		read_quota(t, "cpu", &q);
+		read_quota(t, NULL, &q);
+	}
+	out->quota_milli = q.milli;
+	out->throttled_periods = q.throttled;
+	out->config = t->budget_config;
+	out->budget = least(out, &decides);
+	explain(out, &q, decides);
+	return SHUNT_OK;
+}

@@ -1,0 +1,202 @@
+/*
+ * core/pool.h - a pool and its workers: the structures, grouped by who writes which cache line, and the calls that
+ * create, wake and stop them. Used by submit, worker, snapshot and runtime code.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SH_CORE_POOL_H
+#define SH_CORE_POOL_H
+
+#include <pthread.h>
+
+#include <shunt/runtime.h>
+
+#include "base/atomic.h"
+#include "base/futex.h"
+#include "base/mem.h"
+#include "core/job.h"
+#include "core/select.h"
+#include "lockfree/deque.h"
+#include "lockfree/ring.h"
+#include "lockfree/slab.h"
+#include "metrics/histogram.h"
+
+#define SH_SPARES_MAX 64u
+#define SH_SLOTS_TOTAL (SHUNT_WORKERS_MAX + SH_SPARES_MAX)
+#define SH_WORDS ((SH_SLOTS_TOTAL + 63u) / 64u)
+#define SH_DEQUE_CAPACITY 1024u
+#define SH_PINNED_CAPACITY 64u
+
+/*
+ * Worker state word. Every change is a CAS. PARKED is left by a waker (to WAKING, then a futex wake) or by the sleeper.
+ * WAKING lasts until the worker runs: whoever sees it may repeat the wake, so a waker stopped before its system
+ * call strands nobody.
+ */
+#define SH_W_RUNNING 0u
+#define SH_W_PARKED 1u
+#define SH_W_WAKING 4u
+#define SH_W_DORMANT 2u /* a spare that stands in for nobody */
+#define SH_W_STOPPED 3u
+
+#define SH_STARTED_RUNNING 1u
+#define SH_STARTED_FAILED 2u /* no submitter slot was left for it */
+#define SH_STARTED_LEFT 3u   /* out of its loop */
+
+/* {count:24 | ns:40}: jobs and their learned time, as one number that adds and subtracts. */
+#define SH_COST_ONE (UINT64_C(1) << 40)
+#define SH_COST_NS (SH_COST_ONE - 1)
+#define SH_TOKEN_COST (SH_COST_ONE + 1000u)
+
+/* Counters and histograms of one type at one level in one worker: one writer, read by snapshots. */
+struct sh_stat {
+	sh_a64 done, failed, cancelled;
+	struct sh_hist *queue, *run, *total;
+};
+
+struct sh_worker {
+	/* line 1: read by every submitter, written on park, wake and block only */
+	sh_a32 state SH_ALIGNED(SH_CACHELINE); /* sync: atomic; SH_W_* */
+	sh_a32 blocked;                        /* sync: atomic; 1 while its job is declared blocked */
+	sh_a32 pin_bits;                       /* sync: atomic; levels with jobs for this worker alone */
+	sh_a32 full;                           /* sync: atomic; 1 while at its asynchronous capacity */
+	/* line 2: written by submitters */
+	sh_a64 accepted SH_ALIGNED(SH_CACHELINE); /* sync: atomic; cost of everything ever reserved here */
+	sh_a32 async_in_flight;                   /* sync: atomic */
+	/* line 3: written by the owner, read by strategies */
+	sh_a64 balance SH_ALIGNED(SH_CACHELINE); /* sync: atomic, one writer; accepted - balance = work left */
+	sh_a64 ewma_ns;                          /* sync: atomic, one writer */
+	sh_a32 speed_permille;                   /* sync: atomic, one writer */
+	sh_a32 fail_permille;                    /* sync: atomic, one writer */
+	/* line 4: the owner's statistics */
+	sh_a64 jobs SH_ALIGNED(SH_CACHELINE); /* sync: atomic, one writer, as all of this line */
+	sh_a64 stolen, parks, busy_ns;
+	sh_a64 wakes;                         /* sync: atomic; written by wakers */
+	sh_a32 cpu_seen, pin_error, pin_verified;
+	/* line 5: constants and the owner's private fields */
+	struct sh_pool *pool SH_ALIGNED(SH_CACHELINE); /* sync: const */
+	uint32_t slot;            /* sync: const; index in pool->worker, spares after the workers */
+	int32_t cpu;              /* sync: const; -1 = not pinned */
+	uint32_t node;            /* sync: const; NUMA os index or SHUNT_ANY */
+	uint32_t node_slot;       /* sync: const; index of the slab node */
+	uint32_t level_mask;      /* sync: const; levels it may take */
+	bool spare;               /* sync: const */
+	struct sh_ring *ring;     /* sync: const; [levels] */
+	struct sh_ring *pinned;   /* sync: const; [levels] */
+	struct sh_deque *deque;   /* sync: const; [levels] */
+	void *queue_mem;          /* sync: const */
+	size_t queue_bytes;
+	uint32_t *steal_order;    /* sync: const; other slots, near first */
+	uint32_t steal_n;
+	uint32_t deque_bits;      /* sync: owner; levels whose deque may hold something */
+	uint32_t tick;            /* sync: owner; position in the slot table */
+	uint8_t source_tick[SHUNT_LEVELS_MAX]; /* sync: owner; wraps at SH_OLDEST_PERIOD */
+	uint64_t now_ns;          /* sync: owner; end of the last job if it is recent, else 0 */
+	struct shunt_job_ctx *running; /* sync: owner */
+	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
+	struct sh_rng rng;        /* sync: owner */
+	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
+	sh_aptr hist_queue, hist_run; /* all types */
+	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
+	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here, ns */
+	pthread_t thread;
+	sh_a32 started;           /* sync: atomic; SH_STARTED_* */
+	bool has_thread;          /* sync: lock(pool->spare_lock) for spares, else const after create */
+};
+
+struct sh_strand {
+	sh_a64 word;          /* sync: atomic; state | newest pending job:32 */
+	uint32_t first, last; /* sync: the RUNNING claimer; jobs in submit order, taken from the word */
+	sh_a32 tokens;        /* sync: atomic; tokens in queues */
+} SH_ALIGNED(32);
+
+struct sh_pool {
+	/* line 1: hints, read by everybody, written on change only */
+	sh_a32 hot SH_ALIGNED(SH_CACHELINE); /* sync: atomic; levels that may have work waiting at a busy worker */
+	sh_a32 backlog_bits;                 /* sync: atomic; levels with jobs in the backlog */
+	sh_a32 room_waiters;                 /* sync: atomic; submitters that wait for room */
+	sh_a32 stop;                         /* sync: atomic; 1 = workers leave */
+	sh_a32 slots;                        /* sync: atomic; worker slots in use, spares included */
+	sh_a32 blocked;                      /* sync: atomic, up under lock(spare_lock); workers declared blocked */
+	sh_a32 spares_active;                /* sync: atomic, changed under lock(spare_lock) */
+	/* line 2: parked workers; bit set after state PARKED */
+	sh_a64 idle[SH_WORDS] SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
+	/* line 3: spinning workers, a hint for placement */
+	sh_a64 spinning[SH_WORDS] SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
+	/* line 4: queue_max accounting, used only when it is set */
+	sh_a64 in_pool SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
+	sh_a32 room;                             /* sync: atomic; futex word, counts releases */
+	sh_a64 rejected, inlined;                /* sync: atomic; statistics */
+	sh_a32 async_in_flight;                  /* sync: atomic */
+	/* constants */
+	struct shunt_runtime *rt SH_ALIGNED(SH_CACHELINE);
+	uint32_t id;      /* index + 1 = public id */
+	uint32_t workers; /* without spares */
+	uint32_t spares_max;
+	uint32_t levels;
+	uint32_t slot_n;
+	uint8_t *slot_table;
+	struct sh_worker *worker[SH_SLOTS_TOTAL];
+	uint64_t can[SHUNT_LEVELS_MAX][SH_WORDS]; /* workers that may take a level */
+	struct sh_ring *backlog; /* [levels]; as large as the arena, so never full */
+	void *backlog_mem;
+	size_t backlog_bytes;
+	struct sh_strand *strand;
+	uint32_t strand_mask;
+	uint64_t spin_ns;
+	uint32_t spinners_max;
+	sh_aptr *outside;          /* sync: atomic pointers to struct sh_stat with shared histograms, [types * levels] */
+	sh_a64 *outside_finished;  /* sync: atomic; [types] */
+	struct sh_mem mem;
+	struct shunt_pool_opts opts; /* with defaults filled in; name and place are copies */
+	char name[SHUNT_NAME_MAX];
+	char place[256];
+	pthread_mutex_t spare_lock; /* blocked workers against stand-ins, spare threads; rank 2, below the control lock */
+	uint32_t types;            /* sync: lock(rt->control); types that name this pool */
+};
+
+int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, uint32_t id, struct sh_pool **out);
+/* Tells the threads to leave after their running job and wakes them; does not wait. */
+void sh_pool_stop(struct sh_pool *p);
+/* Cancels everything that is queued; returns how many jobs. Any thread; also while workers still run. */
+uint64_t sh_pool_cancel_queued(struct sh_pool *p);
+/* True when every thread has left its loop. */
+bool sh_pool_stopped(struct sh_pool *p);
+/* Joins the threads and frees everything. After stop; forked: there are no threads, only memory. */
+void sh_pool_free(struct sh_pool *p, bool forked);
+/*
+ * A job at `level` became visible to thieves: wakes one parked worker that may take it. NULL if that was done or none is
+ * there; else a worker whose wake is under way: the caller may repeat it, in case its waker was stopped half way.
+ */
+struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level);
+/* Wakes w if it is parked (or, as above, being woken). True if this call moved it out of PARKED. */
+bool sh_worker_wake(struct sh_worker *w);
+/* Counts a blocked worker and lets a spare stand in. 0, or SHUNT_ELIMIT. */
+int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w);
+void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w);
+/* A spare with nothing to do: makes it DORMANT if there are more stand-ins than blocked workers. */
+bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w);
+/* Room was made: wakes submitters that wait for it. Cheap when nobody does. */
+void sh_pool_room(struct sh_pool *p);
+/* Loads of one worker for the strategies. */
+void sh_worker_load(const void *pool, uint32_t i, struct shunt_worker_load *out);
+/* The counters of (type, level), made on first use; NULL when out of memory (then uncounted but for totals). */
+struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell);
+void sh_stat_free(struct sh_mem *mem, sh_aptr *cells, size_t n);
+
+/* At its bound of asynchronous jobs, or its pool at the pool's. */
+bool sh_worker_async_full(const struct sh_worker *w);
+/* Owner, inside a job: runs jobs of `group` from the bottom of its own deques, until there are none or the deadline. */
+void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns);
+/* Puts the calling thread into the worker's loop (worker.c). */
+void *sh_worker_main(void *worker);
+
+static inline uint64_t sh_worker_left(const struct sh_worker *w)
+{
+	/* mo rlx: an estimate; both words only grow, and a reservation comes before the job. */
+	uint64_t b = sh_a64_load_rlx(&w->balance);
+	uint64_t left = sh_a64_load_rlx(&w->accepted) - b;
+
+	return left >> 63 ? 0 : left; /* torn by concurrent updates: nothing left, rather than everything */
+}
+
+#endif

@@ -1,0 +1,409 @@
+/*
+ * core/snapshot.c - reads everything that is counted, without stopping anybody, and subtracts two readings. Called by
+ * users, the command's reports and exporters.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <shunt/snapshot.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "core/runtime.h"
+
+/* ---- one series: a type at a level, summed over workers ---- */
+
+static bool series_seen(struct sh_pool *p, size_t cell)
+{
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	uint32_t i;
+
+	if (sh_aptr_load_acq(&p->outside[cell])) /* mo E1 <- E1@core/pool.c: complete cell. */
+		return true;
+	for (i = 0; i < n; i++)
+		if (sh_aptr_load_acq(&p->worker[i]->stat[cell])) /* mo E1 <- E1@core/pool.c: complete cell. */
+			return true;
+	return false;
+}
+
+static void series_add(struct shunt_series *s, const struct sh_stat *st)
+{
+	if (!st)
+		return;
+	/* mo rlx: statistics. */
+	s->done += sh_a64_load_rlx(&st->done);
+	s->failed += sh_a64_load_rlx(&st->failed);
+	s->cancelled += sh_a64_load_rlx(&st->cancelled);
+	sh_hist_snapshot_add(st->queue, s->queue);
+	sh_hist_snapshot_add(st->run, s->run);
+	sh_hist_snapshot_add(st->total, s->total);
+}
+
+static int series_fill(struct shunt_runtime *rt, struct sh_pool *p, uint32_t type, uint32_t level, struct shunt_series *s)
+{
+	size_t cell = (size_t)type * p->levels + level;
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	uint32_t i;
+
+	(void)snprintf(s->pool, sizeof(s->pool), "%s", p->name);
+	(void)snprintf(s->type, sizeof(s->type), "%s", rt->type[type].name);
+	(void)snprintf(s->level_name, sizeof(s->level_name), "%s", rt->level_names[level]);
+	s->level = level;
+	if (shunt_hist_create(&s->queue) != 0 || shunt_hist_create(&s->run) != 0 || shunt_hist_create(&s->total) != 0)
+		return SHUNT_ENOMEM;
+	series_add(s, sh_aptr_load_acq(&p->outside[cell])); /* mo E1 <- E1@core/pool.c: complete cell. */
+	for (i = 0; i < n; i++)
+		series_add(s, sh_aptr_load_acq(&p->worker[i]->stat[cell])); /* mo E1 <- E1@core/pool.c: complete cell. */
+	return 0;
+}
+
+static int fill_series(struct shunt_runtime *rt, struct shunt_snapshot *s)
+{
+	size_t cap = 0;
+	uint32_t pass, k, t, l;
+
+	for (pass = 0; pass < 2; pass++) {
+		for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
+			struct sh_pool *p = sh_runtime_pool(rt, k);
+
+			for (t = 0; p && t < rt->types_used; t++)
+				for (l = 0; l < p->levels; l++) {
+					if (!series_seen(p, (size_t)t * p->levels + l))
+						continue;
+					if (pass == 0) {
+						cap++;
+						continue;
+					}
+					if (s->n_series >= cap)
+						return 0; /* first seen between the passes: in the next snapshot */
+					if (series_fill(rt, p, t, l, &s->series[s->n_series++]) != 0)
+						return SHUNT_ENOMEM;
+				}
+		}
+		if (pass == 0 && cap > 0) {
+			s->series = calloc(cap, sizeof(*s->series));
+			if (!s->series)
+				return SHUNT_ENOMEM;
+		}
+		if (cap == 0)
+			return 0;
+	}
+	return 0;
+}
+
+/* ---- workers and pools ---- */
+
+static enum shunt_worker_state state_of(uint32_t s)
+{
+	return s == SH_W_PARKED || s == SH_W_DORMANT ? SHUNT_WORKER_PARKED
+	       : s == SH_W_STOPPED ? SHUNT_WORKER_STOPPED : SHUNT_WORKER_RUNNING;
+}
+
+static int worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
+{
+	uint64_t left = sh_worker_left(w);
+	const struct sh_hist *h;
+
+	(void)snprintf(o->pool, sizeof(o->pool), "%s", w->pool->name);
+	o->index = w->slot;
+	o->spare = w->spare;
+	/* mo rlx: statistics, all of them. */
+	o->state = state_of(sh_a32_load_rlx(&w->state));
+	o->cpu_planned = w->cpu;
+	o->cpu_seen = (int32_t)sh_a32_load_rlx(&w->cpu_seen);
+	o->pin_error = -(int32_t)sh_a32_load_rlx(&w->pin_error);
+	o->pin_verified = sh_a32_load_rlx(&w->pin_verified);
+	o->node = w->node == SHUNT_ANY ? -1 : (int32_t)w->node;
+	o->jobs = sh_a64_load_rlx(&w->jobs);
+	o->stolen = sh_a64_load_rlx(&w->stolen);
+	o->parks = sh_a64_load_rlx(&w->parks);
+	o->wakes = sh_a64_load_rlx(&w->wakes); /* mo rlx: as above. */
+	o->busy_ns = sh_a64_load_rlx(&w->busy_ns);
+	o->ewma_ns = sh_a64_load_rlx(&w->ewma_ns);
+	o->speed_permille = sh_a32_load_rlx(&w->speed_permille);
+	o->in_flight = (uint32_t)(left >> 40);
+	o->work_left_ns = left & SH_COST_NS;
+	if (shunt_hist_create(&o->queue) != 0 || shunt_hist_create(&o->run) != 0)
+		return SHUNT_ENOMEM;
+	h = sh_aptr_load_rlx(&w->hist_queue); /* mo rlx: const after the worker was published. */
+	if (h)
+		sh_hist_snapshot(h, o->queue);
+	h = sh_aptr_load_rlx(&w->hist_run); /* mo rlx: as above. */
+	if (h)
+		sh_hist_snapshot(h, o->run);
+	return 0;
+}
+
+static void pool_counts(struct shunt_runtime *rt, struct sh_pool *p, struct shunt_pool_info *o)
+{
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	uint64_t pending = 0;
+	uint32_t t, i;
+
+	for (t = 0; t < rt->types_used; t++) {
+		uint64_t finished = sh_a64_load_rlx(&p->outside_finished[t]); /* mo rlx: statistic. */
+
+		for (i = 0; i < n; i++)
+			finished += sh_a64_load_rlx(&p->worker[i]->finished[t]); /* mo rlx: statistic. */
+		o->finished += finished;
+		if (rt->type[t].pool == p)
+			pending += sh_runtime_pending(rt, t);
+	}
+	o->submitted = o->finished + pending;
+}
+
+static void pool_fill(struct shunt_runtime *rt, struct sh_pool *p, struct shunt_pool_info *o)
+{
+	uint32_t l;
+
+	(void)snprintf(o->name, sizeof(o->name), "%s", p->name);
+	o->workers = p->workers;
+	/* mo rlx: statistics, all of them. */
+	o->spares = sh_a32_load_rlx(&p->slots) - p->workers;
+	o->spares_active = sh_a32_load_rlx(&p->spares_active);
+	o->blocked = sh_a32_load_rlx(&p->blocked);
+	pool_counts(rt, p, o);
+	for (l = 0; l < p->levels; l++)
+		o->backlog += sh_ring_count(&p->backlog[l]);
+	o->rejected_full = sh_a64_load_rlx(&p->rejected); /* mo rlx: statistic. */
+	o->ran_inline = sh_a64_load_rlx(&p->inlined);     /* mo rlx: statistic. */
+	o->async_in_flight = sh_a32_load_rlx(&p->async_in_flight); /* mo rlx: statistic. */
+	o->bytes = sh_mem_bytes(&p->mem);
+	o->bytes_mapped = sh_a64_load_rlx(&p->mem.mapped); /* mo rlx: statistic. */
+}
+
+static int fill_pools(struct shunt_runtime *rt, struct shunt_snapshot *s)
+{
+	size_t workers = 0;
+	uint32_t k, i;
+
+	for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
+		struct sh_pool *p = sh_runtime_pool(rt, k);
+
+		if (!p)
+			continue;
+		s->n_pools++;
+		workers += SH_SLOTS_TOTAL;
+	}
+	if (s->n_pools == 0)
+		return 0;
+	s->pools = calloc(s->n_pools, sizeof(*s->pools));
+	s->workers = calloc(workers, sizeof(*s->workers));
+	if (!s->pools || !s->workers)
+		return SHUNT_ENOMEM;
+	s->n_pools = 0;
+	for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
+		struct sh_pool *p = sh_runtime_pool(rt, k);
+		uint32_t n = p ? sh_a32_load_acq(&p->slots) : 0; /* mo W1 <- W1@core/pool.c: complete workers. */
+
+		if (!p)
+			continue;
+		pool_fill(rt, p, &s->pools[s->n_pools++]);
+		for (i = 0; i < n; i++)
+			if (worker_fill(p->worker[i], &s->workers[s->n_workers++]) != 0)
+				return SHUNT_ENOMEM;
+		s->threads += n;
+	}
+	return 0;
+}
+
+int shunt_snapshot_take(struct shunt_runtime *rt, struct shunt_snapshot **out)
+{
+	struct shunt_snapshot *s;
+	struct timespec ts;
+	int rc;
+
+	if (!rt || !out)
+		return SHUNT_EINVAL;
+	*out = NULL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return SHUNT_ENOMEM;
+	(void)pthread_mutex_lock(&rt->control);
+	s->taken_ns = sh_clock_ns();
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	s->wall_ns = (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+	(void)snprintf(s->runtime, sizeof(s->runtime), "%s", rt->name);
+	s->allocator = sh_mem_allocator();
+	rc = fill_pools(rt, s);
+	if (rc == 0)
+		rc = fill_series(rt, s);
+	(void)pthread_mutex_unlock(&rt->control);
+	if (rc == 0 && shunt_topo_budget(rt->topo, &s->budget) != 0)
+		memset(&s->budget, 0, sizeof(s->budget));
+	s->over_budget = s->budget.budget > 0 && s->threads > s->budget.budget;
+	if (rc != 0) {
+		shunt_snapshot_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void shunt_snapshot_free(struct shunt_snapshot *s)
+{
+	size_t i;
+
+	if (!s)
+		return;
+	for (i = 0; i < s->n_series; i++) {
+		shunt_hist_destroy(s->series[i].queue);
+		shunt_hist_destroy(s->series[i].run);
+		shunt_hist_destroy(s->series[i].total);
+	}
+	for (i = 0; i < s->n_workers; i++) {
+		shunt_hist_destroy(s->workers[i].queue);
+		shunt_hist_destroy(s->workers[i].run);
+	}
+	free(s->series);
+	free(s->workers);
+	free(s->pools);
+	free(s);
+}
+
+/* ---- difference ---- */
+
+static int hist_minus(struct shunt_hist **out, const struct shunt_hist *newer, const struct shunt_hist *older)
+{
+	int rc;
+
+	*out = NULL; /* the struct copy carried the newer's pointer */
+	rc = shunt_hist_create(out);
+	if (rc != 0)
+		return rc;
+	shunt_hist_copy(*out, newer);
+	return older ? shunt_hist_subtract(*out, older) : 0;
+}
+
+static const struct shunt_series *series_match(const struct shunt_snapshot *s, const struct shunt_series *want)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_series; i++)
+		if (s->series[i].level == want->level && strcmp(s->series[i].type, want->type) == 0
+		    && strcmp(s->series[i].pool, want->pool) == 0)
+			return &s->series[i];
+	return NULL;
+}
+
+static const struct shunt_worker_info *worker_match(const struct shunt_snapshot *s, const struct shunt_worker_info *want)
+{
+	size_t i;
+
+	for (i = 0; i < s->n_workers; i++)
+		if (s->workers[i].index == want->index && strcmp(s->workers[i].pool, want->pool) == 0)
+			return &s->workers[i];
+	return NULL;
+}
+
+static int diff_series(struct shunt_snapshot *d, const struct shunt_snapshot *newer, const struct shunt_snapshot *older)
+{
+	size_t i;
+	int rc = 0;
+
+	d->series = calloc(newer->n_series ? newer->n_series : 1, sizeof(*d->series));
+	if (!d->series)
+		return SHUNT_ENOMEM;
+	for (i = 0; i < newer->n_series && rc == 0; i++) {
+		const struct shunt_series *n = &newer->series[i];
+		const struct shunt_series *o = series_match(older, n);
+		struct shunt_series *s = &d->series[i];
+
+		*s = *n;
+		s->queue = s->run = s->total = NULL;
+		d->n_series = i + 1;
+		s->done -= o ? o->done : 0;
+		s->failed -= o ? o->failed : 0;
+		s->cancelled -= o ? o->cancelled : 0;
+		rc = hist_minus(&s->queue, n->queue, o ? o->queue : NULL);
+		if (rc == 0)
+			rc = hist_minus(&s->run, n->run, o ? o->run : NULL);
+		if (rc == 0)
+			rc = hist_minus(&s->total, n->total, o ? o->total : NULL);
+	}
+	return rc;
+}
+
+static int diff_workers(struct shunt_snapshot *d, const struct shunt_snapshot *newer, const struct shunt_snapshot *older)
+{
+	size_t i;
+	int rc = 0;
+
+	d->workers = calloc(newer->n_workers ? newer->n_workers : 1, sizeof(*d->workers));
+	if (!d->workers)
+		return SHUNT_ENOMEM;
+	for (i = 0; i < newer->n_workers && rc == 0; i++) {
+		const struct shunt_worker_info *n = &newer->workers[i];
+		const struct shunt_worker_info *o = worker_match(older, n);
+		struct shunt_worker_info *w = &d->workers[i];
+
+		*w = *n;
+		w->queue = w->run = NULL;
+		d->n_workers = i + 1;
+		w->jobs -= o ? o->jobs : 0;
+		w->stolen -= o ? o->stolen : 0;
+		w->parks -= o ? o->parks : 0;
+		w->wakes -= o ? o->wakes : 0;
+		w->busy_ns -= o ? o->busy_ns : 0;
+		rc = hist_minus(&w->queue, n->queue, o ? o->queue : NULL);
+		if (rc == 0)
+			rc = hist_minus(&w->run, n->run, o ? o->run : NULL);
+	}
+	return rc;
+}
+
+static int diff_pools(struct shunt_snapshot *d, const struct shunt_snapshot *newer, const struct shunt_snapshot *older)
+{
+	size_t i, k;
+
+	d->pools = calloc(newer->n_pools ? newer->n_pools : 1, sizeof(*d->pools));
+	if (!d->pools)
+		return SHUNT_ENOMEM;
+	d->n_pools = newer->n_pools;
+	for (i = 0; i < newer->n_pools; i++) {
+		d->pools[i] = newer->pools[i];
+		for (k = 0; k < older->n_pools; k++) {
+			if (strcmp(older->pools[k].name, newer->pools[i].name) != 0)
+				continue;
+			d->pools[i].submitted -= older->pools[k].submitted;
+			d->pools[i].finished -= older->pools[k].finished;
+			d->pools[i].rejected_full -= older->pools[k].rejected_full;
+			d->pools[i].ran_inline -= older->pools[k].ran_inline;
+		}
+	}
+	return 0;
+}
+
+int shunt_snapshot_diff(const struct shunt_snapshot *newer, const struct shunt_snapshot *older, struct shunt_snapshot **out)
+{
+	struct shunt_snapshot *d;
+	int rc;
+
+	if (!newer || !older || !out || strcmp(newer->runtime, older->runtime) != 0)
+		return SHUNT_EINVAL;
+	*out = NULL;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return SHUNT_ENOMEM;
+	*d = *newer;
+	d->pools = NULL;
+	d->workers = NULL;
+	d->series = NULL;
+	d->n_pools = d->n_workers = d->n_series = 0;
+	rc = diff_pools(d, newer, older);
+	if (rc == 0)
+		rc = diff_workers(d, newer, older);
+	if (rc == 0)
+		rc = diff_series(d, newer, older);
+	if (rc != 0) {
+		shunt_snapshot_free(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* core/strand.c - see strand.h. SPDX-License-Identifier: MIT */
+#include "core/strand.h"
+
+#include "base/inject.h"
+#include "core/runtime.h"
+
+#define ST_IDLE 0u
+#define ST_READY 1u
+#define ST_RUNNING 2u
+
+static inline uint32_t word_top(uint64_t w)
+{
+	return (uint32_t)w;
+}
+
+static inline uint32_t word_state(uint64_t w)
+{
+	return (uint32_t)(w >> 32);
+}
+
+static inline uint64_t word_make(uint32_t state, uint32_t top)
+{
+	return (uint64_t)state << 32 | top;
+}
+
+static inline struct sh_job *strand_job(struct shunt_runtime *rt, uint32_t item)
+{
+	return sh_slab_at(&rt->jobs, item);
+}
+
+/* No token is on its way that would find what the caller just made READY. */
+static bool needs_token(const struct sh_strand *s)
+{
+	/* mo K3 <> K3@core/strand.c: word, then tokens; a popper lowers tokens, then claims the word. */
+	return (int32_t)sh_a32_load_sc(&s->tokens) <= 0;
+}
+
+bool sh_strand_push(struct shunt_runtime *rt, struct sh_strand *s, uint32_t item)
+{
+	struct sh_job *job = strand_job(rt, item);
+	uint64_t w = sh_a64_load_rlx(&s->word); /* mo rlx: re-checked by the CAS. */
+	uint64_t next;
+
+	do {
+		sh_a32_store_rlx(&job->next, word_top(w)); /* mo rlx: published by the CAS. */
+		next = word_make(word_state(w) == ST_IDLE ? ST_READY : word_state(w), item);
+		SH_POINT("strand.push.before_cas");
+		/* mo K1 -> K2@core/strand.c: the job's fields before its place in the list; K3: then the tokens. */
+	} while (!sh_a64_cas_sc(&s->word, &w, next));
+	SH_POINT("strand.push.after_cas");
+	return word_state(next) == ST_READY && needs_token(s);
+}
+
+void sh_strand_pushed(struct sh_strand *s)
+{
+	(void)sh_a32_add_sc(&s->tokens, 1); /* mo K3 <> K3@core/strand.c: counted when it can be popped. */
+}
+
+/* Appends the list that hangs on `top` (newest first) to the claimer's own list, oldest first. */
+static void strand_adopt(struct shunt_runtime *rt, struct sh_strand *s, uint32_t top)
+{
+	uint32_t first = 0;
+	uint32_t last = top;
+
+	while (top != 0) {
+		/* mo rlx: acquired with the word that named the newest. */
+		uint32_t below = sh_a32_load_rlx(&strand_job(rt, top)->next);
+
+		sh_a32_store_rlx(&strand_job(rt, top)->next, first); /* mo rlx: ours alone now. */
+		first = top;
+		top = below;
+	}
+	if (first == 0)
+		return;
+	if (s->first == 0)
+		s->first = first;
+	else
+		sh_a32_store_rlx(&strand_job(rt, s->last)->next, first); /* mo rlx: ours alone. */
+	s->last = last;
+}
+
+bool sh_strand_claim(struct shunt_runtime *rt, struct sh_strand *s)
+{
+	uint64_t w;
+
+	(void)sh_a32_sub_sc(&s->tokens, 1); /* mo K3 <> K3@core/strand.c: lowered, then the look at the word. */
+	w = sh_a64_load_sc(&s->word); /* mo K3 <> K3@core/strand.c: as above. */
+	do {
+		if (word_state(w) != ST_READY)
+			return false;
+		/* mo K2 <- K1@core/strand.c: the jobs, and (K4) what the last claimer left in first and last. */
+	} while (!sh_a64_cas_acq_rel_acq(&s->word, &w, word_make(ST_RUNNING, 0)));
+	strand_adopt(rt, s, word_top(w));
+	return true;
+}
+
+uint32_t sh_strand_peek(struct shunt_runtime *rt, struct sh_strand *s)
+{
+	uint64_t w;
+
+	if (s->first != 0)
+		return s->first;
+	w = sh_a64_load_rlx(&s->word); /* mo rlx: re-checked by the CAS. */
+	while (word_top(w) != 0) {
+		/* mo K2 <- K1@core/strand.c: the jobs that came while we ran. */
+		if (sh_a64_cas_acq_rel_acq(&s->word, &w, word_make(ST_RUNNING, 0))) {
+			strand_adopt(rt, s, word_top(w));
+			break;
+		}
+	}
+	return s->first;
+}
+
+uint32_t sh_strand_next(struct shunt_runtime *rt, struct sh_strand *s)
+{
+	uint32_t item = sh_strand_peek(rt, s);
+
+	if (item == 0)
+		return 0;
+	s->first = sh_a32_load_rlx(&strand_job(rt, item)->next); /* mo rlx: ours alone. */
+	if (s->first == 0)
+		s->last = 0;
+	return item;
+}
+
+bool sh_strand_release(struct shunt_runtime *rt, struct sh_strand *s, uint32_t *level)
+{
+	for (;;) {
+		uint32_t item = sh_strand_peek(rt, s);
+		uint64_t w = sh_a64_load_rlx(&s->word); /* mo rlx: re-checked by the CAS. */
+
+		assert(word_state(w) == ST_RUNNING);
+		if (item != 0)
+			*level = strand_job(rt, item)->level;
+		while (item != 0 || word_top(w) == 0) {
+			/* mo K4 -> K2@core/strand.c: first and last before the next claimer has them; K3: then the tokens. */
+			if (sh_a64_cas_sc(&s->word, &w, word_make(item != 0 ? ST_READY : ST_IDLE, word_top(w))))
+				return item != 0 && needs_token(s);
+		}
+	}
+}

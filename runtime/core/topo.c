@@ -1,0 +1,348 @@
+/* core/topo.c - see topo.h. With topo_bind.c the only home of hwloc. SPDX-License-Identifier: MIT */
+#include "core/topo.h"
+
+#include <errno.h>
+#include <hwloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/inject.h"
+#include "core/budget.h"
+
+#define DISTANCE_LOCAL 10u
+#define DISTANCE_REMOTE 20u
+#define DISTANCES_MAX 8u
+
+static void *take(size_t n, size_t size)
+{
+	return SH_FAIL("topo.alloc") ? NULL : calloc(n ? n : 1, size);
+}
+
+/* hwloc sees every cpu, also forbidden ones: we want to draw them, and we keep the allowed set ourselves. */
+static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
+{
+	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+
+#if HWLOC_API_VERSION >= 0x00020500
+	flags |= HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
+#endif
+	if (SH_FAIL("topo.alloc") || hwloc_topology_init(&t->hw) < 0) {
+		t->hw = NULL;
+		return SHUNT_ENOMEM;
+	}
+	if (hwloc_topology_set_flags(t->hw, flags) < 0)
+		return SHUNT_ESYS;
+	if (o->xml_file && hwloc_topology_set_xml(t->hw, o->xml_file) < 0)
+		return SHUNT_EIO;
+	if (o->synthetic && hwloc_topology_set_synthetic(t->hw, o->synthetic) < 0)
+		return SHUNT_EINVAL;
+	if (hwloc_topology_load(t->hw) < 0)
+		return o->xml_file ? SHUNT_EIO : SHUNT_ESYS;
+	t->live = !o->xml_file && !o->synthetic && hwloc_topology_is_thissystem(t->hw);
+	return SHUNT_OK;
+}
+
+/* The nearest node of a cpu: the one with the fewest cpus that holds it (memory-only nodes hold none, or all). */
+static uint32_t nearest_node(const struct shunt_topo *t, hwloc_obj_t pu)
+{
+	uint32_t best = SHUNT_TOPO_NONE;
+	int best_weight = 0;
+
+	for (uint32_t i = 0; i < t->nodes_n; i++) {
+		hwloc_obj_t node = hwloc_get_obj_by_type(t->hw, HWLOC_OBJ_NUMANODE, i);
+		int weight = hwloc_bitmap_weight(node->cpuset);
+
+		if (!hwloc_bitmap_isset(node->cpuset, pu->os_index))
+			continue;
+		if (best == SHUNT_TOPO_NONE || weight < best_weight) {
+			best = i;
+			best_weight = weight;
+		}
+	}
+	return best;
+}
+
+static uint32_t ancestor(const struct shunt_topo *t, hwloc_obj_t pu, hwloc_obj_type_t type)
+{
+	hwloc_obj_t o = hwloc_get_ancestor_obj_by_type(t->hw, type, pu);
+
+	return o ? o->logical_index : SHUNT_TOPO_NONE;
+}
+
+/* hwloc ranks the kinds, the last is the fastest; cpus of unknown kind and a single kind are performance cpus. */
+static enum shunt_cpu_kind kind_of(const struct shunt_topo *t, hwloc_obj_t pu)
+{
+	int kinds = hwloc_cpukinds_get_nr(t->hw, 0);
+	int mine = kinds > 1 ? hwloc_cpukinds_get_by_cpuset(t->hw, pu->cpuset, 0) : -1;
+	int efficiency = -1;
+
+	if (mine < 0 || mine == kinds - 1)
+		return SHUNT_CPU_PERFORMANCE;
+	if (hwloc_cpukinds_get_info(t->hw, (unsigned)mine, NULL, &efficiency, NULL, NULL, 0) < 0 || efficiency < 0)
+		return SHUNT_CPU_PERFORMANCE;
+	return SHUNT_CPU_EFFICIENCY;
+}
+
+static void add_online(struct shunt_topo *t, hwloc_obj_t obj, uint32_t *cores)
+{
+	struct shunt_topo_pu *pu = &t->pus[t->pus_n];
+
+	pu->os_cpu = obj->os_index;
+	pu->core = ancestor(t, obj, HWLOC_OBJ_CORE);
+	if (pu->core == SHUNT_TOPO_NONE)
+		pu->core = (*cores)++; /* some virtual machines tell no cores: each cpu is one */
+	pu->package = ancestor(t, obj, HWLOC_OBJ_PACKAGE);
+	if (pu->package == SHUNT_TOPO_NONE)
+		pu->package = 0;
+	pu->l3 = ancestor(t, obj, HWLOC_OBJ_L3CACHE);
+	pu->node = nearest_node(t, obj);
+	if (pu->node != SHUNT_TOPO_NONE)
+		t->nodes[pu->node].cpus++;
+	pu->kind = kind_of(t, obj);
+	pu->online = true;
+	sh_cpus_add(&t->online, obj->os_index);
+	t->pu_of_cpu[obj->os_index] = (uint16_t)t->pus_n++;
+}
+
+static int read_nodes(struct shunt_topo *t)
+{
+	int n = hwloc_get_nbobjs_by_type(t->hw, HWLOC_OBJ_NUMANODE);
+
+	t->nodes_n = n > 0 ? (uint32_t)n : 0;
+	t->nodes = take(t->nodes_n, sizeof(*t->nodes));
+	if (!t->nodes)
+		return SHUNT_ENOMEM;
+	for (uint32_t i = 0; i < t->nodes_n; i++) {
+		hwloc_obj_t node = hwloc_get_obj_by_type(t->hw, HWLOC_OBJ_NUMANODE, i);
+
+		t->nodes[i].os_node = node->os_index;
+		t->nodes[i].memory_bytes = node->attr->numanode.local_memory;
+	}
+	return SHUNT_OK;
+}
+
+static int read_pus(struct shunt_topo *t)
+{
+	hwloc_const_bitmap_t complete = hwloc_topology_get_complete_cpuset(t->hw);
+	hwloc_const_bitmap_t present = hwloc_topology_get_topology_cpuset(t->hw);
+	int all = hwloc_bitmap_weight(complete), cores = hwloc_get_nbobjs_by_type(t->hw, HWLOC_OBJ_CORE);
+	uint32_t cores_n = cores > 0 ? (uint32_t)cores : 0;
+
+	if (all <= 0 || hwloc_bitmap_last(complete) >= (int)SH_CPUS_MAX)
+		return all <= 0 ? SHUNT_EPLACE : SHUNT_ELIMIT;
+	t->pus = take((size_t)all, sizeof(*t->pus));
+	if (!t->pus)
+		return SHUNT_ENOMEM;
+	for (hwloc_obj_t o = NULL; (o = hwloc_get_next_obj_by_type(t->hw, HWLOC_OBJ_PU, o)) != NULL;)
+		add_online(t, o, &cores_n);
+	for (int c = hwloc_bitmap_first(complete); c >= 0; c = hwloc_bitmap_next(complete, c)) {
+		struct shunt_topo_pu *pu = &t->pus[t->pus_n];
+
+		if (hwloc_bitmap_isset(present, (unsigned)c))
+			continue;
+		pu->os_cpu = (uint32_t)c;
+		pu->core = pu->package = pu->node = pu->l3 = SHUNT_TOPO_NONE;
+		t->pu_of_cpu[c] = (uint16_t)t->pus_n++;
+	}
+	for (uint32_t i = 0; i < t->nodes_n; i++)
+		t->nodes[i].has_cpus = t->nodes[i].cpus > 0;
+	return SHUNT_OK;
+}
+
+/* The matrix that concerns this node set; hwloc may hold several (measured ones too), the first is the firmware's. */
+static void fill_distances(struct shunt_topo *t)
+{
+	struct hwloc_distances_s *found[DISTANCES_MAX];
+	unsigned nr = DISTANCES_MAX;
+
+	if (hwloc_distances_get_by_type(t->hw, HWLOC_OBJ_NUMANODE, &nr, found, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0)
+		return;
+	for (unsigned k = 0; k < nr && k < DISTANCES_MAX; k++) {
+		struct hwloc_distances_s *d = found[k];
+
+		for (unsigned i = 0; k == 0 && i < d->nbobjs; i++) {
+			for (unsigned j = 0; j < d->nbobjs; j++) {
+				uint64_t v = d->values[(size_t)i * d->nbobjs + j];
+				size_t a = d->objs[i]->logical_index, b = d->objs[j]->logical_index;
+
+				t->distance[a * t->nodes_n + b] = v < UINT32_MAX ? (uint32_t)v : UINT32_MAX - 1;
+			}
+		}
+		hwloc_distances_release(t->hw, d);
+	}
+}
+
+static int read_distances(struct shunt_topo *t)
+{
+	t->distance = take((size_t)t->nodes_n * t->nodes_n, sizeof(*t->distance));
+	if (!t->distance)
+		return SHUNT_ENOMEM;
+	for (uint32_t a = 0; a < t->nodes_n; a++) {
+		for (uint32_t b = 0; b < t->nodes_n; b++)
+			t->distance[(size_t)a * t->nodes_n + b] = a == b ? DISTANCE_LOCAL : DISTANCE_REMOTE;
+	}
+	fill_distances(t);
+	return SHUNT_OK;
+}
+
+int sh_topo_affinity(const struct shunt_topo *t, struct sh_cpus *out)
+{
+	struct sh_cpus more;
+	char path[64];
+	int rc;
+
+	rc = sh_cpus_affinity(out, (int)getpid());
+	if (rc < 0)
+		memset(out, 0, sizeof(*out)); /* the main thread may have ended before others */
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d", t->opener_tid);
+	/* Its number may belong to another process by now, so look whether it is still one of ours. */
+	if (access(path, F_OK) == 0 && sh_cpus_affinity(&more, t->opener_tid) == SHUNT_OK) {
+		sh_cpus_or(out, &more);
+		rc = SHUNT_OK;
+	}
+	if (rc < 0 && sh_cpus_affinity(out, 0) < 0)
+		return SHUNT_ESYS;
+	sh_cpus_and(out, &t->online);
+	return SHUNT_OK;
+}
+
+/* Allowed = hwloc's set, affinity and cpuset together; the caller's own list replaces them all. */
+static int read_allowed(struct shunt_topo *t, const char *list)
+{
+	hwloc_const_bitmap_t hw = hwloc_topology_get_allowed_cpuset(t->hw);
+	struct sh_cpus set;
+
+	t->limit = t->online;
+	if (list) {
+		if (sh_cpus_parse(&t->limit, list) < 0)
+			return SHUNT_EINVAL;
+		t->allowed = t->limit;
+		sh_cpus_and(&t->allowed, &t->online);
+		if (sh_cpus_count(&t->allowed) != sh_cpus_count(&t->limit))
+			return SHUNT_EINVAL;
+	} else {
+		for (int c = hwloc_bitmap_first(hw); c >= 0 && c < (int)SH_CPUS_MAX; c = hwloc_bitmap_next(hw, c))
+			sh_cpus_add(&t->allowed, (uint32_t)c);
+		sh_cpus_and(&t->allowed, &t->online);
+		if (t->live && sh_topo_affinity(t, &set) == SHUNT_OK)
+			sh_cpus_and(&t->allowed, &set);
+		if (t->cgroups && sh_budget_cpuset(t, &set) > 0)
+			sh_cpus_and(&t->allowed, &set);
+	}
+	for (uint32_t i = 0; i < t->pus_n; i++)
+		t->pus[i].allowed = sh_cpus_has(&t->allowed, t->pus[i].os_cpu);
+	return sh_cpus_count(&t->allowed) ? SHUNT_OK : SHUNT_EPLACE;
+}
+
+static int keep_root(struct shunt_topo *t, const char *root)
+{
+	size_t len = root ? strlen(root) : 0;
+
+	while (len && root[len - 1] == '/')
+		len--;
+	t->root = take(len + 1, 1);
+	if (!t->root)
+		return SHUNT_ENOMEM;
+	if (len)
+		memcpy(t->root, root, len);
+	return SHUNT_OK;
+}
+
+int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+	struct shunt_topo *t;
+	int rc;
+
+	if (!out)
+		return SHUNT_EINVAL;
+	*out = NULL;
+	if (opts && sh_topo_opts_take(&o, sizeof(o), opts, opts->size) < 0)
+		return SHUNT_EINVAL;
+	if (o.xml_file && o.synthetic)
+		return SHUNT_EINVAL;
+	t = take(1, sizeof(*t));
+	if (!t)
+		return SHUNT_ENOMEM;
+	memset(t->pu_of_cpu, 0xff, sizeof(t->pu_of_cpu));
+	t->opener_tid = (int)gettid();
+	t->budget_config = o.cpu_budget_config;
+	rc = keep_root(t, o.sysfs_root);
+	if (rc == SHUNT_OK)
+		rc = load(t, &o);
+	t->cgroups = t->live || o.sysfs_root;
+	if (rc == SHUNT_OK)
+		rc = read_nodes(t);
+	if (rc == SHUNT_OK)
+		rc = read_pus(t);
+	if (rc == SHUNT_OK)
+		rc = read_distances(t);
+	if (rc == SHUNT_OK)
+		rc = read_allowed(t, o.allowed_cpus);
+	if (rc != SHUNT_OK)
+		goto fail;
+	*out = t;
+	return SHUNT_OK;
+fail:
+	shunt_topo_close(t);
+	return rc;
+}
+
+void shunt_topo_close(struct shunt_topo *t)
+{
+	if (!t)
+		return;
+	if (t->hw)
+		hwloc_topology_destroy(t->hw);
+	free(t->pus);
+	free(t->nodes);
+	free(t->distance);
+	free(t->root);
+	free(t);
+}
+
+const struct shunt_topo_pu *shunt_topo_pus(const struct shunt_topo *t, uint32_t *n)
+{
+	assert(t != NULL && n != NULL);
+	*n = t->pus_n;
+	return t->pus;
+}
+
+const struct shunt_topo_node *shunt_topo_nodes(const struct shunt_topo *t, uint32_t *n)
+{
+	assert(t != NULL && n != NULL);
+	*n = t->nodes_n;
+	return t->nodes;
+}
+
+uint32_t shunt_topo_distance(const struct shunt_topo *t, uint32_t a, uint32_t b)
+{
+	assert(t != NULL);
+	if (a >= t->nodes_n || b >= t->nodes_n)
+		return UINT32_MAX;
+	return t->distance[(size_t)a * t->nodes_n + b];
+}
+
+int shunt_topo_is_live(const struct shunt_topo *t)
+{
+	assert(t != NULL);
+	return t->live;
+}
+
+int shunt_topo_allowed(const struct shunt_topo *t, char *buf, size_t len)
+{
+	assert(t != NULL);
+	if (!buf || !len)
+		return SHUNT_EINVAL;
+	return (int)sh_cpus_format(&t->allowed, buf, len);
+}
+
+uint32_t sh_topo_node_find(const struct shunt_topo *t, uint32_t os_node)
+{
+	for (uint32_t i = 0; i < t->nodes_n; i++) {
+		if (t->nodes[i].os_node == os_node)
+			return i;
+	}
+	return SHUNT_TOPO_NONE;
+}

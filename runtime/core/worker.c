@@ -1,0 +1,598 @@
+/*
+ * core/worker.c - what a worker thread does: pick a job (levels, sources, stealing), run it, spin, sleep. The loop is
+ * sh_worker_main; the decisions stand in it in the order in which they are taken.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/inject.h"
+#include "core/levels.h"
+#include "core/runtime.h"
+#include "core/strand.h"
+#include "core/topo_bind.h"
+
+#define STEAL_MAX 8u          /* jobs a thief takes at once from a ring */
+#define BACKLOG_MAX 8u        /* jobs a worker moves at once from the pool's backlog into its own ring */
+#define SPIN_CLOCK_EVERY 16u  /* looks between two clock reads while spinning */
+#define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
+
+enum source { SRC_RING, SRC_DEQUE, SRC_OLDEST, SRC_PINNED, SRC_BACKLOG };
+
+/*
+ * Which source of a level is looked at first, pick by pick: each at least once in SH_SOURCE_PERIOD. The oldest own
+ * spawn has its turn once in SH_OLDEST_PERIOD (in place of the last entry): taken often, it would turn a depth-first
+ * tree of jobs into a breadth-first one that fills memory; never taken, it could wait for ever.
+ */
+static const uint8_t source_turn[SH_SOURCE_PERIOD] = {
+	SRC_RING, SRC_DEQUE, SRC_BACKLOG, SRC_DEQUE, SRC_RING, SRC_PINNED, SRC_RING, SRC_DEQUE,
+};
+
+static uint64_t item_cost(struct shunt_runtime *rt, uint32_t item)
+{
+	if (item & SH_TOKEN)
+		return SH_TOKEN_COST;
+	return SH_COST_ONE + ((struct sh_job *)sh_slab_at(&rt->jobs, item))->cost_ns;
+}
+
+/* Items that were not reserved here at submit (own spawns, backlog, loot) are charged when they arrive. */
+static void charge(struct sh_worker *w, uint64_t cost)
+{
+	/* mo rlx: one writer. */
+	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - cost);
+}
+
+static void hint_set(sh_a32 *word, uint32_t bit)
+{
+	/* mo H1 <> H2@core/worker.c: the item was pushed before; a clearer looks again after clearing. */
+	if (!(sh_a32_load_sc(word) & bit))
+		(void)sh_a32_or_sc(word, bit); /* mo H1 <> H2@core/worker.c: as above. */
+}
+
+static void hint_clear(sh_a32 *word, uint32_t bit)
+{
+	(void)sh_a32_and_sc(word, ~bit); /* mo H2 <> H1@core/worker.c: then the caller looks once more. */
+}
+
+/* Own queue of this worker for things it holds in hand; the backlog takes what does not fit. */
+static void put_back(struct sh_worker *w, uint32_t item, uint32_t level)
+{
+	struct sh_pool *p = w->pool;
+	uint64_t cost = item_cost(p->rt, item);
+
+	charge(w, cost);
+	if (!sh_ring_push(&w->ring[level], item)) {
+		bool ok = sh_ring_push(&p->backlog[level], item);
+
+		assert(ok); /* as large as the arena */
+		(void)ok;
+		charge(w, 0 - cost);
+		hint_set(&p->backlog_bits, 1u << level);
+		return;
+	}
+	if (sh_a32_load_acq(&p->slots) > 1) /* mo W1 <- W1@core/pool.c: complete workers. */
+		hint_set(&p->hot, 1u << level);
+}
+
+static bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	uint32_t bit = 1u << level;
+
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	if (!(sh_a32_load_rlx(&w->pin_bits) & bit))
+		return false;
+	if (sh_ring_pop(&w->pinned[level], item))
+		return true;
+	hint_clear(&w->pin_bits, bit);
+	if (!sh_ring_has(&w->pinned[level]))
+		return false;
+	hint_set(&w->pin_bits, bit);
+	return sh_ring_pop(&w->pinned[level], item);
+}
+
+static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	struct sh_pool *p = w->pool;
+	uint32_t bit = 1u << level;
+	uint32_t loot[BACKLOG_MAX];
+	uint32_t n, i;
+
+	if (!(sh_a32_load_rlx(&p->backlog_bits) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
+		return false;
+	/* More than one only into an empty own ring: what is there already came later. */
+	n = sh_ring_steal(&p->backlog[level], loot, sh_ring_peek(&w->ring[level]) ? 1u : BACKLOG_MAX);
+	if (n == 0) {
+		hint_clear(&p->backlog_bits, bit);
+		if (!sh_ring_has(&p->backlog[level]))
+			return false;
+		hint_set(&p->backlog_bits, bit);
+		n = sh_ring_steal(&p->backlog[level], loot, 1);
+		if (n == 0)
+			return false;
+	}
+	SH_POINT("worker.backlog.taken");
+	charge(w, item_cost(p->rt, loot[0]));
+	for (i = 1; i < n; i++)
+		put_back(w, loot[i], level);
+	*item = loot[0];
+	return true;
+}
+
+static bool take_deque(struct sh_worker *w, uint32_t level, bool oldest, uint32_t *item)
+{
+	struct sh_deque *d = &w->deque[level];
+
+	if (!(w->deque_bits >> level & 1u))
+		return false;
+	if (oldest ? sh_deque_take(d, item) : sh_deque_pop(d, item))
+		return true;
+	if (sh_deque_count(d) == 0)
+		w->deque_bits &= ~(1u << level);
+	return false;
+}
+
+static bool take_source(struct sh_worker *w, enum source src, uint32_t level, uint32_t *item)
+{
+	switch (src) {
+	case SRC_RING:
+		return sh_ring_peek(&w->ring[level]) && sh_ring_pop(&w->ring[level], item);
+	case SRC_DEQUE:
+		return take_deque(w, level, false, item);
+	case SRC_OLDEST:
+		return take_deque(w, level, true, item);
+	case SRC_PINNED:
+		return take_pinned(w, level, item);
+	case SRC_BACKLOG:
+		return take_backlog(w, level, item);
+	}
+	return false;
+}
+
+/* One job of one level from everything that is this worker's to take first. */
+static bool pick_level(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	uint32_t turn = w->source_tick[level] % SH_OLDEST_PERIOD;
+	enum source first = turn == SH_OLDEST_PERIOD - 1 ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
+
+	if (take_source(w, first, level, item) || take_deque(w, level, false, item) || take_pinned(w, level, item)
+	    || take_source(w, SRC_RING, level, item) || take_backlog(w, level, item)) {
+		w->source_tick[level]++;
+		return true;
+	}
+	return false;
+}
+
+static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level, uint32_t *item)
+{
+	struct sh_pool *p = w->pool;
+	uint32_t loot[STEAL_MAX];
+	uint64_t half = (sh_ring_count(&v->ring[level]) + 1) / 2;
+	uint32_t n = sh_ring_steal(&v->ring[level], loot, half < 1 ? 1 : half > STEAL_MAX ? STEAL_MAX : (uint32_t)half);
+	uint32_t i;
+
+	if (n == 0 && !sh_deque_take(&v->deque[level], &loot[0]))
+		return false;
+	n = n == 0 ? 1 : n;
+	SH_POINT("worker.steal.taken");
+	for (i = 0; i < n; i++) /* mo rlx: an estimate moves with the job. */
+		(void)sh_a64_sub_rlx(&v->accepted, item_cost(p->rt, loot[i]));
+	charge(w, item_cost(p->rt, loot[0]));
+	for (i = 1; i < n; i++)
+		put_back(w, loot[i], level);
+	sh_a64_bump_owner(&w->stolen, n);
+	*item = loot[0];
+	return true;
+}
+
+static bool steal_any(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	uint32_t i;
+	/* mo W1 <- W1@core/pool.c: complete workers; spares join later. */
+	uint32_t slots = sh_a32_load_acq(&w->pool->slots);
+
+	for (i = 0; i < w->steal_n; i++) {
+		uint32_t victim = w->steal_order[i];
+
+		if (victim < slots && steal_from(w, w->pool->worker[victim], level, item))
+			return true;
+	}
+	return false;
+}
+
+static bool others_have(const struct sh_worker *w, uint32_t level)
+{
+	uint32_t i;
+	uint32_t slots = sh_a32_load_acq(&w->pool->slots); /* mo W1 <- W1@core/pool.c: as above. */
+
+	for (i = 0; i < w->steal_n; i++) {
+		const struct sh_worker *v;
+
+		if (w->steal_order[i] >= slots)
+			continue;
+		v = w->pool->worker[w->steal_order[i]];
+		if (sh_ring_has(&v->ring[level]) || sh_deque_has(&v->deque[level]))
+			return true;
+	}
+	return false;
+}
+
+/* A job of this level from another worker, if the pool's hint says that there may be one. */
+static bool steal_level(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	struct sh_pool *p = w->pool;
+	uint32_t bit = 1u << level;
+
+	if (!(sh_a32_load_rlx(&p->hot) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
+		return false;
+	if (steal_any(w, level, item))
+		return true;
+	hint_clear(&p->hot, bit);
+	if (!others_have(w, level))
+		return false;
+	hint_set(&p->hot, bit);
+	return steal_any(w, level, item);
+}
+
+/* The order of decisions: the slot's own level, then most urgent first; at each level own queues, then others'. */
+static bool pick(struct sh_worker *w, uint32_t *item, uint32_t *level)
+{
+	const struct sh_pool *p = w->pool;
+	uint32_t slot = p->slot_table[w->tick];
+	uint32_t l;
+
+	if (slot != SH_SLOT_TOP && (w->level_mask >> slot & 1u) && pick_level(w, slot, item)) {
+		*level = slot;
+		goto got;
+	}
+	for (l = 0; l < p->levels; l++) {
+		if (!(w->level_mask >> l & 1u))
+			continue;
+		*level = l;
+		if (pick_level(w, l, item) || steal_level(w, l, item))
+			goto got;
+	}
+	return false;
+got:
+	w->tick = w->tick + 1 == p->slot_n ? 0 : w->tick + 1;
+	return true;
+}
+
+bool sh_worker_async_full(const struct sh_worker *w)
+{
+	const struct sh_pool *p = w->pool;
+
+	/* mo Y1 <> Y1@core/exec.c: full before the look, or the completer's wake. */
+	return sh_a32_load_sc(&w->full) != 0
+	       || sh_a32_load_sc(&p->async_in_flight) >= p->opts.async_pool_max; /* mo Y1 <> Y1@core/exec.c: likewise. */
+}
+
+/* One job of a strand; when it has ended the strand is handed on. */
+static void run_token(struct sh_worker *w, uint32_t strand)
+{
+	struct shunt_runtime *rt = w->pool->rt;
+	struct sh_strand *s = &w->pool->strand[strand];
+
+	if (sh_strand_claim(rt, s)) {
+		const struct sh_job *job = sh_slab_at(&rt->jobs, sh_strand_peek(rt, s));
+
+		if (w->level_mask >> job->level & 1u)
+			sh_exec_job(rt, w, sh_strand_next(rt, s));
+		else
+			sh_exec_strand_pass(w->pool, w, strand); /* its turn is at a level that is not ours */
+	}
+	charge(w, 0 - SH_TOKEN_COST);
+}
+
+static void run_item(struct sh_worker *w, uint32_t item)
+{
+	if (item & SH_TOKEN)
+		run_token(w, item & ~SH_TOKEN);
+	else
+		sh_exec_job(w->pool->rt, w, item);
+}
+
+static bool idle_any(const struct sh_pool *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < SH_WORDS; i++)
+		if (sh_a64_load_sc(&p->idle[i]) != 0) /* mo I1 <> I1@core/submit.c: after our spin bit went down. */
+			return true;
+	return false;
+}
+
+/* Leaves more than it runs: lets a sleeping worker have it. */
+static void share_leftover(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+	bool woken = false;
+	uint32_t l;
+
+	if (sh_a32_load_acq(&p->slots) == 1) /* mo W1 <- W1@core/pool.c: complete workers. */
+		return;
+	for (l = 0; l < p->levels; l++) {
+		if (!sh_ring_has(&w->ring[l]) && !(w->deque_bits >> l & 1u))
+			continue;
+		hint_set(&p->hot, 1u << l);
+		if (!woken && idle_any(p)) {
+			(void)sh_pool_wake_idle(p, l);
+			woken = true;
+		}
+	}
+}
+
+/* The sleeper's last look, in the total order of pushes: everything it could run. */
+static bool anything(struct sh_worker *w)
+{
+	const struct sh_pool *p = w->pool;
+	uint32_t l;
+
+	if (sh_worker_async_full(w))
+		return false;
+	for (l = 0; l < p->levels; l++) {
+		if (!(w->level_mask >> l & 1u))
+			continue;
+		if (sh_ring_has(&w->ring[l]) || sh_ring_has(&w->pinned[l]) || sh_ring_has(&p->backlog[l])
+		    || sh_deque_has(&w->deque[l]) || others_have(w, l))
+			return true;
+	}
+	return false;
+}
+
+/* The hints say less than the queues; before a search that must find, they are set to say "look everywhere". */
+static void distrust_hints(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+	uint32_t l;
+
+	for (l = 0; l < p->levels; l++) {
+		if (sh_ring_has(&w->pinned[l]))
+			hint_set(&w->pin_bits, 1u << l);
+		if (sh_ring_has(&p->backlog[l]))
+			hint_set(&p->backlog_bits, 1u << l);
+		if (others_have(w, l))
+			hint_set(&p->hot, 1u << l);
+	}
+}
+
+static bool word_bit(sh_a64 *words, uint32_t slot, bool on)
+{
+	uint64_t bit = UINT64_C(1) << (slot % 64u);
+	sh_a64 *word = &words[slot / 64u];
+
+	/* mo I1 <> I1@core/submit.c: idle bit, then the scan; push, then the look at the idle bits. */
+	return ((on ? sh_a64_or_sc(word, bit) : sh_a64_and_sc(word, ~bit)) & bit) != 0;
+}
+
+/*
+ * Sleeps until woken. State PARKED, then the idle bit, then the scan: any other order loses a wake-up. A worker at its
+ * asynchronous capacity sleeps unlisted: it could not use a wake-up that was meant for anybody.
+ */
+static void park(struct sh_worker *w, bool listed)
+{
+	struct sh_pool *p = w->pool;
+	uint32_t s = SH_W_RUNNING;
+
+	sh_slab_flush(&p->rt->jobs, &w->submitter->jobs);
+	sh_slab_flush(&p->rt->tracks, &w->submitter->tracks);
+	/* mo S1 <> S2@core/submit.c: PARKED, then the scan; the pusher pushes, then looks at the state. */
+	if (!sh_a32_cas_sc(&w->state, &s, SH_W_PARKED))
+		return;
+	if (listed)
+		(void)word_bit(p->idle, w->slot, true);
+	SH_POINT("worker.park.before_scan");
+	/* mo S1 <> S2@core/pool.c: the stop flag like a job. */
+	if ((listed ? anything(w) : !sh_worker_async_full(w)) || sh_a32_load_sc(&p->stop) != 0) {
+		s = SH_W_PARKED;
+		/* mo S1 <> S2@core/submit.c: leaves by itself; if a waker was first, the word says WAKING. */
+		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
+		distrust_hints(w);
+	} else {
+		sh_a64_bump_owner(&w->parks, 1);
+		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) /* mo S3 <- S2@core/submit.c: what the waker did before. */
+			(void)sh_futex_wait(&w->state, SH_W_PARKED, SH_FOREVER);
+		distrust_hints(w);
+	}
+	if (listed)
+		(void)word_bit(p->idle, w->slot, false);
+	s = SH_W_WAKING;
+	/* mo S1 <> S2@core/submit.c: we are awake; nobody needs to repeat the wake. */
+	(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
+}
+
+/* A spare that is not needed any more sleeps as DORMANT, outside the idle set; nobody queues to it. */
+static bool spare_retire(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+
+	if (!sh_pool_spare_retire(p, w))
+		return false;
+	sh_slab_flush(&p->rt->jobs, &w->submitter->jobs);
+	sh_slab_flush(&p->rt->tracks, &w->submitter->tracks);
+	for (;;) {
+		uint32_t s = sh_a32_load_acq(&w->state); /* mo B2 <> B2@core/pool.c: made active, or stopped. */
+
+		if (s != SH_W_DORMANT)
+			break;
+		if (sh_a32_load_sc(&p->stop) != 0) /* mo S1 <> S2@core/submit.c: the stop flag like a job. */
+			return true;
+		(void)sh_futex_wait(&w->state, SH_W_DORMANT, SH_FOREVER);
+	}
+	return true;
+}
+
+static uint32_t spinners(const struct sh_pool *p)
+{
+	uint32_t n = 0;
+	uint32_t i;
+
+	for (i = 0; i < SH_WORDS; i++)
+		n += (uint32_t)__builtin_popcountll(sh_a64_load_rlx(&p->spinning[i])); /* mo rlx: a hint. */
+	return n;
+}
+
+struct idleness {
+	uint64_t since_ns; /* 0 = not idle */
+	uint32_t looks;
+	bool announced;
+};
+
+static void idle_end(struct sh_worker *w, struct idleness *idle)
+{
+	if (idle->announced) /* mo H3 <> H3@core/submit.c: cleared before the look at what it leaves (share_leftover). */
+		(void)word_bit(w->pool->spinning, w->slot, false);
+	idle->since_ns = 0;
+	idle->looks = 0;
+	idle->announced = false;
+}
+
+/* Found nothing: spins on, or sleeps. */
+static void idle_step(struct sh_worker *w, struct idleness *idle)
+{
+	struct sh_pool *p = w->pool;
+	bool poll = p->opts.idle == SHUNT_IDLE_POLL;
+	uint64_t now;
+
+	w->now_ns = 0;
+	if (w->spare && spare_retire(w)) {
+		idle_end(w, idle);
+		return;
+	}
+	if (++idle->looks % SPIN_CLOCK_EVERY != 0 && idle->since_ns != 0) {
+		sh_cpu_relax();
+		return;
+	}
+	now = sh_clock_ns();
+	if (idle->since_ns == 0)
+		idle->since_ns = now;
+	if (!idle->announced && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)) {
+		if (!poll && spinners(p) >= p->spinners_max) {
+			idle_end(w, idle);
+			park(w, true);
+			return;
+		}
+		(void)word_bit(p->spinning, w->slot, true);
+		idle->announced = true;
+		return; /* look once more after the bit is visible */
+	}
+	if (!poll && now - idle->since_ns >= p->spin_ns) {
+		idle_end(w, idle);
+		park(w, true);
+		return;
+	}
+	sh_cpu_relax();
+}
+
+/* At its asynchronous capacity: takes nothing, lets others have what is queued here, and waits for a completion. */
+static void wait_for_capacity(struct sh_worker *w, struct idleness *idle)
+{
+	w->now_ns = 0;
+	idle_end(w, idle);
+	share_leftover(w);
+	if (w->pool->opts.idle == SHUNT_IDLE_POLL)
+		sh_cpu_relax();
+	else
+		park(w, false);
+}
+
+/* P2: what the kernel really did with this thread. */
+static void pin_and_verify(struct sh_worker *w)
+{
+	char mask[256];
+	int seen = -1;
+	int rc = 0;
+
+	if (w->cpu >= 0)
+		rc = sh_topo_bind_thread(w->pool->rt->topo, w->cpu);
+	/* mo rlx: statistics of this thread. */
+	sh_a32_store_rlx(&w->pin_error, (uint32_t)-rc);
+	if (sh_topo_readback(mask, sizeof(mask), &seen) == 0) {
+		char want[16];
+
+		(void)snprintf(want, sizeof(want), "%d", w->cpu);
+		sh_a32_store_rlx(&w->pin_verified, w->cpu >= 0 && seen == w->cpu && strcmp(mask, want) == 0);
+		sh_a32_store_rlx(&w->cpu_seen, (uint32_t)seen);
+	}
+	if (w->cpu >= 0 && (rc != 0 || sh_a32_load_rlx(&w->pin_verified) == 0)) /* mo rlx: own store. */
+		sh_log_write(&w->pool->rt->log, SHUNT_LOG_WARN, "pool %s: worker %u: wanted cpu %d, the kernel's mask is %s: %s",
+			     w->pool->name, w->slot, w->cpu, mask, shunt_strerror(rc));
+}
+
+void *sh_worker_main(void *arg)
+{
+	struct sh_worker *w = arg;
+	struct sh_pool *p = w->pool;
+	struct idleness idle = { 0, 0, false };
+	char name[16];
+	uint32_t item = 0;
+	uint32_t level = 0;
+
+	(void)snprintf(name, sizeof(name), "%.9s/%s%u", p->name, w->spare ? "s" : "", w->slot);
+	(void)pthread_setname_np(pthread_self(), name);
+	pin_and_verify(w);
+	w->submitter = sh_submitter_claim_worker(p->rt);
+	if (w->submitter)
+		w->submitter->worker = w;
+	/* mo W2 -> W2@core/pool.c: pinning result and submitter before "started". */
+	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
+	(void)sh_futex_wake(&w->started, 1);
+	if (!w->submitter)
+		return NULL;
+	if (p->opts.on_start)
+		p->opts.on_start(p->opts.hook_arg, w->slot);
+	while (sh_a32_load_acq(&p->stop) == 0) { /* mo S3 <- S2@core/submit.c: the stopper's stores. */
+		if (sh_unlikely(sh_worker_async_full(w))) {
+			wait_for_capacity(w, &idle);
+			continue;
+		}
+		if (pick(w, &item, &level)) {
+			idle_end(w, &idle);
+			share_leftover(w);
+			run_item(w, item);
+			continue;
+		}
+		idle_step(w, &idle);
+	}
+	idle_end(w, &idle);
+	if (p->opts.on_stop)
+		p->opts.on_stop(p->opts.hook_arg, w->slot);
+	w->submitter->worker = NULL;
+	/* mo W2 -> W2@core/pool.c: everything this thread did before it is seen to have left. */
+	sh_a32_store_rel(&w->started, SH_STARTED_LEFT);
+	return NULL;
+}
+
+void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns)
+{
+	struct shunt_runtime *rt = w->pool->rt;
+	uint32_t level = 0;
+
+	if (w->running && w->running->depth >= 32)
+		return;
+	while (level < w->pool->levels) {
+		const struct sh_job *job;
+		uint32_t item = 0;
+
+		if (!take_deque(w, level, false, &item)) {
+			level++;
+			continue;
+		}
+		job = item & SH_TOKEN ? NULL : sh_slab_at(&rt->jobs, item);
+		if (!job || job->group != group || ((job->flags & SH_JOB_ASYNC) && sh_worker_async_full(w))) {
+			bool ok = sh_deque_push(&w->deque[level], item);
+
+			if (!ok)
+				put_back(w, item, level);
+			level++;
+			continue;
+		}
+		w->now_ns = 0;
+		sh_exec_job(rt, w, item);
+		w->now_ns = 0;
+		if (sh_clock_ns() >= deadline_ns)
+			return;
+	}
+}

@@ -1,0 +1,367 @@
+/* lockfree/registry.c - see registry.h. SPDX-License-Identifier: MIT */
+#include "lockfree/registry.h"
+
+#include <shunt/error.h>
+
+#include <ck_hs.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu-bp.h>
+
+#include "base/inject.h"
+#include "base/rng.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN 1
+#endif
+#endif
+
+/*
+ * ThreadSanitizer sees neither into ck nor liburcu. Three edges are told to it, each where the library has it:
+ * an entry's contents before its put -> the reader that meets it; the end of a section -> the return of
+ * synchronize; both ends name one address. More than these would hide races of ours.
+ */
+#ifdef TSAN
+#include <sanitizer/tsan_interface.h>
+static char section_end_tag;
+#define tsan_acquire(p) __tsan_acquire((void *)(uintptr_t)(p))
+#define tsan_release(p) __tsan_release((void *)(uintptr_t)(p))
+#define tsan_section_end() __tsan_release(&section_end_tag)
+#define tsan_grace() __tsan_acquire(&section_end_tag)
+#else
+#define tsan_acquire(p) ((void)(p))
+#define tsan_release(p) ((void)(p))
+#define tsan_section_end() ((void)0)
+#define tsan_grace() ((void)0)
+#endif
+
+#define NAMES_FIRST 64u /* entries that fit before the first growth */
+
+/* In front of all memory that ck or a registry hands out: links what a forked child cannot free yet. */
+struct block {
+	struct block *next; /* sync: owner until pushed to orphans, then const */
+	size_t pad;         /* keeps what follows aligned to 16 */
+};
+
+struct entry {
+	uint32_t id;   /* sync: const once entered */
+	char name[];   /* sync: const once entered; ck_hs holds this address, so that a plain name serves as key */
+};
+
+struct sh_registry {
+	struct ck_hs set;   /* sync: rcu; written under the caller's lock */
+	size_t swept_after; /* sync: lock(caller); removes until the tombstones are swept */
+	uint32_t born;      /* sync: const; fork generation in which it was made */
+	sh_a64 count;       /* sync: atomic; written under the caller's lock */
+};
+
+static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
+static int setup_result;  /* sync: const after setup_once */
+static sh_a32 generation; /* sync: atomic; forks since our first set-up in this line of processes, 0 in the first */
+static sh_a32 live;       /* sync: atomic; registries made in this generation and not destroyed */
+static sh_aptr orphans;   /* sync: atomic; blocks of a forked child, freed with its last registry */
+
+/* Runs in the child, with one thread: what was counted belongs to the parent. */
+static void forked(void)
+{
+	/* mo rlx: the only thread of the process. */
+	(void)sh_a32_add_rlx(&generation, 1);
+	sh_a32_store_rlx(&live, 0);
+}
+
+static uint32_t generation_now(void)
+{
+	/* mo rlx: changes only in forked(), before any other thread of the process exists. */
+	return sh_a32_load_rlx(&generation);
+}
+
+/* Keeps liburcu-bp in memory for ever: threads that read call its destructor when they end. Best effort. */
+static void urcu_pin(void)
+{
+	void (*fn)(void) = urcu_bp_read_lock;
+	void *addr, *handle;
+	Dl_info info;
+
+	memcpy(&addr, &fn, sizeof(addr));
+	if (dladdr(addr, &info) == 0 || info.dli_fname == NULL)
+		return;
+	/* In a program linked statically with us this names the program, and fails without harm. */
+	handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+	if (handle != NULL)
+		(void)dlclose(handle);
+}
+
+static void setup(void)
+{
+	urcu_pin();
+	/* Removed by the C library when our code is unloaded. */
+	setup_result = pthread_atfork(NULL, NULL, forked) == 0 ? 0 : SHUNT_ESYS;
+}
+
+int sh_rcu_setup(void)
+{
+	if (pthread_once(&setup_once, setup) != 0)
+		return SHUNT_ESYS;
+	return setup_result;
+}
+
+void sh_rcu_thread_setup(void)
+{
+	if (generation_now() == 0)
+		urcu_bp_register_thread();
+}
+
+void sh_rcu_read_lock(void)
+{
+	if (sh_likely(generation_now() == 0))
+		urcu_bp_read_lock();
+}
+
+void sh_rcu_read_unlock(void)
+{
+	if (sh_likely(generation_now() == 0)) {
+		tsan_section_end();
+		urcu_bp_read_unlock();
+	}
+}
+
+bool sh_rcu_synchronize(void)
+{
+	if (generation_now() != 0)
+		return false;
+	assert(!urcu_bp_read_ongoing());
+	urcu_bp_synchronize_rcu();
+	tsan_grace();
+	return true;
+}
+
+void *sh_rcu_publish(sh_aptr *slot, void *version)
+{
+	/* mo RP1 -> RP2@lockfree/registry.c: what was written to the version is visible to who loads it. */
+	return sh_aptr_xchg_acq_rel(slot, version);
+}
+
+void *sh_rcu_load(const sh_aptr *slot)
+{
+	/* mo RP2 <- RP1@lockfree/registry.c: the version as it was published. */
+	return sh_aptr_load_acq(slot);
+}
+
+static void *block_alloc(size_t size)
+{
+	struct block *b;
+
+	if (SH_FAIL("registry_alloc") || size > SIZE_MAX - sizeof(*b))
+		return NULL;
+	b = malloc(sizeof(*b) + size);
+	return b == NULL ? NULL : b + 1;
+}
+
+static void block_free(void *p)
+{
+	if (p != NULL)
+		free((struct block *)p - 1);
+}
+
+static void orphan_push(struct block *b)
+{
+	/* mo rlx: a first guess for the exchange. */
+	void *head = sh_aptr_load_rlx(&orphans);
+
+	do {
+		b->next = head;
+		/* mo RO1 -> RO2@lockfree/registry.c: the link is visible to who takes the list. Bound: lock-free. */
+	} while (!sh_aptr_cas_rel(&orphans, &head, b));
+}
+
+/* Frees what readers may still hold: now, after a grace period, or with the last registry of a forked child. */
+static void block_retire(void *p)
+{
+	if (sh_rcu_synchronize())
+		block_free(p);
+	else
+		orphan_push((struct block *)p - 1);
+}
+
+/*
+ * A registry goes: with the last one, what a forked child could not free goes too. The list is taken before
+ * `live` is lowered, so that it holds nothing of a registry that is made meanwhile.
+ */
+static void live_drop(void)
+{
+	/* mo RO2 <- RO1@lockfree/registry.c: sees every link. */
+	struct block *taken = sh_aptr_xchg_acq(&orphans, NULL);
+	/* mo RL2 <> RL1@lockfree/registry.c: who counts itself in after us pushes only after our taking. */
+	bool last = sh_a32_sub_acq_rel(&live, 1) == 1;
+
+	while (taken != NULL) {
+		struct block *next = taken->next;
+
+		if (last)
+			free(taken);
+		else
+			orphan_push(taken);
+		taken = next;
+	}
+}
+
+static void table_free(void *p, size_t size, bool defer)
+{
+	(void)size;
+	if (defer)
+		block_retire(p);
+	else
+		block_free(p);
+}
+
+static struct ck_malloc allocator = { .malloc = block_alloc, .free = table_free }; /* sync: const */
+
+static unsigned long name_hash(const void *name, unsigned long seed)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed; /* FNV-1a, then a finaliser: ck_hs takes both ends of it */
+
+	for (const unsigned char *p = name; *p != 0; p++)
+		h = (h ^ *p) * UINT64_C(0x100000001b3);
+	return (unsigned long)sh_mix64(h);
+}
+
+/* ck gives the entered name first, the one looked for second. */
+static bool name_equal(const void *entered, const void *name)
+{
+	tsan_acquire(entered);
+	return strcmp(entered, name) == 0;
+}
+
+static struct entry *entry_of(void *name)
+{
+	return (struct entry *)(void *)((char *)name - offsetof(struct entry, name));
+}
+
+static bool name_valid(const char *name)
+{
+	size_t len = name == NULL ? 0 : strnlen(name, SH_REGISTRY_NAME_MAX + 1);
+
+	return len >= 1 && len <= SH_REGISTRY_NAME_MAX;
+}
+
+int sh_registry_create(struct sh_registry **out)
+{
+	struct sh_registry *r;
+	int rc;
+
+	if (out == NULL)
+		return SHUNT_EINVAL;
+	*out = NULL;
+	rc = sh_rcu_setup();
+	if (rc != 0)
+		return rc;
+	r = block_alloc(sizeof(*r));
+	if (r == NULL)
+		return SHUNT_ENOMEM;
+	memset(r, 0, sizeof(*r));
+	if (!ck_hs_init(&r->set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, name_hash, name_equal, &allocator, NAMES_FIRST, 0)) {
+		block_free(r);
+		return SHUNT_ENOMEM;
+	}
+	r->swept_after = NAMES_FIRST;
+	r->born = generation_now();
+	sh_a64_init(&r->count, 0);
+	/* mo RL1 <> RL2@lockfree/registry.c: what we retire is pushed after the list of the one before was taken. */
+	(void)sh_a32_add_acq_rel(&live, 1);
+	*out = r;
+	return 0;
+}
+
+void sh_registry_destroy(struct sh_registry *r)
+{
+	ck_hs_iterator_t it = CK_HS_ITERATOR_INITIALIZER;
+	void *name;
+
+	if (r == NULL)
+		return;
+	while (ck_hs_next(&r->set, &it, &name))
+		block_free(entry_of(name));
+	ck_hs_destroy(&r->set);
+	if (r->born == generation_now())
+		live_drop();
+	block_free(r);
+}
+
+int sh_registry_put(struct sh_registry *r, const char *name, uint32_t id)
+{
+	struct entry *e;
+	unsigned long hash;
+	size_t len;
+
+	if (r == NULL || !name_valid(name))
+		return SHUNT_EINVAL;
+	if (r->born != generation_now())
+		return SHUNT_EFORKED;
+	hash = CK_HS_HASH(&r->set, name_hash, name);
+	if (ck_hs_get(&r->set, hash, name) != NULL)
+		return SHUNT_EEXIST;
+	len = strlen(name);
+	e = block_alloc(sizeof(*e) + len + 1);
+	if (e == NULL)
+		return SHUNT_ENOMEM;
+	e->id = id;
+	memcpy(e->name, name, len + 1);
+	tsan_release(e->name);
+	if (!ck_hs_put(&r->set, hash, e->name)) {
+		/* It was not there before, so memory is missing for a larger table; the old one is unchanged. */
+		block_free(e);
+		return SHUNT_ENOMEM;
+	}
+	/* mo rlx: statistic; one writer at a time. */
+	(void)sh_a64_add_rlx(&r->count, 1);
+	return 0;
+}
+
+int sh_registry_remove(struct sh_registry *r, const char *name)
+{
+	void *found;
+
+	if (r == NULL || !name_valid(name))
+		return SHUNT_EINVAL;
+	if (r->born != generation_now())
+		return SHUNT_EFORKED;
+	found = ck_hs_remove(&r->set, CK_HS_HASH(&r->set, name_hash, name), name);
+	if (found == NULL)
+		return SHUNT_ENOENT;
+	/* mo rlx: statistic; one writer at a time. */
+	(void)sh_a64_sub_rlx(&r->count, 1);
+	SH_POINT("registry_removed");
+	block_retire(entry_of(found));
+	/* Tombstones make look-ups of absent names slow. Without memory they stay until the next sweep. */
+	if (--r->swept_after == 0) {
+		(void)ck_hs_rebuild(&r->set);
+		r->swept_after = NAMES_FIRST + ck_hs_count(&r->set);
+	}
+	return 0;
+}
+
+bool sh_registry_find(struct sh_registry *r, const char *name, uint32_t *id)
+{
+	void *found;
+
+	if (r == NULL || !name_valid(name) || r->born != generation_now())
+		return false;
+	sh_rcu_read_lock();
+	found = ck_hs_get(&r->set, CK_HS_HASH(&r->set, name_hash, name), name);
+	SH_POINT("registry_found");
+	if (found != NULL && id != NULL)
+		*id = entry_of(found)->id;
+	sh_rcu_read_unlock();
+	return found != NULL;
+}
+
+size_t sh_registry_count(const struct sh_registry *r)
+{
+	/* mo rlx: statistic. */
+	return r == NULL ? 0 : (size_t)sh_a64_load_rlx(&r->count);
+}

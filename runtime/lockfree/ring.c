@@ -1,0 +1,114 @@
+/* lockfree/ring.c - see ring.h. SPDX-License-Identifier: MIT */
+#include "lockfree/ring.h"
+
+#include "base/inject.h"
+
+void sh_ring_init(struct sh_ring *r, sh_a64 *slots, uint64_t capacity)
+{
+	assert(capacity >= SH_RING_CAPACITY_MIN && sh_is_pow2(capacity));
+	sh_a64_init(&r->head, 0);
+	sh_a64_init(&r->tail, 0);
+	sh_a64_init(&r->head_seen, 0);
+	r->slots = slots;
+	r->mask = capacity - 1;
+	r->shift = sh_log2_u64(capacity);
+}
+
+/* True when position t has no room; refreshes the shared memory of head if that decides it. */
+static inline bool ring_full(struct sh_ring *r, uint64_t t)
+{
+	uint64_t capacity = r->mask + 1;
+	/* mo R2 -> R2@lockfree/ring.c: whoever sees this head sees the slots before it consumed. */
+	uint64_t h = sh_a64_load_acq(&r->head_seen);
+
+	if ((int64_t)(t - h) < (int64_t)capacity)
+		return false; /* also when t is behind h: a stale tail, the lap test finds it out */
+	/* mo R1 <- R1@lockfree/ring.c: the consumer's reads of the slot end before we reuse it. */
+	h = sh_a64_load_acq(&r->head);
+	sh_a64_store_rel(&r->head_seen, h); /* mo R2 <- R2@lockfree/ring.c: hands the edge of head on to other producers. */
+	return (int64_t)(t - h) >= (int64_t)capacity;
+}
+
+bool sh_ring_push(struct sh_ring *r, uint32_t item)
+{
+	for (;;) {
+		uint64_t t = sh_a64_load_rlx(&r->tail); /* mo rlx: a hint; the lap test below decides. */
+		sh_a64 *slot = &r->slots[t & r->mask];
+		uint32_t lap = sh_ring_lap(r, t);
+		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; the CAS re-checks it. */
+		uint32_t v_lap = (uint32_t)(v >> 32);
+
+		if (v_lap == lap) {
+			(void)sh_a64_cas_rlx(&r->tail, &t, t + 1); /* mo rlx: help a hint on. */
+			continue;
+		}
+		if (v_lap != lap - 1u)
+			continue; /* we read an old tail */
+		if (ring_full(r, t)) {
+			if (sh_a64_load_rlx(&r->tail) == t) /* mo rlx: a hint. */
+				return false;
+			continue;
+		}
+		SH_POINT("ring.push.before_cas");
+		/* mo P1 <> P1@lockfree/ring.h: item and its fields before the slot; then the caller looks for sleepers. */
+		if (!sh_a64_cas_sc(slot, &v, ((uint64_t)lap << 32) | item))
+			continue;
+		SH_POINT("ring.push.after_cas");
+		(void)sh_a64_cas_rlx(&r->tail, &t, t + 1); /* mo rlx: a hint; a failure means that somebody helped. */
+		return true;
+	}
+}
+
+bool sh_ring_pop(struct sh_ring *r, uint32_t *item)
+{
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: re-checked by the CAS. */
+
+	for (;;) {
+		/* mo P2 <- P1@lockfree/ring.c: the item's fields, written before the slot. */
+		uint64_t v = sh_a64_load_acq(&r->slots[h & r->mask]);
+		uint32_t lap = sh_ring_lap(r, h);
+		uint64_t seen;
+
+		if ((uint32_t)(v >> 32) != lap) {
+			seen = sh_a64_load_rlx(&r->head); /* mo rlx: told apart from an empty ring only by value. */
+			if (seen == h)
+				return false;
+			h = seen;
+			continue;
+		}
+		/* mo R1 -> R1@lockfree/ring.c: our read of the slot is over. mo P4 <> P4@lockfree/ring.h: for sleepers. */
+		if (sh_a64_cas_sc(&r->head, &h, h + 1)) {
+			*item = (uint32_t)v;
+			return true;
+		}
+	}
+}
+
+uint32_t sh_ring_steal(struct sh_ring *r, uint32_t *items, uint32_t n)
+{
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: re-checked by the CAS. */
+
+	for (;;) {
+		uint32_t k = 0;
+
+		while (k < n) {
+			/* mo P3 <- P1@lockfree/ring.c: as in pop, for each slot of the prefix. */
+			uint64_t v = sh_a64_load_acq(&r->slots[(h + k) & r->mask]);
+
+			if ((uint32_t)(v >> 32) != sh_ring_lap(r, h + k))
+				break;
+			items[k++] = (uint32_t)v;
+		}
+		if (k == 0) {
+			uint64_t seen = sh_a64_load_rlx(&r->head); /* mo rlx: as in pop. */
+
+			if (seen == h)
+				return 0;
+			h = seen;
+			continue;
+		}
+		/* mo R1 -> R1@lockfree/ring.c: as in pop. mo P4 <> P4@lockfree/ring.h: for sleepers. Lost: forget all items. */
+		if (sh_a64_cas_sc(&r->head, &h, h + k))
+			return k;
+	}
+}

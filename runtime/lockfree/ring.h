@@ -1,0 +1,95 @@
+/*
+ * lockfree/ring.h - bounded FIFO of 32-bit items, any number of producers and consumers. One ring per worker
+ * and level, and one large one per pool and level (the backlog). Used by submitters, owners and thieves.
+ *
+ * Algorithm: an array of 64-bit slots {lap, item}. A producer publishes an item with ONE compare-and-swap on
+ * the slot itself; the tail is only a hint that anybody moves on. A slot of position p is free for lap(p) while
+ * it carries lap(p) - 1, so a producer that slept for whole laps fails its CAS. (The slot-with-lap idea is in
+ * Tsigas & Zhang, SPAA 2001, and Vyukov's bounded queue; publishing by the slot CAS removes their hole.)
+ *
+ *   may run together      push  pop  steal  has
+ *   push                    x    x     x     x     any threads
+ *   pop, steal              x    x     x     x     any threads
+ *
+ * Linearization: push at its successful slot CAS; pop and steal at their successful CAS of head; "full" at the
+ * load of head; "empty" at the load of the slot. Progress: lock-free; a producer stopped anywhere delays and hides
+ * nothing: before its CAS the slot is free for others, after it the item is visible and others help the tail.
+ * Bounds: a retry happens only when another thread's push or pop succeeded.
+ *
+ * Laps are 32 bits: with 256 slots they repeat after 10^12 pushes; a producer would have to sleep inside one push
+ * for a multiple of exactly that many pushes to be deceived.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SH_LOCKFREE_RING_H
+#define SH_LOCKFREE_RING_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+#define SH_RING_CAPACITY_MIN 2u
+
+struct sh_ring {
+	/* consumers' line */
+	sh_a64 head SH_ALIGNED(SH_CACHELINE); /* sync: atomic; position of the oldest item */
+	/* producers' line */
+	sh_a64 tail SH_ALIGNED(SH_CACHELINE); /* sync: atomic; hint: every slot before it was filled */
+	sh_a64 head_seen;                     /* sync: atomic; some recent head, saves reading the consumers' line */
+	/* read-only line */
+	sh_a64 *slots SH_ALIGNED(SH_CACHELINE); /* sync: const */
+	uint64_t mask;                          /* sync: const; capacity - 1 */
+	uint32_t shift;                         /* sync: const; log2(capacity) */
+};
+
+_Static_assert(sizeof(struct sh_ring) == 3 * SH_CACHELINE, "one line each for consumers, producers and constants");
+
+/* `slots` is `capacity` (power of two >= 2) zeroed words, owned by the caller and kept until the ring is dead. */
+void sh_ring_init(struct sh_ring *r, sh_a64 *slots, uint64_t capacity);
+/* Appends; false = full. */
+bool sh_ring_push(struct sh_ring *r, uint32_t item);
+/* Takes the oldest item; false = empty. */
+bool sh_ring_pop(struct sh_ring *r, uint32_t *item);
+/* Takes up to n of the oldest items, in order; returns how many. */
+uint32_t sh_ring_steal(struct sh_ring *r, uint32_t *items, uint32_t n);
+
+static inline uint32_t sh_ring_lap(const struct sh_ring *r, uint64_t pos)
+{
+	return (uint32_t)(pos >> r->shift) + 1u;
+}
+
+/* Is an item visible? For the owner's polling: cheap and recent. */
+static inline bool sh_ring_peek(const struct sh_ring *r)
+{
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: a stale head makes the lap differ; the caller looks again. */
+	uint64_t v = sh_a64_load_rlx(&r->slots[h & r->mask]); /* mo rlx: a hint; pop reads it again with acquire. */
+
+	return (uint32_t)(v >> 32) == sh_ring_lap(r, h);
+}
+
+/* The same for a thread that is about to sleep, or that just cleared a hint bit: in the total order of pushes. */
+static inline bool sh_ring_has(const struct sh_ring *r)
+{
+	for (;;) {
+		uint64_t h = sh_a64_load_sc(&r->head); /* mo P4 <> P4@lockfree/ring.c: never behind a head CAS in the total order. */
+		/* mo P1 <> P1@lockfree/ring.c: the sleeper sees the item or the producer sees the sleeper. */
+		uint64_t v = sh_a64_load_sc(&r->slots[h & r->mask]);
+		uint32_t lap = sh_ring_lap(r, h);
+
+		if ((uint32_t)(v >> 32) == lap)
+			return true;
+		if ((int32_t)((uint32_t)(v >> 32) - lap) < 0)
+			return false;
+		/* Another consumer took h and a producer refilled its slot since: progress elsewhere, look again. */
+	}
+}
+
+/* Items now, roughly. */
+static inline uint64_t sh_ring_count(const struct sh_ring *r)
+{
+	uint64_t t = sh_a64_load_rlx(&r->tail); /* mo rlx: statistic. */
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: statistic. */
+
+	return t > h ? t - h : 0;
+}
+
+#endif

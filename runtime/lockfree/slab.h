@@ -1,0 +1,99 @@
+/*
+ * lockfree/slab.h - type-stable storage for job descriptors, tracks and groups: items are named by 32-bit indexes,
+ * never unmapped while the runtime lives, and travel between threads in batches.
+ *
+ * Algorithm: Bonwick's magazines (USENIX 2001) over Treiber stacks. A thread keeps a small cache of free indexes;
+ * full and empty caches are exchanged with a stack of batches, one stack per NUMA node. A batch is written into
+ * the memory of its first item. Stack heads are {tag, index} words; the tag changes with every push and pop, and
+ * items are type-stable, so a stale pop fails its CAS (ABA needs 2^32 operations inside one pop).
+ *
+ *   alloc, free with a cache: the cache's owner. Without a cache (NULL): any thread. All may run together.
+ *
+ * Linearization: the CAS of a stack head, or of the fresh counter. Progress: lock-free. A stopped thread keeps at
+ * most its cache and one batch (SH_SLAB_CACHE + SH_SLAB_BATCH items) from the others.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SH_LOCKFREE_SLAB_H
+#define SH_LOCKFREE_SLAB_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/mem.h"
+
+#define SH_SLAB_BATCH 13u /* items per batch: the carrier and 12 named in it */
+#define SH_SLAB_CACHE 26u /* free indexes a thread may keep */
+#define SH_SLAB_NODES_MAX 64u
+
+/* What a free item looks like; live items may use every byte but must keep `next` atomic. */
+struct sh_slab_item {
+	sh_a32 next;      /* sync: atomic; next batch in the stack */
+	uint32_t count;   /* sync: owner of the batch; entries of idx */
+	sh_a64 keep;      /* sync: user's; survives being free (generation words live here) */
+	uint32_t idx[12]; /* sync: owner of the batch */
+};
+
+struct sh_slab_node {
+	sh_a64 head SH_ALIGNED(SH_CACHELINE); /* sync: atomic; {tag:32, index:32} of the newest batch, index 0 = none */
+	sh_a32 fresh;                         /* sync: atomic; items never used start here */
+	uint32_t first;                       /* sync: const; index range of this node: first..last-1 */
+	uint32_t last;
+	uint32_t pad;
+};
+
+struct sh_slab {
+	char *base;        /* sync: const */
+	size_t bytes;      /* sync: const */
+	struct sh_mem *mem;
+	uint32_t item_size;/* sync: const; >= 64, multiple of 64 */
+	uint32_t capacity; /* sync: const; usable items */
+	uint32_t per_node; /* sync: const */
+	uint32_t nodes;    /* sync: const */
+	uint32_t cache_max;/* sync: const; what a cache may keep here, 0 for small slabs */
+	struct sh_slab_node *node; /* sync: const pointer */
+};
+
+struct sh_slab_cache {
+	uint32_t n;                   /* sync: owner */
+	uint32_t idx[SH_SLAB_CACHE];  /* sync: owner */
+};
+
+/* 0 or SHUNT_ENOMEM. Index 0 is never handed out. */
+int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint32_t item_size, uint32_t nodes);
+void sh_slab_fini(struct sh_slab *s);
+/* A free item's index, 0 = full. `cache` may be NULL; `node` is the preferred node slot. */
+uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t node);
+void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx);
+/* Gives everything in the cache back (an idle or ending thread). */
+void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache);
+/* The memory range of a node slot, for binding. */
+void *sh_slab_node_range(const struct sh_slab *s, uint32_t node, size_t *len);
+
+static inline void *sh_slab_at(const struct sh_slab *s, uint32_t idx)
+{
+	return s->base + (size_t)idx * s->item_size;
+}
+
+static inline uint32_t sh_slab_alloc(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t node)
+{
+	if (sh_likely(cache && cache->n > 0)) {
+		uint32_t n = --cache->n;
+
+		if (n >= 6) /* the line belongs to the thread that freed it: start its way to us early */
+			sh_prefetch_write(sh_slab_at(s, cache->idx[n - 6]));
+		return cache->idx[n];
+	}
+	return sh_slab_alloc_slow(s, cache, node);
+}
+
+static inline void sh_slab_free(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx)
+{
+	assert(idx != 0 && idx <= s->nodes * s->per_node);
+	if (sh_likely(cache && cache->n < s->cache_max)) {
+		cache->idx[cache->n++] = idx;
+		return;
+	}
+	sh_slab_free_slow(s, cache, idx);
+}
+
+#endif
