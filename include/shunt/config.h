@@ -31,7 +31,7 @@ SHUNT_API int shunt_config_check(struct shunt_config *c);
 /* All problems so far, one "file:line: key: what; what would be right" per line; "" if none. Owned by c. */
 SHUNT_API const char *shunt_config_errors(const struct shunt_config *c);
 
-/* Calls fn for every effective key in file order: path, value as text, origin ("default", "env SHUNT_X", "file:12", "--flag"), unit. */
+/* Calls fn for every effective key in file order: path, value as text, origin ("default", "env SHUNT_X", "file:12", "--flag"), help. */
 typedef int (*shunt_config_visit_fn)(void *arg, const char *key, const char *value, const char *origin, const char *help);
 SHUNT_API int shunt_config_visit(const struct shunt_config *c, shunt_config_visit_fn fn, void *arg);
 

@@ -45,7 +45,11 @@ typedef int (*shunt_handler_fn)(struct shunt_job_ctx *ctx, void *arg);
 enum shunt_full {
 	SHUNT_FULL_DEFAULT = 0, /* the pool's; the pool's default is SHUNT_FULL_ERROR */
 	SHUNT_FULL_ERROR = 1,   /* return SHUNT_EFULL at once */
-	SHUNT_FULL_BLOCK = 2,   /* wait for room until the deadline of the submit; inside a job the worker is declared blocked */
+	/*
+	 * Wait for room until the deadline of the submit; inside a job the worker is declared blocked. Inside a job give a
+	 * full_timeout_ns: room that only this job's own end can make (jobs of its key, jobs for its worker) never comes.
+	 */
+	SHUNT_FULL_BLOCK = 2,
 	SHUNT_FULL_INLINE = 3   /* run the handler in the calling thread, now (not for jobs with a key, worker or node) */
 };
 

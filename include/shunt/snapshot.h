@@ -40,9 +40,9 @@ struct shunt_worker_info {
 	uint32_t pin_verified;   /* 1 = the kernel's mask was read back and equals the plan */
 	int32_t node;            /* NUMA os index, -1 = unknown */
 	uint64_t jobs;           /* handlers ended here */
-	uint64_t stolen;         /* of these, taken from another worker's queues */
+	uint64_t stolen;         /* jobs it took from other workers' queues; some may have been taken from it again */
 	uint64_t parks, wakes;   /* went to sleep / was woken by a submitter */
-	uint64_t busy_ns;        /* sum of run times */
+	uint64_t busy_ns;        /* sum of run times; a job that ran nested in another is counted once */
 	uint64_t ewma_ns;        /* run-time EWMA */
 	uint32_t speed_permille; /* 1000 = as fast as its peers */
 	uint32_t in_flight;

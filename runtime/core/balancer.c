@@ -222,7 +222,8 @@ static void learn_duration(struct shunt_balancer *b, struct worker *w, uint64_t 
 	uint64_t old = sh_a64_load_rlx(&w->ewma_ns);
 
 	for (uint32_t k = 0; k < LEARN_TRIES; k++) {
-		uint64_t next = b->strategy == SHUNT_SELECT_PEAK_EWMA ? sh_ewma_peak_next(old, sample) : sh_ewma_next(old, sample);
+		uint64_t next = b->strategy == SHUNT_SELECT_PEAK_EWMA ? sh_ewma_peak_next(old, sample) :
+			sh_ewma_next(old, sample);
 
 		if (next == old || (failed && sample < old))
 			return;

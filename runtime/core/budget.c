@@ -59,7 +59,8 @@ static void unescape(char *s)
 	char *to = s;
 
 	for (const char *p = s; *p; to++) {
-		if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' && p[3] >= '0' && p[3] <= '7') {
+		if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' && p[3] >= '0' &&
+		    p[3] <= '7') {
 			*to = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
 			p += 4;
 		} else {
@@ -162,7 +163,8 @@ static int find_mount(const struct shunt_topo *t, struct group *g)
 		unescape(root);
 		unescape(point);
 		rel = covered(g->path, root);
-		if (rel < best || (size_t)snprintf(g->mount, sizeof(g->mount), "%s%s", t->root, point) >= sizeof(g->mount))
+		if (rel < best ||
+		    (size_t)snprintf(g->mount, sizeof(g->mount), "%s%s", t->root, point) >= sizeof(g->mount))
 			continue;
 		best = rel;
 	}
@@ -196,13 +198,17 @@ static bool next_level(struct group *g, char *dir, size_t len, bool first)
 	return (size_t)snprintf(dir, len, "%s%s", g->mount, g->path) < len;
 }
 
+/* 0 = none: a quota that is damaged, or larger than any machine. */
 static uint32_t to_milli(uint64_t quota_us, uint64_t period_us)
 {
-	uint64_t milli = period_us && quota_us < UINT64_MAX / 1000 ? quota_us * 1000 / period_us : 0;
+	uint64_t milli;
 
-	if (period_us && !milli)
-		milli = 1;
-	return milli < UINT32_MAX ? (uint32_t)milli : UINT32_MAX;
+	if (!period_us || quota_us >= UINT64_MAX / 1000)
+		return 0;
+	milli = quota_us * 1000 / period_us;
+	if (milli >= UINT32_MAX)
+		return 0;
+	return milli ? (uint32_t)milli : 1;
 }
 
 /* Quota of one level in 1/1000 cpu, 0 = none. */
@@ -219,7 +225,8 @@ static uint32_t level_quota(const struct group *g, const char *dir)
 			return 0;
 		return to_milli(quota, period);
 	}
-	if (read_small(dir, "cpu.max", text, sizeof(text)) < 0 || sscanf(text, "%" SCNu64 " %" SCNu64, &quota, &period) != 2)
+	if (read_small(dir, "cpu.max", text, sizeof(text)) < 0 ||
+	    sscanf(text, "%" SCNu64 " %" SCNu64, &quota, &period) != 2)
 		return 0;
 	return to_milli(quota, period);
 }
@@ -333,8 +340,9 @@ static void explain(struct shunt_cpu_budget *b, const struct quota *q, const cha
 	if (q->milli)
 		(void)snprintf(quota, sizeof(quota), "%u.%02u of %s%s", q->milli / 1000, q->milli % 1000 / 10, q->where,
 			       q->throttled ? ", throttled" : "");
-	(void)snprintf(b->why, sizeof(b->why), "%s decides: affinity %" PRIu32 ", cpuset %s, quota %s, config %s", decides,
-		       b->affinity, number(set, sizeof(set), b->cpuset), quota, number(config, sizeof(config), b->config));
+	(void)snprintf(b->why, sizeof(b->why), "%s decides: affinity %" PRIu32 ", cpuset %s, quota %s, config %s",
+		       decides, b->affinity, number(set, sizeof(set), b->cpuset), quota,
+		       number(config, sizeof(config), b->config));
 }
 
 int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out)

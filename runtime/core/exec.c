@@ -37,6 +37,7 @@ struct exec_out {
 	uint32_t status; /* SH_TRACK_DONE, FAILED, CANCELLED */
 	int code;
 	uint64_t queue_ns, run_ns, total_ns;
+	uint64_t nested_ns; /* of run_ns, in jobs that ran nested and count for themselves */
 	bool ran;
 	bool pass; /* a keyed job that held its strand hands it on */
 };
@@ -64,19 +65,6 @@ static void count_outside(const struct exec_in *in, const struct exec_out *out)
 	}
 #endif
 }
-
-#ifndef SHUNT_NO_METRICS
-static void record_worker_hist(struct sh_worker *w, const struct exec_out *out)
-{
-	struct sh_hist *q = sh_aptr_load_rlx(&w->hist_queue); /* mo rlx: own store. */
-	struct sh_hist *r = sh_aptr_load_rlx(&w->hist_run);   /* mo rlx: own store. */
-
-	if (q)
-		sh_hist_record(q, out->queue_ns);
-	if (r)
-		sh_hist_record(r, out->run_ns);
-}
-#endif
 
 /* EWMA of weight 1/8 for time, 1/16 for failures: integer, exact for a constant input within one unit. */
 static void learn(struct sh_worker *w, const struct exec_in *in, const struct exec_out *out)
@@ -125,10 +113,7 @@ static void count_worker(struct sh_worker *w, const struct exec_in *in, const st
 	if (!out->ran)
 		return;
 	sh_a64_bump_owner(&w->jobs, 1);
-	sh_a64_bump_owner(&w->busy_ns, out->run_ns);
-#ifndef SHUNT_NO_METRICS
-	record_worker_hist(w, out);
-#endif
+	sh_a64_bump_owner(&w->busy_ns, out->run_ns > out->nested_ns ? out->run_ns - out->nested_ns : 0);
 	learn(w, in, out);
 }
 
@@ -154,9 +139,10 @@ static void terminal(struct shunt_runtime *rt, struct sh_worker *w, const struct
 	if (in->track) {
 		struct sh_track *t = sh_track_at(rt, in->track);
 
-		t->code = out->code;
-		t->queue_ns = out->queue_ns;
-		t->run_ns = out->run_ns;
+		/* mo rlx: published by the terminal word. */
+		sh_a32_store_rlx(&t->code, (uint32_t)out->code);
+		sh_a64_store_rlx(&t->queue_ns, out->queue_ns);
+		sh_a64_store_rlx(&t->run_ns, out->run_ns);
 		sh_track_end(rt, in->track, out->status);
 	}
 	if (in->group)
@@ -178,7 +164,7 @@ static void terminal(struct shunt_runtime *rt, struct sh_worker *w, const struct
 
 static void cancel_never_ran(struct shunt_runtime *rt, struct sh_worker *w, const struct exec_in *in, bool pass)
 {
-	struct exec_out out = { SH_TRACK_CANCELLED, SHUNT_ECANCELLED, 0, 0, 0, false, pass };
+	struct exec_out out = { SH_TRACK_CANCELLED, SHUNT_ECANCELLED, 0, 0, 0, 0, false, pass };
 
 	terminal(rt, w, in, &out);
 }
@@ -216,6 +202,7 @@ static void async_enter(struct sh_worker *w, struct sh_track *t, const struct ex
 	t->cost = in->cost;
 	if (!w)
 		return;
+	w->async_used = true;
 	n = sh_a32_add_sc(&w->async_in_flight, 1) + 1; /* mo Y1 <> Y1@core/exec.c: in flight before `full`. */
 	if (n >= w->pool->opts.async_max) {
 		sh_a32_store_sc(&w->full, 1); /* mo Y1 <> Y1@core/exec.c: the completer lowers it after its decrement, */
@@ -277,8 +264,8 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	/* An inline run may sit in another pool's worker: that one is blocked with it, but its books are not ours. */
 	struct sh_worker *book = w && w->pool == in->pool ? w : NULL;
 	struct shunt_job_ctx ctx = { rt, w, NULL, in->track, in->submit_ns, 0, in->arg, in->group, in->strand,
-				     in->type_index, in->level, in->flags, 0, 0, in->inlined };
-	struct exec_out out = { SH_TRACK_DONE, 0, 0, 0, 0, true, false };
+				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0 };
+	struct exec_out out = { SH_TRACK_DONE, 0, 0, 0, 0, 0, true, false };
 	bool keyed = (in->flags & SH_JOB_KEYED) != 0;
 	bool async = (in->flags & SH_JOB_ASYNC) != 0;
 	uint64_t end;
@@ -290,7 +277,7 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 		struct sh_track *t = sh_track_at(rt, in->track);
 
 		t->start_ns = ctx.start_ns;
-		t->queue_ns = out.queue_ns;
+		sh_a64_store_rlx(&t->queue_ns, out.queue_ns); /* mo rlx: published by the word. */
 		if (async && book && !async_reserve_pool(in->pool)) {
 			settle(book, in->cost);
 			cancel_never_ran(rt, book, in, keyed); /* the pool stops; it never started */
@@ -316,6 +303,9 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	else
 		settle(book, in->cost);
 	out.run_ns = end > ctx.start_ns ? end - ctx.start_ns : 0;
+	out.nested_ns = ctx.nested_ns;
+	if (ctx.outer)
+		ctx.outer->nested_ns += out.run_ns;
 	out.total_ns = end > in->submit_ns ? end - in->submit_ns : 0;
 	if (rc != SHUNT_DONE) {
 		out.status = SH_TRACK_FAILED;
@@ -463,7 +453,7 @@ int shunt_cancel(struct shunt_runtime *rt, struct shunt_job_id id)
 
 int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code)
 {
-	struct exec_out out = { code == 0 ? SH_TRACK_DONE : SH_TRACK_FAILED, code, 0, 0, 0, true, false };
+	struct exec_out out = { code == 0 ? SH_TRACK_DONE : SH_TRACK_FAILED, code, 0, 0, 0, 0, true, false };
 	struct exec_in in;
 	struct sh_track *t;
 	uint64_t end;
@@ -480,7 +470,7 @@ int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code)
 		return SHUNT_ESTALE;
 	load_track(rt, &in, id.v);
 	end = sh_clock_ns();
-	out.queue_ns = t->queue_ns;
+	out.queue_ns = sh_a64_load_rlx(&t->queue_ns); /* mo rlx: acquired with RUNNING. */
 	out.run_ns = end > t->start_ns ? end - t->start_ns : 0;
 	out.total_ns = end > in.submit_ns ? end - in.submit_ns : 0;
 	async_leave(in.pool, t);

@@ -55,11 +55,11 @@ _Static_assert(offsetof(struct sh_job, next) == 0, "slab needs next first");
 
 struct sh_pool;
 
-struct sh_track { /* item of the track slab: two lines */
+struct sh_track { /* item of the track slab: two lines; a free batch is written into the first */
 	sh_a32 next;        /* slab */
 	uint32_t job_group; /* group index */
 	sh_a64 state;       /* sync: atomic */
-	void *arg;          /* the rest: written before QUEUED is published, or by the FINISHING thread */
+	void *arg;          /* the rest of this line: written before QUEUED is published */
 	uint64_t submit_ns;
 	shunt_done_fn done;
 	void *done_arg;
@@ -68,14 +68,18 @@ struct sh_track { /* item of the track slab: two lines */
 	uint8_t flags;
 	uint32_t strand;
 	uint32_t worker;    /* slot in its pool, SHUNT_ANY = none; sync: written by the runner before the handler */
-	int32_t code;
+	uint32_t pad0;
+	/* second line; results are atomic: a poll may read them while the record is recycled, and then drops them */
+	sh_a32 code;        /* sync: atomic; written by the FINISHING thread */
+	uint32_t pad1;
+	sh_a64 queue_ns;    /* sync: atomic; written by the runner */
+	sh_a64 run_ns;      /* sync: atomic; written by the FINISHING thread */
 	uint64_t start_ns;  /* sync: runner */
-	uint64_t queue_ns;  /* sync: runner */
-	uint64_t run_ns;    /* sync: FINISHING thread */
-	uint64_t cost;      /* what the worker's load was charged */
+	uint64_t cost;      /* sync: runner; what the worker's load was charged */
 	struct sh_pool *pool;
-	uint64_t pad[3];
+	uint64_t pad2[2];
 };
+_Static_assert(offsetof(struct sh_track, code) == SH_CACHELINE, "results are not where a free batch is");
 _Static_assert(sizeof(struct sh_track) == 2 * SH_CACHELINE, "two lines a track");
 
 /* Group word: generation:32 | flags:2 | pending:30. */
@@ -110,6 +114,7 @@ struct shunt_job_ctx {
 	uint32_t blocked; /* nesting of shunt_block_begin */
 	uint32_t depth;
 	bool inlined; /* runs in the submitting thread */
+	uint64_t nested_ns; /* spent in jobs that ran nested in this one */
 };
 
 #endif

@@ -175,7 +175,8 @@ static void order_avoid_cpu0(struct seats *s, struct shunt_plan *plan)
 		if (pu == zero) {
 			if (total > 1)
 				continue;
-			(void)snprintf(plan->note, sizeof(plan->note), "cpu 0 could not be avoided: it is the only cpu");
+			(void)snprintf(plan->note, sizeof(plan->note),
+				       "cpu 0 could not be avoided: it is the only cpu");
 		} else if (pu->core == zero->core && late_n < SH_COUNT(late)) {
 			late[late_n++] = s->pu[i];
 			continue;
@@ -244,8 +245,9 @@ static void seat_workers(struct shunt_plan *plan, const struct seats *s, enum sh
 	if (plan->workers_n > s->n) {
 		size_t at = strlen(plan->note);
 
-		(void)snprintf(plan->note + at, sizeof(plan->note) - at, "%s%" PRIu32 " workers share %" PRIu32 " cpu%s",
-			       at ? "; " : "", plan->workers_n, s->n, s->n == 1 ? "" : "s");
+		(void)snprintf(plan->note + at, sizeof(plan->note) - at,
+			       "%s%" PRIu32 " workers share %" PRIu32 " cpu%s", at ? "; " : "", plan->workers_n,
+			       s->n, s->n == 1 ? "" : "s");
 	}
 }
 

@@ -79,12 +79,12 @@ static int fail(const struct parser *p, size_t end, const char *fmt, ...)
 static SH_COLD int syntax(const struct parser *p, const char *right)
 {
 	size_t end = p->at + (p->text[p->at] != '\0');
-	char found[16] = "the end";
+	char found[16] = "the end", c = p->text[p->at];
 
 	while (p->text[end] && p->text[end] != ',')
 		end++;
-	if (p->text[p->at])
-		(void)snprintf(found, sizeof(found), "'%c'", isprint((unsigned char)p->text[p->at]) ? p->text[p->at] : '?');
+	if (c)
+		(void)snprintf(found, sizeof(found), "'%c'", isprint((unsigned char)c) ? c : '?');
 	return fail(p, end, "offset %zu: expected %s, found %s", p->at, right, found);
 }
 
@@ -408,8 +408,10 @@ static int eval(struct parser *p, uint32_t level, const struct sh_cpus *in, bool
 		child_set(p, l->type, (uint32_t)l->kind, in, &set);
 		if (sh_cpus_count(&set))
 			return eval(p, level + 1, &set, named);
-		return named ? unavailable(p, "no %s cores%s", l->kind == SHUNT_CPU_EFFICIENCY ? "efficiency" : "performance",
-					   level ? " there" : " on this machine") : SHUNT_OK;
+		if (!named)
+			return SHUNT_OK;
+		return unavailable(p, "no %s cores%s", l->kind == SHUNT_CPU_EFFICIENCY ? "efficiency" : "performance",
+				   level ? " there" : " on this machine");
 	}
 	if (l->any)
 		return eval_any(p, level, in);

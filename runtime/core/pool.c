@@ -203,8 +203,6 @@ static void worker_free(struct sh_pool *p, struct sh_worker *w)
 	sh_mem_unmap(&p->mem, w->finished, sizeof(sh_a64) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->type_ewma, sizeof(uint32_t) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->queue_mem, w->queue_bytes);
-	sh_mem_unmap(&p->mem, sh_aptr_load_rlx(&w->hist_queue), SH_HIST_BYTES); /* mo rlx: the last owner. */
-	sh_mem_unmap(&p->mem, sh_aptr_load_rlx(&w->hist_run), SH_HIST_BYTES);   /* mo rlx: the last owner. */
 	sh_mem_free(&p->mem, w->steal_order, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
 	sh_mem_free(&p->mem, w, sizeof(*w), POOL_ALIGN);
 }
@@ -213,7 +211,6 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 {
 	struct sh_worker *w = sh_mem_alloc(&p->mem, sizeof(*w), POOL_ALIGN);
 	struct worker_layout layout = layout_of(p);
-	void *hq, *hr;
 
 	if (!w)
 		return NULL;
@@ -229,14 +226,10 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 	w->finished = sh_mem_map(&p->mem, sizeof(sh_a64) * SHUNT_TYPES_MAX);
 	w->type_ewma = sh_mem_map(&p->mem, sizeof(uint32_t) * SHUNT_TYPES_MAX);
 	w->steal_order = sh_mem_alloc(&p->mem, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
-	hq = sh_mem_map(&p->mem, SH_HIST_BYTES);
-	hr = sh_mem_map(&p->mem, SH_HIST_BYTES);
 	/* mo rlx: the worker is published later. */
-	sh_aptr_store_rlx(&w->hist_queue, hq ? sh_hist_init(hq) : NULL);
-	sh_aptr_store_rlx(&w->hist_run, hr ? sh_hist_init(hr) : NULL);
 	sh_a32_store_rlx(&w->speed_permille, 1000);
 	sh_a32_store_rlx(&w->cpu_seen, UINT32_MAX);
-	if (!w->queue_mem || !w->stat || !w->finished || !w->type_ewma || !w->steal_order || !hq || !hr) {
+	if (!w->queue_mem || !w->stat || !w->finished || !w->type_ewma || !w->steal_order) {
 		worker_free(p, w);
 		return NULL;
 	}
@@ -253,7 +246,8 @@ static void steal_order_fill(struct sh_pool *p, struct sh_worker *w, const struc
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		w->steal_order[w->steal_n++] = order[i];
+		if (order[i] < p->workers) /* the plan may seat more than a pool has */
+			w->steal_order[w->steal_n++] = order[i];
 	for (i = n == 0 ? 0 : p->workers; i < p->workers + p->spares_max; i++)
 		if (i != w->slot)
 			w->steal_order[w->steal_n++] = i;
@@ -555,9 +549,15 @@ int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w)
 
 void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w)
 {
+	uint32_t n, i;
+
 	sh_a32_store_rlx(&w->blocked, 0); /* mo rlx: a hint. */
-	/* mo rlx: lowered without the lock; a spare that finds nothing to do sees it sooner or later and retires. */
+	/* mo rlx: lowered without the lock; a spare sees it between two jobs and retires. */
 	(void)sh_a32_sub_rlx(&p->blocked, 1);
+	n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	for (i = p->workers; i < n; i++) /* one that sleeps would keep its place, and be woken for work that is not its */
+		if (sh_worker_wake(p->worker[i]))
+			return;
 }
 
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)

@@ -88,6 +88,8 @@ struct sh_worker {
 	uint32_t *steal_order;    /* sync: const; other slots, near first */
 	uint32_t steal_n;
 	uint32_t deque_bits;      /* sync: owner; levels whose deque may hold something */
+	bool brought;             /* sync: owner; share_leftover is due */
+	bool async_used;          /* sync: owner; it ever ran an asynchronous job */
 	uint32_t tick;            /* sync: owner; position in the slot table */
 	uint8_t source_tick[SHUNT_LEVELS_MAX]; /* sync: owner; wraps at SH_OLDEST_PERIOD */
 	uint64_t now_ns;          /* sync: owner; end of the last job if it is recent, else 0 */
@@ -95,7 +97,6 @@ struct sh_worker {
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
 	struct sh_rng rng;        /* sync: owner */
 	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
-	sh_aptr hist_queue, hist_run; /* all types */
 	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
 	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here, ns */
 	pthread_t thread;
@@ -184,7 +185,7 @@ struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell);
 void sh_stat_free(struct sh_mem *mem, sh_aptr *cells, size_t n);
 
 /* At its bound of asynchronous jobs, or its pool at the pool's. */
-bool sh_worker_async_full(const struct sh_worker *w);
+bool sh_worker_async_full(struct sh_worker *w);
 /* Owner, inside a job: runs jobs of `group` from the bottom of its own deques, until there are none or the deadline. */
 void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns);
 /* Puts the calling thread into the worker's loop (worker.c). */

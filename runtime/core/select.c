@@ -109,23 +109,27 @@ static void gather(const struct sh_select_view *v, struct sh_select_state *st, u
 		cs->n++;
 }
 
-/* Index of the cheapest candidate, of equals a random one; -1 when there is none. */
-static int cheapest(const struct candidates *cs, struct sh_select_state *st, cost_fn cost, uint64_t arg, uint32_t home)
+/*
+ * Index of the cheapest candidate, of equals a random one; -1 when there is none. With `noisy`, what is less than
+ * 1/16 dearer counts as equal: learned times differ by more than that for no reason, and the one that is ahead by
+ * a hair must not get everything.
+ */
+static int cheapest(const struct candidates *cs, struct sh_select_state *st, cost_fn cost, uint64_t arg, uint32_t home,
+	bool noisy)
 {
-	uint64_t best = 0;
+	uint64_t costs[EXACT_MAX], limit = UINT64_MAX;
 	uint32_t equal = 0;
 	int index = -1;
 
 	for (uint32_t k = 0; k < cs->n; k++) {
-		uint64_t c = cost(&cs->v[k].load, arg, home);
-
-		if (equal != 0 && c > best)
-			continue;
-		equal = equal != 0 && c == best ? equal + 1 : 1;
-		best = c;
-		if (sh_rng_below(&st->rng, equal) == 0)
-			index = (int)cs->v[k].index;
+		costs[k] = cost(&cs->v[k].load, arg, home);
+		limit = costs[k] < limit ? costs[k] : limit;
 	}
+	if (noisy)
+		limit = add_sat(limit, limit / 16);
+	for (uint32_t k = 0; k < cs->n; k++)
+		if (costs[k] <= limit && sh_rng_below(&st->rng, ++equal) == 0)
+			index = (int)cs->v[k].index;
 	return index;
 }
 
@@ -167,7 +171,7 @@ static int least_work(const struct sh_select_view *v, struct sh_select_state *st
 	if (i >= 0)
 		return i;
 	gather(v, st, home, &cs);
-	return cheapest(&cs, st, cost_work, mean_job_ns(&cs), home);
+	return cheapest(&cs, st, cost_work, mean_job_ns(&cs), home, true);
 }
 
 static uint64_t cost_peak(const struct shunt_worker_load *l, uint64_t arg, uint32_t home)
@@ -208,7 +212,7 @@ static int peak_ewma(const struct sh_select_view *v, struct sh_select_state *st)
 	if (i >= 0)
 		return i;
 	two_choices(v, st, &cs);
-	return cheapest(&cs, st, cost_peak, 0, SHUNT_ANY);
+	return cheapest(&cs, st, cost_peak, 0, SHUNT_ANY, true);
 }
 
 /* in-flight per capacity; a penalty p counts as p - 1 jobs, so that a worker which fails fast is not the emptiest. */
@@ -325,7 +329,7 @@ int sh_select(enum shunt_strategy s, const struct sh_select_view *v, struct sh_s
 		return peak_ewma(v, st);
 	case SHUNT_SELECT_LEAST_LOADED:
 		gather(v, st, SHUNT_ANY, &cs);
-		return cheapest(&cs, st, cost_loaded, 0, SHUNT_ANY);
+		return cheapest(&cs, st, cost_loaded, 0, SHUNT_ANY, false);
 	case SHUNT_SELECT_ROUND_ROBIN:
 		return round_robin(v, st);
 	case SHUNT_SELECT_RANDOM:
@@ -334,7 +338,7 @@ int sh_select(enum shunt_strategy s, const struct sh_select_view *v, struct sh_s
 		return keyed(v, key);
 	case SHUNT_SELECT_LOCALITY:
 		gather(v, st, home, &cs);
-		return cheapest(&cs, st, cost_locality, 0, home);
+		return cheapest(&cs, st, cost_locality, 0, home, false);
 	case SHUNT_SELECT_USER:
 		return user(v, key, home);
 	case SHUNT_SELECT_DEFAULT:

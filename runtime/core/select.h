@@ -8,8 +8,9 @@
  * else 3 drawn at random, at home where there are any, and one more drawn away from home. A draw tries 8 random
  * workers and then walks on from a random one, so a usable worker is found whenever there is one; bound: 8 + n
  * loads a draw. Peak-EWMA compares two different ones (Mitzenmacher, "The power of two choices", IEEE TPDS
- * 2001; cost as in Finagle's load balancer). One choice in 128 of least work and peak-EWMA takes a random idle
- * worker, so that one which was slow or failed once is measured again.
+ * 2001; cost as in Finagle's load balancer). Learned costs within 1/16 of the least count as equal. One choice
+ * in 128 of least work and peak-EWMA takes a random idle worker, so that one which was slow or failed once is
+ * measured again.
  *
  * Progress: wait-free. Thread: any, each with its own state. All arithmetic saturates.
  *

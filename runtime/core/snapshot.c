@@ -102,10 +102,10 @@ static enum shunt_worker_state state_of(uint32_t s)
 	       : s == SH_W_STOPPED ? SHUNT_WORKER_STOPPED : SHUNT_WORKER_RUNNING;
 }
 
-static int worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
+static int worker_fill(const struct sh_worker *w, uint32_t types, struct shunt_worker_info *o)
 {
 	uint64_t left = sh_worker_left(w);
-	const struct sh_hist *h;
+	uint32_t i;
 
 	(void)snprintf(o->pool, sizeof(o->pool), "%s", w->pool->name);
 	o->index = w->slot;
@@ -128,12 +128,14 @@ static int worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
 	o->work_left_ns = left & SH_COST_NS;
 	if (shunt_hist_create(&o->queue) != 0 || shunt_hist_create(&o->run) != 0)
 		return SHUNT_ENOMEM;
-	h = sh_aptr_load_rlx(&w->hist_queue); /* mo rlx: const after the worker was published. */
-	if (h)
-		sh_hist_snapshot(h, o->queue);
-	h = sh_aptr_load_rlx(&w->hist_run); /* mo rlx: as above. */
-	if (h)
-		sh_hist_snapshot(h, o->run);
+	for (i = 0; i < types * w->pool->levels; i++) {
+		const struct sh_stat *st = sh_aptr_load_acq(&w->stat[i]); /* mo E1 <- E1@core/pool.c: complete cell. */
+
+		if (!st)
+			continue;
+		sh_hist_snapshot_add(st->queue, o->queue);
+		sh_hist_snapshot_add(st->run, o->run);
+	}
 	return 0;
 }
 
@@ -203,7 +205,7 @@ static int fill_pools(struct shunt_runtime *rt, struct shunt_snapshot *s)
 			continue;
 		pool_fill(rt, p, &s->pools[s->n_pools++]);
 		for (i = 0; i < n; i++)
-			if (worker_fill(p->worker[i], &s->workers[s->n_workers++]) != 0)
+			if (worker_fill(p->worker[i], rt->types_used, &s->workers[s->n_workers++]) != 0)
 				return SHUNT_ENOMEM;
 		s->threads += n;
 	}

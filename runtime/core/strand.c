@@ -84,6 +84,7 @@ bool sh_strand_claim(struct shunt_runtime *rt, struct sh_strand *s)
 	uint64_t w;
 
 	(void)sh_a32_sub_sc(&s->tokens, 1); /* mo K3 <> K3@core/strand.c: lowered, then the look at the word. */
+	SH_POINT("strand.claim.before_look");
 	w = sh_a64_load_sc(&s->word); /* mo K3 <> K3@core/strand.c: as above. */
 	do {
 		if (word_state(w) != ST_READY)

@@ -133,16 +133,20 @@ static void notify(struct attempt *a, struct sh_worker *w, uint32_t level)
 	struct sh_pool *p = a->pool;
 	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	uint32_t s = sh_a32_load_sc(&w->state);
-
 	bool full = sh_a32_load_sc(&w->full) != 0; /* mo Y1 <> Y1@core/exec.c: it takes nothing; others must come. */
+	bool alone = sh_a32_load_acq(&p->slots) == 1; /* mo W1 <- W1@core/pool.c: complete workers. */
+	bool woken = false;
 
-	if (sh_unlikely(!full && (s == SH_W_PARKED || (s == SH_W_WAKING && may_rewake(a->sub, w))))) {
-		(void)sh_worker_wake(w);
-		return;
+	if (sh_unlikely(!full && s != SH_W_RUNNING)) {
+		/* Only who wakes it may leave it at that; behind somebody else's wake the job is offered to others too. */
+		if (s == SH_W_PARKED || may_rewake(a->sub, w))
+			woken = sh_worker_wake(w);
 	}
-	if (sh_a32_load_acq(&p->slots) == 1 || is_spinning(p, w->slot)) /* mo W1 <- W1@core/pool.c: complete workers. */
+	if (alone || (s == SH_W_RUNNING && is_spinning(p, w->slot)))
 		return;
 	hot_set(p, level);
+	if (woken)
+		return;
 	wake_idle(a->sub, p, level);
 }
 
@@ -483,10 +487,11 @@ static void fill_track(struct shunt_runtime *rt, const struct attempt *a, uint64
 			     | (a->type->flags & SHUNT_TYPE_ASYNC ? SH_JOB_ASYNC : 0));
 	t->strand = a->spec->flags & SHUNT_JOB_KEYED ? (uint32_t)sh_mix64(a->spec->key) & a->pool->strand_mask : 0;
 	t->worker = a->spec->flags & SHUNT_JOB_ON_WORKER ? a->spec->worker : SHUNT_ANY;
-	t->code = 0;
+	/* mo rlx: published by QUEUED. */
+	sh_a32_store_rlx(&t->code, 0);
+	sh_a64_store_rlx(&t->queue_ns, 0);
+	sh_a64_store_rlx(&t->run_ns, 0);
 	t->start_ns = 0;
-	t->queue_ns = 0;
-	t->run_ns = 0;
 	t->cost = 0;
 	t->pool = a->pool;
 	sh_track_publish(rt, track, !a->handle);

@@ -156,7 +156,8 @@ static void fill_distances(struct shunt_topo *t)
 	struct hwloc_distances_s *found[DISTANCES_MAX];
 	unsigned nr = DISTANCES_MAX;
 
-	if (hwloc_distances_get_by_type(t->hw, HWLOC_OBJ_NUMANODE, &nr, found, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0)
+	if (hwloc_distances_get_by_type(t->hw, HWLOC_OBJ_NUMANODE, &nr, found, HWLOC_DISTANCES_KIND_MEANS_LATENCY,
+					0) < 0)
 		return;
 	for (unsigned k = 0; k < nr && k < DISTANCES_MAX; k++) {
 		struct hwloc_distances_s *d = found[k];

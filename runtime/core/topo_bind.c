@@ -65,13 +65,13 @@ int sh_topo_readback(char *mask, size_t len, int *cpu_now)
 	return cpu_now && *cpu_now < 0 ? SHUNT_ESYS : SHUNT_OK;
 }
 
-int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigned node)
+int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigned os_node)
 {
 	hwloc_bitmap_t set;
 	int rc = SHUNT_OK;
 
 	assert(t != NULL);
-	if (!p || !len || node >= t->nodes_n)
+	if (!p || !len || sh_topo_node_find(t, os_node) == SHUNT_TOPO_NONE)
 		return SHUNT_EINVAL;
 	if (!t->live)
 		return SHUNT_ENOSYS;
@@ -80,7 +80,7 @@ int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigne
 	set = hwloc_bitmap_alloc();
 	if (!set)
 		return SHUNT_ENOMEM;
-	if (hwloc_bitmap_only(set, t->nodes[node].os_node) < 0)
+	if (hwloc_bitmap_only(set, os_node) < 0)
 		rc = SHUNT_ENOMEM;
 	else if (hwloc_set_area_membind(t->hw, p, len, set, HWLOC_MEMBIND_BIND,
 					HWLOC_MEMBIND_BYNODESET | HWLOC_MEMBIND_MIGRATE) < 0)

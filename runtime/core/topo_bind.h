@@ -23,11 +23,11 @@ int sh_topo_bind_thread(const struct shunt_topo *t, int cpu) SH_MUST_USE;
 int sh_topo_readback(char *mask, size_t len, int *cpu_now);
 /*
  * Binds the pages of [p, p + len) to a node and moves those that are elsewhere; every page that the range touches
- * is concerned. node = index into shunt_topo_nodes(). 0; SHUNT_EINVAL (no such node, empty range), SHUNT_ENOSYS
+ * is concerned. os_node = the kernel's number. 0; SHUNT_EINVAL (no such node, empty range), SHUNT_ENOSYS
  * (not this machine, or no NUMA support), SHUNT_EPERM (refused), SHUNT_ENOMEM (the node is full).
  * Injection point "topo.membind" makes it fail with SHUNT_EPERM.
  */
-int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigned node) SH_MUST_USE;
+int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigned os_node) SH_MUST_USE;
 /*
  * The kernel's number of the node that holds the page of p (see sh_topo_node_find), or SHUNT_EAGAIN (not touched
  * yet), SHUNT_EINVAL (not mapped), SHUNT_ENOSYS, SHUNT_EPERM, SHUNT_ESYS.

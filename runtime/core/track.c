@@ -78,9 +78,10 @@ static void track_result(const struct sh_track *t, uint32_t status, struct shunt
 {
 	r->status = status == SH_TRACK_DONE ? SHUNT_JOB_DONE
 		    : status == SH_TRACK_FAILED ? SHUNT_JOB_FAILED : SHUNT_JOB_CANCELLED;
-	r->code = t->code;
-	r->queue_ns = t->queue_ns;
-	r->run_ns = t->run_ns;
+	/* mo rlx: acquired with the terminal word; a poll re-reads the word and drops values of a recycled record. */
+	r->code = (int)sh_a32_load_rlx(&t->code);
+	r->queue_ns = sh_a64_load_rlx(&t->queue_ns);
+	r->run_ns = sh_a64_load_rlx(&t->run_ns);
 }
 
 void sh_track_end(struct shunt_runtime *rt, uint64_t handle, uint32_t status)

@@ -73,8 +73,7 @@ static void put_back(struct sh_worker *w, uint32_t item, uint32_t level)
 		hint_set(&p->backlog_bits, 1u << level);
 		return;
 	}
-	if (sh_a32_load_acq(&p->slots) > 1) /* mo W1 <- W1@core/pool.c: complete workers. */
-		hint_set(&p->hot, 1u << level);
+	w->brought = true; /* share_leftover offers it */
 }
 
 static bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
@@ -154,8 +153,18 @@ static bool take_source(struct sh_worker *w, enum source src, uint32_t level, ui
 /* One job of one level from everything that is this worker's to take first. */
 static bool pick_level(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	uint32_t bits = w->deque_bits | sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&w->pool->backlog_bits);
 	uint32_t turn = w->source_tick[level] % SH_OLDEST_PERIOD;
-	enum source first = turn == SH_OLDEST_PERIOD - 1 ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
+	enum source first;
+
+	if (!(bits >> level & 1u)) { /* nearly always: nothing but the ring, or nothing */
+		if (!take_source(w, SRC_RING, level, item))
+			return false;
+		w->source_tick[level]++;
+		return true;
+	}
+	first = turn == SH_OLDEST_PERIOD - 1 ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
 
 	if (take_source(w, first, level, item) || take_deque(w, level, false, item) || take_pinned(w, level, item)
 	    || take_source(w, SRC_RING, level, item) || take_backlog(w, level, item)) {
@@ -260,10 +269,17 @@ got:
 	return true;
 }
 
-bool sh_worker_async_full(const struct sh_worker *w)
+bool sh_worker_async_full(struct sh_worker *w)
 {
 	const struct sh_pool *p = w->pool;
 
+	/* The flag tells others; a completer that was late may have lowered it for a place that is taken again. */
+	if (sh_unlikely(w->async_used) && sh_a32_load_sc(&w->full) == 0 /* mo Y1 <> Y1@core/exec.c: as in enter. */
+	    && sh_a32_load_sc(&w->async_in_flight) >= p->opts.async_max) { /* mo Y1 <> Y1@core/exec.c: as in enter. */
+		sh_a32_store_sc(&w->full, 1); /* mo Y1 <> Y1@core/exec.c: raised, then the look. */
+		if (sh_a32_load_sc(&w->async_in_flight) < p->opts.async_max) /* mo Y1 <> Y1@core/exec.c: as above. */
+			sh_a32_store_sc(&w->full, 0); /* mo Y1 <> Y1@core/exec.c: it came in between. */
+	}
 	/* mo Y1 <> Y1@core/exec.c: full before the look, or the completer's wake. */
 	return sh_a32_load_sc(&w->full) != 0
 	       || sh_a32_load_sc(&p->async_in_flight) >= p->opts.async_pool_max; /* mo Y1 <> Y1@core/exec.c: likewise. */
@@ -304,13 +320,17 @@ static bool idle_any(const struct sh_pool *p)
 	return false;
 }
 
-/* Leaves more than it runs: lets a sleeping worker have it. */
+/*
+ * May leave more than it runs: lets others have it. Needed when submitters relied on this worker (it spun, it was being
+ * woken) or when it brought jobs from elsewhere; for all others the submitter has told somebody.
+ */
 static void share_leftover(struct sh_worker *w)
 {
 	struct sh_pool *p = w->pool;
 	bool woken = false;
 	uint32_t l;
 
+	w->brought = false;
 	if (sh_a32_load_acq(&p->slots) == 1) /* mo W1 <- W1@core/pool.c: complete workers. */
 		return;
 	for (l = 0; l < p->levels; l++) {
@@ -398,9 +418,20 @@ static void park(struct sh_worker *w, bool listed)
 	}
 	if (listed)
 		(void)word_bit(p->idle, w->slot, false);
+	w->brought = true; /* submitters may have counted on us alone while we woke up */
 	s = SH_W_WAKING;
 	/* mo S1 <> S2@core/submit.c: we are awake; nobody needs to repeat the wake. */
 	(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
+}
+
+static bool own_empty(const struct sh_worker *w)
+{
+	uint32_t l;
+
+	for (l = 0; l < w->pool->levels; l++)
+		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l]))
+			return false;
+	return true;
 }
 
 /* A spare that is not needed any more sleeps as DORMANT, outside the idle set; nobody queues to it. */
@@ -440,10 +471,12 @@ struct idleness {
 	bool announced;
 };
 
-static void idle_end(struct sh_worker *w, struct idleness *idle)
+static inline void idle_end(struct sh_worker *w, struct idleness *idle)
 {
-	if (idle->announced) /* mo H3 <> H3@core/submit.c: cleared before the look at what it leaves (share_leftover). */
+	if (sh_unlikely(idle->announced)) { /* mo H3 <> H3@core/submit.c: cleared before the look at what it leaves (share_leftover). */
 		(void)word_bit(w->pool->spinning, w->slot, false);
+		w->brought = true;
+	}
 	idle->since_ns = 0;
 	idle->looks = 0;
 	idle->announced = false;
@@ -457,10 +490,6 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 	uint64_t now;
 
 	w->now_ns = 0;
-	if (w->spare && spare_retire(w)) {
-		idle_end(w, idle);
-		return;
-	}
 	if (++idle->looks % SPIN_CLOCK_EVERY != 0 && idle->since_ns != 0) {
 		sh_cpu_relax();
 		return;
@@ -544,13 +573,18 @@ void *sh_worker_main(void *arg)
 	if (p->opts.on_start)
 		p->opts.on_start(p->opts.hook_arg, w->slot);
 	while (sh_a32_load_acq(&p->stop) == 0) { /* mo S3 <- S2@core/submit.c: the stopper's stores. */
+		if (sh_unlikely(w->spare) && own_empty(w) && spare_retire(w)) {
+			idle_end(w, &idle);
+			continue;
+		}
 		if (sh_unlikely(sh_worker_async_full(w))) {
 			wait_for_capacity(w, &idle);
 			continue;
 		}
 		if (pick(w, &item, &level)) {
 			idle_end(w, &idle);
-			share_leftover(w);
+			if (sh_unlikely(w->brought))
+				share_leftover(w);
 			run_item(w, item);
 			continue;
 		}

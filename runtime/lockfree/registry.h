@@ -60,7 +60,10 @@ void sh_registry_destroy(struct sh_registry *r);
  * on error nothing changed.
  */
 int sh_registry_put(struct sh_registry *r, const char *name, uint32_t id) SH_MUST_USE;
-/* Takes `name` out; same thread rules. On return no reader can see the entry. 0, SHUNT_EINVAL, SHUNT_ENOENT, SHUNT_EFORKED. */
+/*
+ * Takes `name` out; same thread rules. On return no reader can see the entry. 0, SHUNT_EINVAL, SHUNT_ENOENT,
+ * SHUNT_EFORKED.
+ */
 int sh_registry_remove(struct sh_registry *r, const char *name) SH_MUST_USE;
 /* True and *id (may be NULL) when `name` is there. Any thread, also inside a read section; lock-free (see above). */
 bool sh_registry_find(struct sh_registry *r, const char *name, uint32_t *id);

@@ -1,0 +1,176 @@
+/*
+ * Jobs for a stated worker or NUMA node: they run there, never elsewhere (worker), and a full private queue is an
+ * ordinary result.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/error.h>
+#include <shunt/snapshot.h>
+
+#include "core/runtime.h"
+
+struct fixture {
+	struct shunt_runtime *rt;
+	struct shunt_pool_id pool;
+	struct shunt_type_id gate, count;
+};
+
+static void open_with(struct fixture *f, uint32_t workers)
+{
+	memset(f, 0, sizeof(*f));
+	f->rt = tu_runtime();
+	f->pool = tu_pool(f->rt, "main", workers);
+	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
+	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
+}
+
+/* Everything ended, nothing is left. */
+static void close_all(struct fixture *f)
+{
+	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+}
+
+struct where {
+	atomic_uint ran[8];
+};
+
+static int where_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct where *w = arg;
+	uint32_t at = shunt_job_worker(ctx);
+
+	(void)atomic_fetch_add(&w->ran[at < 8 ? at : 7], 1);
+	return SHUNT_DONE;
+}
+
+static void test_on_worker(void **state)
+{
+	struct where where;
+	struct fixture f;
+	struct shunt_type_id type;
+	struct tu_gate g = { 0, 0 };
+	struct shunt_job_spec s;
+	uint32_t w, i;
+
+	(void)state;
+	open_with(&f, 3);
+	type = tu_type(f.rt, f.pool, "where", where_job);
+	for (w = 0; w < 3; w++) {
+		memset(&where, 0, sizeof(where));
+		for (i = 0; i < 500; i++) {
+			s = tu_spec(type, &where);
+			s.flags = SHUNT_JOB_ON_WORKER;
+			s.worker = w;
+			s.level = (uint8_t)(i % 5);
+			s.full = SHUNT_FULL_BLOCK;
+			assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+		}
+		tu_wait_until(atomic_load(&where.ran[w]) == 500);
+		for (i = 0; i < 8; i++)
+			assert_int_equal(atomic_load(&where.ran[i]), i == w ? 500 : 0);
+	}
+	/* Its worker is busy and the others are idle: nobody steals it. */
+	memset(&where, 0, sizeof(where));
+	s = tu_spec(f.gate, &g);
+	s.flags = SHUNT_JOB_ON_WORKER;
+	s.worker = 1;
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&g.arrived) == 1);
+	for (i = 0; i < 20; i++) {
+		s = tu_spec(type, &where);
+		s.flags = SHUNT_JOB_ON_WORKER;
+		s.worker = 1;
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	for (i = 0; i < 200; i++) {
+		s = tu_spec(type, &where);
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	tu_wait_until(atomic_load(&where.ran[0]) + atomic_load(&where.ran[2]) == 200);
+	assert_int_equal(atomic_load(&where.ran[1]), 0);
+	atomic_store(&g.open, 1);
+	tu_wait_until(atomic_load(&where.ran[1]) == 20);
+	close_all(&f);
+}
+
+/* The queue of one worker is bounded: full is full, and room comes back. */
+static void test_on_worker_full(void **state)
+{
+	struct tu_gate g = { 0, 0 };
+	atomic_uint n = 0;
+	struct fixture f;
+	struct shunt_job_spec s;
+	uint32_t took = 0;
+	int rc;
+
+	(void)state;
+	open_with(&f, 1);
+	(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
+	s = tu_spec(f.count, &n);
+	s.flags = SHUNT_JOB_ON_WORKER;
+	while ((rc = shunt_submit(f.rt, &s, NULL)) == 0)
+		assert_true(++took < 8192);
+	assert_int_equal(rc, SHUNT_EFULL);
+	assert_true(took > 0);
+	s.full = SHUNT_FULL_INLINE; /* not for a job with a worker */
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_EFULL);
+	s.full = SHUNT_FULL_BLOCK;
+	s.full_timeout_ns = 1000000;
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ETIMEDOUT);
+	atomic_store(&g.open, 1);
+	s.full_timeout_ns = 0;
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&n) == took + 1);
+	close_all(&f);
+}
+
+static void test_on_node(void **state)
+{
+	struct shunt_snapshot *snap = NULL;
+	struct where where;
+	struct fixture f;
+	struct shunt_type_id type;
+	struct shunt_job_spec s;
+	uint32_t i;
+	uint32_t node = SHUNT_ANY;
+
+	(void)state;
+	memset(&where, 0, sizeof(where));
+	memset(&f, 0, sizeof(f));
+	f.rt = tu_runtime();
+	{
+		struct shunt_pool_opts po = tu_pool_opts("main", 1);
+
+		po.pin = SHUNT_PIN_COMPACT; /* only a pinned worker has a node */
+		f.pool = tu_pool_with(f.rt, &po);
+	}
+	type = tu_type(f.rt, f.pool, "where", where_job);
+	assert_int_equal(shunt_snapshot_take(f.rt, &snap), 0);
+	for (i = 0; i < snap->n_workers; i++)
+		if (snap->workers[i].node >= 0)
+			node = (uint32_t)snap->workers[i].node;
+	shunt_snapshot_free(snap);
+	s = tu_spec(type, &where);
+	s.flags = SHUNT_JOB_ON_NODE;
+	s.node = node == SHUNT_ANY ? 0 : node;
+	for (i = 0; i < 100; i++)
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), node == SHUNT_ANY ? SHUNT_ENOENT : 0);
+	s.node = 63;
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ENOENT);
+	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(atomic_load(&where.ran[0]), node == SHUNT_ANY ? 0 : 100);
+	close_all(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_on_worker),
+		cmocka_unit_test(test_on_worker_full),
+		cmocka_unit_test(test_on_node),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,545 @@
+/*
+ * Lives: several runtimes, drain and resume, destroy with work left, fork, types and pools that come and go, threads that
+ * come and go. Nothing hangs, nothing is lost silently.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <shunt/error.h>
+#include <shunt/snapshot.h>
+
+#include "core/runtime.h"
+
+/* ---- logs ---- */
+
+struct log_seen {
+	pthread_mutex_t lock;
+	char text[16384];
+	size_t len;
+};
+
+static void log_take(void *arg, enum shunt_log_level level, const char *message)
+{
+	struct log_seen *l = arg;
+
+	(void)level;
+	(void)pthread_mutex_lock(&l->lock);
+	l->len += (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%s\n", message);
+	(void)pthread_mutex_unlock(&l->lock);
+	assert_true(l->len < sizeof(l->text) - 1024);
+}
+
+/* ---- several runtimes ---- */
+
+static void test_several(void **state)
+{
+	struct shunt_runtime *rt[12];
+	struct shunt_type_id type[12];
+	atomic_uint n[12];
+	uint32_t round, i, k;
+
+	(void)state;
+	for (round = 0; round < 3; round++) { /* more than a thread remembers, and slots are used again */
+		for (i = 0; i < 12; i++) {
+			struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+
+			ro.jobs_max = 256;
+			ro.submitters_max = 4;
+			rt[i] = tu_runtime_with(&ro);
+			type[i] = tu_type(rt[i], tu_pool(rt[i], "main", 1), "count", tu_count_job);
+			atomic_store(&n[i], 0);
+		}
+		for (k = 0; k < 100; k++)
+			for (i = 0; i < 12; i++) {
+				struct shunt_job_spec s = tu_spec(type[i], &n[i]);
+
+				s.full = SHUNT_FULL_BLOCK;
+				assert_int_equal(shunt_submit(rt[i], &s, NULL), 0);
+			}
+		for (i = 0; i < 12; i++) {
+			assert_int_equal(shunt_drain(rt[i], TU_LONG_NS), 0);
+			assert_int_equal(atomic_load(&n[i]), 100);
+			if (i % 2)
+				assert_int_equal(shunt_runtime_destroy(rt[i]), 0);
+		}
+		for (i = 0; i < 12; i += 2)
+			assert_int_equal(shunt_runtime_destroy(rt[i]), 0);
+	}
+	assert_int_equal(shunt_runtime_destroy(NULL), 0);
+}
+
+/* ---- destroy ---- */
+
+static void test_destroy_queued(void **state)
+{
+	static struct log_seen seen;
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct tu_gate g = { 0, 0 };
+	struct shunt_runtime *rt;
+	struct shunt_pool_id pool;
+	struct shunt_type_id a, b, gate;
+	struct shunt_job_id id;
+	atomic_uint n = 0;
+	int64_t left;
+	uint32_t i;
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	(void)pthread_mutex_init(&seen.lock, NULL);
+	ro.log = log_take;
+	ro.log_arg = &seen;
+	rt = tu_runtime_with(&ro);
+	{
+		struct shunt_pool_opts po = tu_pool_opts("main", 1);
+
+		po.async_max = 1;
+		po.ring_capacity = 4; /* some wait in the backlog too */
+		pool = tu_pool_with(rt, &po);
+	}
+	gate = tu_type(rt, pool, "gate-type", tu_gate_job);
+	a = tu_type(rt, pool, "alpha-type", tu_count_job);
+	b = tu_type(rt, pool, "beta-type", tu_count_job);
+	(void)tu_type(rt, pool, "idle-type", tu_count_job);
+	(void)shunt_detach(rt, tu_hold(rt, gate, &g));
+	for (i = 0; i < 30; i++) {
+		struct shunt_job_spec s = tu_spec(i % 3 ? a : b, &n);
+
+		s.flags = i % 5 == 0 ? SHUNT_JOB_KEYED : i % 5 == 1 ? SHUNT_JOB_ON_WORKER : 0;
+		s.key = i;
+		s.level = (uint8_t)(i % 5);
+		assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+	}
+	for (i = 0; i < 4; i++) { /* these end before: they are not cancelled once more by destroy */
+		id = tu_submit(rt, a, &n);
+		assert_int_equal(shunt_cancel(rt, id), 0);
+		assert_int_equal(shunt_detach(rt, id), 0);
+	}
+	assert_int_equal(shunt_drain(rt, 1000000), SHUNT_ETIMEDOUT);
+	{
+		struct shunt_job_spec s = tu_spec(a, &n);
+
+		assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ESTOPPED);
+	}
+	atomic_store(&g.open, 1); /* some jobs may run before destroy stops the worker: the rest is cancelled */
+	left = shunt_runtime_destroy(rt);
+	assert_in_range(left, 0, 30);
+	assert_int_equal((unsigned)left + atomic_load(&n), 30);
+	if (left > 0)
+		assert_true(strstr(seen.text, "alpha-type") || strstr(seen.text, "beta-type"));
+	assert_null(strstr(seen.text, "idle-type"));
+}
+
+struct late {
+	struct shunt_runtime *rt;
+	struct shunt_type_id count;
+	struct shunt_job_id queued;
+	struct tu_gate gate;
+	atomic_uint n;
+	int wait_rc, submit_rc, snapshot_rc;
+	struct shunt_result result;
+};
+
+/* Stands until the runtime stops accepting (destroy has begun), then does what only destroy can end. */
+static int late_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct late *l = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_job_spec s = tu_spec(l->count, &l->n);
+	struct shunt_snapshot *snap = NULL;
+	uint64_t end = tu_now_s() + TU_DEADLINE_S;
+
+	tu_gate_pass(&l->gate);
+	do
+		l->submit_rc = shunt_submit(rt, &s, NULL);
+	while (l->submit_rc != SHUNT_ESTOPPED && tu_now_s() < end);
+	l->snapshot_rc = shunt_snapshot_take(rt, &snap); /* inside a job it is allowed: it must not hang on destroy's lock */
+	shunt_snapshot_free(snap);
+	l->wait_rc = shunt_wait(rt, l->queued, TU_LONG_NS, &l->result);
+	return 0;
+}
+
+static void test_destroy_waiting_handler(void **state)
+{
+	static struct late l;
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct shunt_job_spec s;
+	struct shunt_pool_id pool;
+
+	(void)state;
+	memset(&l, 0, sizeof(l));
+	po.queue_max = 5000;
+	l.rt = tu_runtime();
+	pool = tu_pool_with(l.rt, &po);
+	l.count = tu_type(l.rt, pool, "count", tu_count_job);
+	(void)shunt_detach(l.rt, tu_submit(l.rt, tu_type(l.rt, pool, "late", late_job), &l));
+	tu_wait_until(atomic_load(&l.gate.arrived) == 1);
+	s = tu_spec(l.count, &l.n);
+	s.flags = SHUNT_JOB_KEYED; /* the waiter may not run it itself, and no thread is left for it */
+	assert_int_equal(shunt_submit(l.rt, &s, &l.queued), 0);
+	atomic_store(&l.gate.open, 1);
+	assert_true(shunt_runtime_destroy(l.rt) >= 0);
+	assert_int_equal(l.submit_rc, SHUNT_ESTOPPED);
+	assert_true(l.snapshot_rc == 0 || l.snapshot_rc == SHUNT_ESTOPPED);
+	assert_true(l.wait_rc == 0 || l.wait_rc == SHUNT_EDEADLK || l.wait_rc == SHUNT_ESTOPPED);
+}
+
+static int control_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	int *rc = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_pool_id pool = { 1 };
+	struct shunt_type_id type = { 1u << 16 | 1u };
+
+	rc[0] = (int)shunt_runtime_destroy(rt);
+	rc[1] = shunt_drain(rt, 0);
+	rc[2] = shunt_pool_remove(rt, pool);
+	rc[3] = shunt_type_unregister(rt, type, 0);
+	return 0;
+}
+
+static void test_inside_job(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	int rc[4] = { 0 };
+
+	(void)state;
+	tu_join(rt, tu_submit(rt, tu_type(rt, tu_pool(rt, "main", 1), "control", control_job), rc), SHUNT_JOB_DONE);
+	assert_int_equal(rc[0], SHUNT_EDEADLK);
+	assert_int_equal(rc[1], SHUNT_EDEADLK);
+	assert_int_equal(rc[2], SHUNT_EDEADLK);
+	assert_int_equal(rc[3], SHUNT_EDEADLK);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+/* ---- drain ---- */
+
+struct chain {
+	struct shunt_type_id type[2];
+	atomic_uint left;
+};
+
+static int chain_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct chain *c = arg;
+	unsigned left = atomic_fetch_sub(&c->left, 1);
+	struct shunt_job_spec s = tu_spec(c->type[left % 2], c);
+	uint32_t i;
+
+	for (i = 0; i < 2000; i++)
+		(void)atomic_load(&c->left);
+	return left > 1 ? shunt_submit(shunt_job_runtime(ctx), &s, NULL) : 0;
+}
+
+/* Jobs that spawn jobs of the other type: a drain that returns 0 has seen the last of them. */
+static void test_drain_spawning(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id pool = tu_pool(rt, "main", 2);
+	struct chain c;
+	atomic_uint n = 0;
+	struct shunt_job_spec s;
+	uint32_t round;
+
+	(void)state;
+	c.type[0] = tu_type(rt, pool, "even", chain_job);
+	c.type[1] = tu_type(rt, pool, "odd", chain_job);
+	for (round = 0; round < 10; round++) {
+		atomic_store(&c.left, TU_TSAN_SCALE(3000u, 300u));
+		s = tu_spec(c.type[0], &c);
+		assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+		assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+		assert_int_equal(atomic_load(&c.left), 0);
+		assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ESTOPPED);
+		assert_int_equal(shunt_drain(rt, 0), 0);
+		assert_int_equal(shunt_resume(rt), 0);
+		assert_int_equal(shunt_resume(rt), 0);
+	}
+	s = tu_spec(tu_type(rt, pool, "count", tu_count_job), &n);
+	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(atomic_load(&n), 1);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+/* ---- fork ---- */
+
+static int child_checks(struct shunt_runtime *rt, struct shunt_type_id type, struct shunt_job_id id, struct shunt_group_id g)
+{
+	struct shunt_job_spec s = tu_spec(type, NULL);
+	struct shunt_pool_opts po = tu_pool_opts("childs", 1);
+	struct shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
+	struct shunt_pool_id pool = { 1 };
+	struct shunt_snapshot *snap = NULL;
+	struct shunt_type_id t;
+	int error = 0;
+
+	to.name = "childs";
+	to.pool = pool;
+	to.handler = tu_count_job;
+#define FORKED(call) \
+	do { \
+		if ((call) != SHUNT_EFORKED) { \
+			(void)fprintf(stderr, "child: %s is not SHUNT_EFORKED\n", #call); \
+			return 1; \
+		} \
+	} while (0)
+	FORKED(shunt_submit(rt, &s, NULL));
+	FORKED(shunt_submit(rt, &s, &id));
+	FORKED(shunt_wait(rt, id, SHUNT_FOREVER, NULL));
+	FORKED(shunt_poll(rt, id, NULL));
+	FORKED(shunt_cancel(rt, id));
+	FORKED(shunt_detach(rt, id));
+	FORKED(shunt_complete(rt, id, 0));
+	FORKED(shunt_group_create(rt, &g));
+	FORKED(shunt_group_wait(rt, g, SHUNT_FOREVER));
+	FORKED(shunt_group_pending(rt, g));
+	FORKED(shunt_group_cancel(rt, g));
+	FORKED(shunt_group_destroy(rt, g));
+	FORKED(shunt_drain(rt, SHUNT_FOREVER));
+	FORKED(shunt_resume(rt));
+	FORKED(shunt_pool_create(rt, &po, &pool));
+	FORKED(shunt_pool_find(rt, "main", &pool));
+	FORKED(shunt_pool_remove(rt, pool));
+	FORKED(shunt_type_register(rt, &to, &t));
+	FORKED(shunt_type_find(rt, "count", &t));
+	FORKED(shunt_type_unregister(rt, type, SHUNT_FOREVER));
+	FORKED(shunt_snapshot_take(rt, &snap));
+	if (shunt_submit_batch(rt, &s, 1, NULL, &error) != 0 || error != SHUNT_EFORKED)
+		return 2;
+	if (shunt_runtime_destroy(rt) != 0)
+		return 3;
+	return 0;
+}
+
+/* In the child a runtime of its own works. */
+static int child_own(void)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("own", 1);
+	struct shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
+	struct shunt_runtime *rt = NULL;
+	struct shunt_job_spec s;
+	struct shunt_type_id type;
+	atomic_uint n = 0;
+
+	ro.jobs_max = 128;
+	if (shunt_runtime_create(&rt, &ro) != 0 || shunt_pool_create(rt, &po, &to.pool) != 0)
+		return 4;
+	to.name = "own";
+	to.handler = tu_count_job;
+	if (shunt_type_register(rt, &to, &type) != 0)
+		return 5;
+	s = tu_spec(type, &n);
+	if (shunt_submit(rt, &s, NULL) != 0 || shunt_drain(rt, TU_LONG_NS) != 0 || atomic_load(&n) != 1)
+		return 6;
+	return shunt_runtime_destroy(rt) == 0 ? 0 : 7;
+}
+
+static void test_fork(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id pool = tu_pool(rt, "main", 2);
+	struct shunt_type_id count = tu_type(rt, pool, "count", tu_count_job);
+	struct shunt_type_id gate = tu_type(rt, pool, "gate", tu_gate_job);
+	struct tu_gate g = { 0, 0 };
+	struct shunt_group_id group;
+	struct shunt_job_id id;
+	atomic_uint n = 0;
+	const uint32_t rounds = TU_TSAN_SCALE(5u, 0u); /* ThreadSanitizer does not follow threads of a forked child */
+	uint32_t round, i;
+
+	(void)state;
+	assert_int_equal(shunt_group_create(rt, &group), 0);
+	id = tu_hold(rt, gate, &g);
+	for (round = 0; round < rounds; round++) {
+		int status = 0;
+		pid_t pid;
+
+		for (i = 0; i < 100; i++) {
+			struct shunt_job_spec s = tu_spec(count, &n);
+
+			assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+		}
+		(void)fflush(stdout);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			(void)alarm(20);
+			status = child_checks(rt, count, id, group);
+			_exit(status ? status : child_own());
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+	atomic_store(&g.open, 1); /* the parent goes on as if nothing had been */
+	tu_join(rt, id, SHUNT_JOB_DONE);
+	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(atomic_load(&n), rounds * 100);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+/* ---- types and pools ---- */
+
+static void test_types(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id pool = tu_pool(rt, "main", 1);
+	struct shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
+	struct shunt_type_id a, b, found;
+	struct tu_gate g = { 0, 0 };
+	atomic_uint n = 0;
+	struct shunt_job_spec s;
+	uint32_t round;
+
+	(void)state;
+	for (round = 0; round < 30; round++) { /* the place is used again; the old id is dead for good */
+		a = tu_type(rt, pool, "a", tu_count_job);
+		assert_int_equal(shunt_type_find(rt, "a", &found), 0);
+		assert_true(found.v == a.v);
+		s = tu_spec(a, &n);
+		assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+		assert_int_equal(shunt_type_unregister(rt, a, TU_LONG_NS), 0);
+		assert_int_equal(atomic_load(&n), round + 1);
+		assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ENOENT);
+		assert_int_equal(shunt_type_find(rt, "a", &found), SHUNT_ENOENT);
+		assert_int_equal(shunt_type_unregister(rt, a, 0), SHUNT_ENOENT);
+		b = tu_type(rt, pool, "b", tu_count_job);
+		assert_true(b.v != a.v);
+		assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ENOENT);
+		assert_int_equal(shunt_type_unregister(rt, b, TU_LONG_NS), 0);
+	}
+	/* Closed but not settled: the name is free at once, and the old type's end must not take the new one's name. */
+	a = tu_type(rt, pool, "held", tu_gate_job);
+	(void)shunt_detach(rt, tu_hold(rt, a, &g));
+	assert_int_equal(shunt_type_unregister(rt, a, 0), SHUNT_ETIMEDOUT);
+	s = tu_spec(a, &g);
+	assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ENOENT);
+	b = tu_type(rt, pool, "held", tu_count_job);
+	atomic_store(&g.open, 1);
+	assert_int_equal(shunt_type_unregister(rt, a, TU_LONG_NS), 0);
+	assert_int_equal(shunt_type_find(rt, "held", &found), 0);
+	assert_true(found.v == b.v);
+	to.name = "held";
+	to.pool = pool;
+	to.handler = tu_count_job;
+	assert_int_equal(shunt_type_register(rt, &to, &found), SHUNT_EEXIST);
+	to.name = "Bad Name";
+	assert_int_equal(shunt_type_register(rt, &to, &found), SHUNT_EINVAL);
+	to.name = "fine";
+	to.pool.v = 63;
+	assert_int_equal(shunt_type_register(rt, &to, &found), SHUNT_ENOENT);
+	to.pool = pool;
+	to.handler = NULL;
+	assert_int_equal(shunt_type_register(rt, &to, &found), SHUNT_EINVAL);
+	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+static void test_pools(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct shunt_pool_id pool, keep, found;
+	struct shunt_type_id type;
+	atomic_uint n = 0;
+	uint32_t round, i;
+
+	(void)state;
+	keep = tu_pool(rt, "keep", 1);
+	for (round = 0; round < 10; round++) {
+		pool = tu_pool_with(rt, &po);
+		assert_int_equal(shunt_pool_create(rt, &po, &found), SHUNT_EEXIST);
+		type = tu_type(rt, pool, "count", tu_count_job);
+		for (i = 0; i < 50; i++)
+			(void)shunt_detach(rt, tu_submit(rt, type, &n));
+		assert_int_equal(shunt_pool_remove(rt, pool), SHUNT_EBUSY);
+		assert_int_equal(shunt_type_unregister(rt, type, TU_LONG_NS), 0);
+		assert_int_equal(shunt_pool_find(rt, "main", &found), 0);
+		assert_int_equal(shunt_pool_remove(rt, pool), 0);
+		assert_int_equal(shunt_pool_remove(rt, pool), SHUNT_ENOENT);
+		assert_int_equal(shunt_pool_find(rt, "main", &found), SHUNT_ENOENT);
+		assert_int_equal(atomic_load(&n), 50 * (round + 1));
+		assert_int_equal(shunt_drain(rt, 1000000000), 0); /* what ran in a pool that is gone is finished all the same */
+		assert_int_equal(shunt_resume(rt), 0);
+	}
+	type = tu_type(rt, keep, "count", tu_count_job); /* the type's place, now in another pool */
+	tu_join(rt, tu_submit(rt, type, &n), SHUNT_JOB_DONE);
+	assert_int_equal(shunt_type_unregister(rt, type, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+/* ---- threads ---- */
+
+struct visitor {
+	struct shunt_runtime *rt;
+	struct shunt_type_id type;
+	atomic_uint n;
+	atomic_uint bad;
+};
+
+static void *visit(void *arg)
+{
+	struct visitor *v = arg;
+	struct shunt_job_spec s = tu_spec(v->type, &v->n);
+	struct shunt_job_id id;
+	uint32_t i;
+
+	s.full = SHUNT_FULL_BLOCK;
+	for (i = 0; i < 3; i++)
+		if (shunt_submit(v->rt, &s, NULL) != 0)
+			(void)atomic_fetch_add(&v->bad, 1);
+	if (shunt_submit(v->rt, &s, &id) != 0 || shunt_wait(v->rt, id, TU_LONG_NS, NULL) != 0)
+		(void)atomic_fetch_add(&v->bad, 1);
+	return NULL;
+}
+
+/* Many short-lived threads, few submitters: slots come back, and who gets none is served all the same. */
+static void test_thread_churn(void **state)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	const uint32_t threads = TU_TSAN_SCALE(2000u, 300u);
+	struct visitor v;
+	pthread_t t[10];
+	uint32_t i, k;
+
+	(void)state;
+	memset(&v, 0, sizeof(v));
+	ro.submitters_max = 4;
+	ro.jobs_max = 64;
+	v.rt = tu_runtime_with(&ro);
+	v.type = tu_type(v.rt, tu_pool(v.rt, "main", 2), "count", tu_count_job);
+	for (i = 0; i < threads / 10; i++) {
+		for (k = 0; k < 10; k++)
+			assert_int_equal(pthread_create(&t[k], NULL, visit, &v), 0);
+		for (k = 0; k < 10; k++)
+			(void)pthread_join(t[k], NULL);
+	}
+	assert_int_equal(atomic_load(&v.bad), 0);
+	assert_int_equal(shunt_drain(v.rt, TU_LONG_NS), 0);
+	assert_int_equal(atomic_load(&v.n), 4 * threads);
+	assert_int_equal(shunt_resume(v.rt), 0);
+	(void)tu_pool(v.rt, "later", 2); /* workers still find a submitter each */
+	assert_int_equal(shunt_runtime_destroy(v.rt), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_several),
+		cmocka_unit_test(test_destroy_queued),
+		cmocka_unit_test(test_destroy_waiting_handler),
+		cmocka_unit_test(test_inside_job),
+		cmocka_unit_test(test_drain_spawning),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_thread_churn),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,362 @@
+/*
+ * Pin plans: the seats of every policy on recorded machines, counts against budget and place, steal order by
+ * distance, notes, refusals and failing allocation. Seats and orders are written out by hand.
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/inject.h"
+#include "core/pinplan.h"
+
+#define XML(name) SHUNT_TEST_SRCDIR "/tests/topo/" name ".xml"
+
+static char err[512];
+
+static struct shunt_topo *open_xml(const char *file, uint32_t budget)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+	struct shunt_topo *t = NULL;
+
+	o.xml_file = file;
+	o.cpu_budget_config = budget;
+	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
+	return t;
+}
+
+static struct shunt_topo *open_text(const char *synthetic, const char *allowed)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+	struct shunt_topo *t = NULL;
+
+	o.synthetic = synthetic;
+	o.allowed_cpus = allowed;
+	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
+	return t;
+}
+
+static int try_plan(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy, uint32_t workers,
+		    struct shunt_plan **out)
+{
+	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
+
+	o.place = place;
+	o.policy = policy;
+	o.workers = workers;
+	*out = (struct shunt_plan *)&o; /* must be overwritten, also on failure */
+	return shunt_plan_build(t, &o, out, err, sizeof(err));
+}
+
+static struct shunt_plan *plan(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy,
+			       uint32_t workers)
+{
+	struct shunt_plan *p = NULL;
+	int rc = try_plan(t, place, policy, workers, &p);
+
+	if (rc != SHUNT_OK)
+		print_message("%s\n", err);
+	assert_int_equal(rc, SHUNT_OK);
+	assert_string_equal(err, "");
+	return p;
+}
+
+/* The cpus of a plan, in the order of the workers, as "0 1 2"; the plan is destroyed. */
+static void seats(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy, uint32_t workers,
+		  const char *want)
+{
+	struct shunt_plan *p = plan(t, place, policy, workers);
+	uint32_t n = 0;
+	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+	char got[1024] = "";
+
+	for (uint32_t i = 0; i < n; i++) {
+		size_t at = strlen(got);
+
+		assert_int_equal(w[i].worker, i);
+		(void)snprintf(got + at, sizeof(got) - at, "%s%d", i ? " " : "", w[i].os_cpu);
+	}
+	assert_string_equal(got, want);
+	shunt_plan_destroy(p);
+}
+
+static void steals(const struct shunt_plan *p, uint32_t worker, const char *want)
+{
+	uint32_t n = 0;
+	const uint32_t *order = shunt_plan_steal_order(p, worker, &n);
+	char got[1024] = "";
+
+	for (uint32_t i = 0; i < n; i++) {
+		size_t at = strlen(got);
+
+		(void)snprintf(got + at, sizeof(got) - at, "%s%u", i ? " " : "", order[i]);
+	}
+	assert_string_equal(got, want);
+}
+
+static void policies(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+
+	(void)state;
+	seats(t, NULL, SHUNT_PIN_DEFAULT, 5, "0 32 1 33 2");
+	seats(t, NULL, SHUNT_PIN_COMPACT, 5, "0 32 1 33 2");
+	seats(t, NULL, SHUNT_PIN_SCATTER, 5, "0 16 1 17 2");
+	seats(t, "core:0-1,core:16-17", SHUNT_PIN_SCATTER, 8, "0 16 1 17 32 48 33 49");
+	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 4, "0 1 2 3");
+	seats(t, "core:0-2", SHUNT_PIN_ONE_PER_CORE, 0, "0 1 2");
+	seats(t, "core:0-2", SHUNT_PIN_AVOID_CPU0, 0, "1 33 2 34 32");
+	seats(t, "numa:1", SHUNT_PIN_AVOID_CPU0, 3, "16 48 17");
+	shunt_topo_close(t);
+}
+
+static void explicit_order(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_plan *p;
+
+	(void)state;
+	seats(t, "cpus:40,3,0", SHUNT_PIN_EXPLICIT, 0, "40 3 0");
+	seats(t, "cpus:40,3,0", SHUNT_PIN_EXPLICIT, 2, "40 3");
+	seats(t, "cpus:40,3,0", SHUNT_PIN_COMPACT, 0, "0 3 40"); /* cpu 40 is the second thread of core 8 */
+	assert_int_equal(try_plan(t, "cpus:40,3,0", SHUNT_PIN_EXPLICIT, 4, &p), SHUNT_EPLACE);
+	assert_string_equal(err, "4 workers, but policy explicit has 3 cpus here");
+	assert_null(p);
+	assert_int_equal(try_plan(t, "core:1", SHUNT_PIN_ONE_PER_CORE, 2, &p), SHUNT_EPLACE);
+	assert_string_equal(err, "2 workers, but policy one-per-core has 1 core here");
+	shunt_topo_close(t);
+}
+
+static void scatter_over_caches(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+
+	(void)state;
+	seats(t, NULL, SHUNT_PIN_SCATTER, 10, "0 32 8 40 16 48 24 56 2 34");
+	seats(t, "l3:0-1", SHUNT_PIN_SCATTER, 4, "0 8 2 10");
+	shunt_topo_close(t);
+}
+
+static void counts(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 3);
+	struct shunt_plan *p;
+	uint32_t n;
+
+	(void)state;
+	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0 32 1"); /* budget 3 */
+	seats(t, "0-1", SHUNT_PIN_COMPACT, 0, "0 1");   /* place of 2 */
+	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 0, "0 1 2");
+	shunt_topo_close(t);
+	t = open_xml(XML("one-cpu"), 0);
+	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0");
+	seats(t, NULL, SHUNT_PIN_SCATTER, 0, "0");
+	p = plan(t, NULL, SHUNT_PIN_AVOID_CPU0, 0);
+	assert_int_equal(shunt_plan_workers(p, &n)[0].os_cpu, 0);
+	assert_string_equal(shunt_plan_note(p), "cpu 0 could not be avoided: it is the only cpu");
+	assert_null(shunt_plan_steal_order(p, 0, &n));
+	assert_int_equal(n, 0);
+	shunt_plan_destroy(p);
+	p = plan(t, NULL, SHUNT_PIN_COMPACT, 3);
+	assert_string_equal(shunt_plan_note(p), "3 workers share 1 cpu");
+	steals(p, 1, "2 0");
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+static void not_pinned(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_plan *p = plan(t, "numa:1.core:0", SHUNT_PIN_NONE, 0);
+	uint32_t n;
+	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+
+	(void)state;
+	assert_int_equal(n, 2);
+	assert_int_equal(w[1].os_cpu, -1);
+	assert_true(w[1].node == SHUNT_TOPO_NONE && w[1].l3 == SHUNT_TOPO_NONE && w[1].core == SHUNT_TOPO_NONE);
+	shunt_plan_destroy(p);
+	p = plan(t, NULL, SHUNT_PIN_NONE, 4);
+	steals(p, 2, "3 0 1"); /* nothing is known: ring order, so that thieves spread */
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+static void holes(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("cpuset-hole"), 0); /* forbidden: 2-3, 5, 10-11 */
+	struct shunt_plan *p;
+
+	(void)state;
+	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0 8 1 9 4 12 13 6 14 7 15");
+	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 0, "0 1 4 13 6 7");
+	seats(t, NULL, SHUNT_PIN_SCATTER, 4, "0 4 1 13");
+	assert_int_equal(try_plan(t, "0-3", SHUNT_PIN_COMPACT, 0, &p), SHUNT_EPLACE);
+	assert_string_equal(err, "'0-3': cpu 2 is not allowed; allowed cpus: 0-1,4,6-9,12-15");
+	assert_null(p);
+	shunt_topo_close(t);
+}
+
+static void where_workers_sit(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+	struct shunt_plan *p = plan(t, "package:1.l3:2.core:1", SHUNT_PIN_COMPACT, 0);
+	uint32_t n;
+	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+
+	(void)state;
+	assert_int_equal(n, 2);
+	assert_int_equal(w[1].os_cpu, 51);
+	assert_int_equal(w[1].package, 1);
+	assert_int_equal(w[1].node, 1);
+	assert_int_equal(w[1].l3, 6);
+	assert_int_equal(w[1].core, 25);
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+static void steal_near_first(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+	struct shunt_plan *p;
+	uint32_t n = 1;
+
+	(void)state;
+	/* workers: 0 far package; 1 same core as 4; 2 same L3; 3 other L3, same node; 4 */
+	p = plan(t, "cpus:40,0,2,8,1", SHUNT_PIN_EXPLICIT, 0);
+	steals(p, 1, "4 2 3 0");
+	steals(p, 4, "1 2 3 0");
+	steals(p, 3, "4 1 2 0"); /* equals in ring order from worker 3 on */
+	steals(p, 0, "1 2 3 4");
+	assert_null(shunt_plan_steal_order(p, 5, &n));
+	assert_int_equal(n, 0);
+	shunt_plan_destroy(p);
+	p = plan(t, "0", SHUNT_PIN_COMPACT, 3); /* all on one cpu */
+	steals(p, 0, "1 2");
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+static void steal_by_node_distance(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("four-nodes-memory-only"), 0);
+	struct shunt_plan *p = plan(t, "cpus:8,4,0,9", SHUNT_PIN_EXPLICIT, 0);
+
+	(void)state;
+	steals(p, 2, "1 3 0"); /* node 0: node 1 at 21, then node 2 at 31 */
+	steals(p, 0, "3 1 2"); /* node 2: itself, node 1 at 20, node 0 at 31 */
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+static void every_worker_once(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+
+	(void)state;
+	for (int policy = SHUNT_PIN_DEFAULT; policy <= SHUNT_PIN_NONE; policy++) {
+		struct shunt_plan *p = plan(t, NULL, (enum shunt_pin_policy)policy, 0);
+		uint32_t n = 0, m = 0;
+
+		(void)shunt_plan_workers(p, &n);
+		for (uint32_t w = 0; w < n; w++) {
+			const uint32_t *order = shunt_plan_steal_order(p, w, &m);
+			uint64_t seen = UINT64_C(1) << w;
+
+			assert_int_equal(m, n - 1);
+			for (uint32_t i = 0; i < m; i++) {
+				assert_true(order[i] < n && !(seen >> order[i] & 1));
+				seen |= UINT64_C(1) << order[i];
+			}
+		}
+		shunt_plan_destroy(p);
+	}
+	shunt_topo_close(t);
+}
+
+static void options(void **state)
+{
+	struct {
+		struct shunt_plan_opts o;
+		uint64_t newer;
+	} big = { SHUNT_PLAN_OPTS_INIT, 0 };
+	struct shunt_topo *t = open_text("core:2 pu:1", NULL);
+	struct shunt_plan *p = NULL;
+	enum shunt_pin_policy policy;
+
+	(void)state;
+	assert_int_equal(shunt_plan_build(t, NULL, &p, NULL, 0), SHUNT_OK);
+	shunt_plan_destroy(p);
+	big.o.size = sizeof(big);
+	assert_int_equal(shunt_plan_build(t, &big.o, &p, err, sizeof(err)), SHUNT_OK);
+	shunt_plan_destroy(p);
+	big.newer = 1;
+	assert_int_equal(shunt_plan_build(t, &big.o, &p, err, sizeof(err)), SHUNT_EINVAL);
+	big.o.size = 0;
+	assert_int_equal(shunt_plan_build(t, &big.o, &p, NULL, 0), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_build(NULL, NULL, &p, NULL, 0), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_build(t, NULL, NULL, NULL, 0), SHUNT_EINVAL);
+	assert_int_equal(try_plan(t, NULL, (enum shunt_pin_policy)7, 0, &p), SHUNT_EINVAL);
+	assert_int_equal(try_plan(t, NULL, SHUNT_PIN_COMPACT, SHUNT_PLAN_WORKERS_MAX + 1, &p), SHUNT_EINVAL);
+	assert_string_equal(err, "1025 workers; allowed: 1-1024");
+	shunt_plan_destroy(plan(t, NULL, SHUNT_PIN_COMPACT, SHUNT_PLAN_WORKERS_MAX));
+	shunt_plan_destroy(NULL);
+	for (int i = 0; i <= SHUNT_PIN_EXPLICIT; i++) {
+		const char *name = shunt_pin_policy_name((enum shunt_pin_policy)i);
+
+		assert_int_equal(shunt_pin_policy_parse(name, &policy), SHUNT_OK);
+		assert_int_equal(policy, i);
+	}
+	assert_null(shunt_pin_policy_name((enum shunt_pin_policy)7));
+	assert_int_equal(shunt_pin_policy_parse("Compact", &policy), SHUNT_EINVAL);
+	shunt_topo_close(t);
+}
+
+static int fail_at; /* the allocation to fail, counted from 1 */
+
+static int fail_one(void *arg, const char *point)
+{
+	(void)arg;
+	return strcmp(point, "plan.alloc") == 0 && --fail_at == 0;
+}
+
+/* Fails each allocation in turn; the sanitizer build shows that nothing leaks. */
+static void out_of_memory(void **state)
+{
+	struct shunt_topo *t = open_text("package:2 core:2 pu:2", NULL);
+	struct shunt_plan *p = NULL;
+	int k = 0, rc;
+
+	(void)state;
+	do {
+		fail_at = ++k;
+		sh_inject_set(fail_one, NULL);
+		rc = try_plan(t, NULL, SHUNT_PIN_SCATTER, 0, &p);
+		sh_inject_set(NULL, NULL);
+		assert_true(rc == SHUNT_OK || (rc == SHUNT_ENOMEM && !p && strcmp(err, "out of memory") == 0));
+	} while (rc != SHUNT_OK);
+	assert_int_equal(k, 8); /* plan, seats, scatter's two, workers, steal order's two */
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(policies), cmocka_unit_test(explicit_order), cmocka_unit_test(scatter_over_caches),
+		cmocka_unit_test(counts), cmocka_unit_test(not_pinned), cmocka_unit_test(holes),
+		cmocka_unit_test(where_workers_sit), cmocka_unit_test(steal_near_first),
+		cmocka_unit_test(steal_by_node_distance), cmocka_unit_test(every_worker_once),
+		cmocka_unit_test(options), cmocka_unit_test(out_of_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

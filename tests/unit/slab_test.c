@@ -1,0 +1,305 @@
+/*
+ * lockfree/slab: exactly as many items as asked for, each handed out once at a time, with and without caches, over
+ * several nodes, and between threads that free what others allocated.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/error.h>
+
+#include "base/inject.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "lockfree/ring.h"
+#include "lockfree/slab.h"
+
+#define THREADS 3u
+
+static struct sh_mem mem;
+
+static int setup(void **state)
+{
+	(void)state;
+	return sh_mem_init(&mem);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	sh_mem_fini(&mem);
+	return 0;
+}
+
+/* Takes everything, checks that no index comes twice, gives everything back. */
+static void drain_once(struct sh_slab *s, uint32_t capacity, uint32_t node)
+{
+	uint8_t *seen = calloc(1, (size_t)capacity + 65);
+	uint32_t *got = calloc(capacity, sizeof(*got));
+	uint32_t n = 0;
+	uint32_t idx;
+
+	assert_true(seen && got);
+	while ((idx = sh_slab_alloc(s, NULL, node)) != 0) {
+		assert_true(n < capacity);
+		assert_true(idx <= capacity + 64);
+		assert_int_equal(seen[idx], 0);
+		seen[idx] = 1;
+		got[n++] = idx;
+	}
+	assert_int_equal(n, capacity);
+	while (n > 0)
+		sh_slab_free(s, NULL, got[--n]);
+	free(got);
+	free(seen);
+}
+
+static void test_capacity(void **state)
+{
+	static const uint32_t capacities[] = { 1, 2, 12, 13, 14, 26, 64, 65, 100, 1000, 5000 };
+	struct sh_slab s;
+	uint32_t i, nodes;
+
+	(void)state;
+	for (i = 0; i < 11; i++)
+		for (nodes = 1; nodes <= 5; nodes++) {
+			memset(&s, 0, sizeof(s));
+			assert_int_equal(sh_slab_init(&s, &mem, capacities[i], 64, nodes), 0);
+			drain_once(&s, capacities[i], 0);
+			drain_once(&s, capacities[i], nodes - 1);
+			drain_once(&s, capacities[i], 0);
+			sh_slab_fini(&s);
+		}
+	assert_int_equal(sh_a64_load_rlx(&mem.mapped), 0);
+	assert_int_equal(sh_a64_load_rlx(&mem.bytes), 0);
+}
+
+static void test_keep_survives(void **state)
+{
+	struct sh_slab s;
+	uint32_t idx[40];
+	uint32_t i;
+
+	(void)state;
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, 40, 64, 1), 0);
+	for (i = 0; i < 40; i++) {
+		struct sh_slab_item *item;
+
+		idx[i] = sh_slab_alloc(&s, NULL, 0);
+		item = sh_slab_at(&s, idx[i]);
+		assert_int_equal(sh_a64_load_rlx(&item->keep), 0); /* pages start zeroed */
+		sh_a64_store_rlx(&item->keep, UINT64_C(1000) + idx[i]);
+	}
+	for (i = 0; i < 40; i++)
+		sh_slab_free(&s, NULL, idx[i]);
+	for (i = 0; i < 40; i++) {
+		uint32_t again = sh_slab_alloc(&s, NULL, 0);
+
+		assert_true(again != 0);
+		assert_int_equal(sh_a64_load_rlx(&((struct sh_slab_item *)sh_slab_at(&s, again))->keep), 1000 + again);
+	}
+	sh_slab_fini(&s);
+}
+
+/* What one cache holds is bounded, and a flush makes all of it visible to others. */
+static void test_caches(void **state)
+{
+	const uint32_t capacity = SH_SLAB_CACHE * 1024;
+	struct sh_slab_cache a = { 0, { 0 } };
+	struct sh_slab s;
+	uint32_t *got = calloc(capacity, sizeof(*got));
+	uint32_t n = 0;
+	uint32_t idx;
+
+	(void)state;
+	assert_non_null(got);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, capacity, 64, 1), 0);
+	assert_int_equal(s.cache_max, SH_SLAB_CACHE);
+	while ((idx = sh_slab_alloc(&s, &a, 0)) != 0) {
+		assert_true(n < capacity);
+		got[n++] = idx;
+	}
+	assert_int_equal(n, capacity);
+	while (n > 0) {
+		sh_slab_free(&s, &a, got[--n]);
+		assert_true(a.n <= SH_SLAB_CACHE);
+	}
+	sh_slab_flush(&s, &a);
+	assert_int_equal(a.n, 0);
+	drain_once(&s, capacity, 0);
+	sh_slab_fini(&s);
+	free(got);
+}
+
+/* Items of all nodes, freed through one cache, go home: each node can be emptied again. */
+static void test_nodes_mixed(void **state)
+{
+	const uint32_t capacity = 3 * 16 * 1024;
+	struct sh_slab_cache cache = { 0, { 0 } };
+	struct sh_slab s;
+	uint32_t *got = calloc(capacity, sizeof(*got));
+	struct sh_rng rng;
+	uint32_t n, i;
+
+	(void)state;
+	assert_non_null(got);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, capacity, 64, 3), 0);
+	for (n = 0; n < capacity; n++) {
+		got[n] = sh_slab_alloc(&s, NULL, n % 3);
+		assert_int_equal((got[n] - 1) / s.per_node, n % 3); /* its own node while that has any */
+	}
+	sh_rng_init(&rng, tu_seed());
+	for (i = n - 1; i > 0; i--) {
+		uint32_t k = sh_rng_below(&rng, i + 1);
+		uint32_t t = got[i];
+
+		got[i] = got[k];
+		got[k] = t;
+	}
+	for (i = 0; i < n; i++)
+		sh_slab_free(&s, &cache, got[i]);
+	sh_slab_flush(&s, &cache);
+	for (n = 0; n < capacity; n++) {
+		got[n] = sh_slab_alloc(&s, NULL, n % 3);
+		assert_int_equal((got[n] - 1) / s.per_node, n % 3);
+	}
+	sh_slab_fini(&s);
+	free(got);
+}
+
+/* ---- threads ---- */
+
+struct crowd {
+	struct sh_slab slab;
+	struct sh_ring ring; /* what one thread allocated another frees */
+	sh_a64 slots[256];
+	uint8_t *owned;
+	uint32_t rounds;
+	bool caches;
+	atomic_bool twice;
+};
+
+struct member {
+	struct crowd *crowd;
+	uint32_t index;
+};
+
+static void *trader(void *arg)
+{
+	struct member *m = arg;
+	struct crowd *c = m->crowd;
+	struct sh_slab_cache cache = { 0, { 0 } };
+	struct sh_slab_cache *mine = c->caches ? &cache : NULL;
+	struct sh_rng rng;
+	uint32_t i, k, idx;
+
+	sh_rng_init(&rng, tu_seed() + m->index);
+	for (i = 0; i < c->rounds; i++) {
+		uint32_t n = sh_rng_below(&rng, 40);
+
+		for (k = 0; k < n; k++) {
+			idx = sh_slab_alloc(&c->slab, mine, m->index);
+			if (idx == 0)
+				break;
+			if (__atomic_exchange_n(&c->owned[idx], 1, __ATOMIC_RELAXED))
+				atomic_store(&c->twice, true);
+			if (sh_ring_push(&c->ring, idx))
+				continue;
+			__atomic_store_n(&c->owned[idx], 0, __ATOMIC_RELAXED);
+			sh_slab_free(&c->slab, mine, idx);
+		}
+		n = sh_rng_below(&rng, 42);
+		for (k = 0; k < n && sh_ring_pop(&c->ring, &idx); k++) {
+			__atomic_store_n(&c->owned[idx], 0, __ATOMIC_RELAXED);
+			sh_slab_free(&c->slab, mine, idx);
+		}
+	}
+	sh_slab_flush(&c->slab, &cache);
+	return NULL;
+}
+
+static void crowd_run(uint32_t capacity, uint32_t nodes, bool caches)
+{
+	static struct crowd c;
+	struct member m[THREADS];
+	pthread_t t[THREADS];
+	uint32_t i, idx;
+
+	memset(&c, 0, sizeof(c));
+	assert_int_equal(sh_slab_init(&c.slab, &mem, capacity, 64, nodes), 0);
+	sh_ring_init(&c.ring, c.slots, 256);
+	c.owned = calloc(1, (size_t)capacity + 65);
+	assert_non_null(c.owned);
+	c.rounds = TU_TSAN_SCALE(6000u, 600u);
+	c.caches = caches;
+	for (i = 0; i < THREADS; i++) {
+		m[i] = (struct member){ &c, i };
+		assert_int_equal(pthread_create(&t[i], NULL, trader, &m[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++)
+		(void)pthread_join(t[i], NULL);
+	assert_false(atomic_load(&c.twice));
+	while (sh_ring_pop(&c.ring, &idx))
+		sh_slab_free(&c.slab, NULL, idx);
+	drain_once(&c.slab, capacity, 0);
+	sh_slab_fini(&c.slab);
+	free(c.owned);
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	crowd_run(20, 1, false);
+	crowd_run(120, 3, false);
+	crowd_run(SH_SLAB_CACHE * 1024, 1, true);
+	crowd_run(SH_SLAB_CACHE * 1024, 2, true);
+}
+
+/* ---- failing memory ---- */
+
+struct fail {
+	const char *point;
+	unsigned left;
+};
+
+static int fail_hook(void *arg, const char *point)
+{
+	struct fail *f = arg;
+
+	return strcmp(point, f->point) == 0 && f->left-- == 0;
+}
+
+static void test_no_memory(void **state)
+{
+	struct fail fails[] = { { "mem.map", 0 }, { "mem.alloc", 0 } };
+	struct sh_slab s;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		memset(&s, 0, sizeof(s));
+		sh_inject_set(fail_hook, &fails[i]);
+		assert_int_equal(sh_slab_init(&s, &mem, 100, 64, 2), SHUNT_ENOMEM);
+		sh_inject_set(NULL, NULL);
+		sh_slab_fini(&s); /* of one that never came to be */
+		assert_int_equal(sh_a64_load_rlx(&mem.mapped), 0);
+		assert_int_equal(sh_a64_load_rlx(&mem.bytes), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_keep_survives),
+		cmocka_unit_test(test_caches),
+		cmocka_unit_test(test_nodes_mixed),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,341 @@
+/*
+ * The machine's flat view on recorded and described machines, what open refuses, and binding of threads and memory
+ * on this machine: every success is read back from the kernel. Parts that the system does not permit say so.
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/inject.h"
+#include "core/topo_bind.h"
+
+#define XML(name) SHUNT_TEST_SRCDIR "/tests/topo/" name ".xml"
+
+static int open_as(struct shunt_topo **t, const char *xml, const char *synthetic, const char *allowed)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+
+	o.xml_file = xml;
+	o.synthetic = synthetic;
+	o.allowed_cpus = allowed;
+	*t = (struct shunt_topo *)&o; /* must be overwritten, also on failure */
+	return shunt_topo_open(t, &o);
+}
+
+static struct shunt_topo *open_xml(const char *file)
+{
+	struct shunt_topo *t = NULL;
+
+	assert_int_equal(open_as(&t, file, NULL, NULL), SHUNT_OK);
+	return t;
+}
+
+static struct shunt_topo *open_here(void)
+{
+	struct shunt_topo *t = NULL;
+
+	assert_int_equal(shunt_topo_open(&t, NULL), SHUNT_OK);
+	return t;
+}
+
+static void flat_view(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("two-packages-smt"));
+	uint32_t n = 0;
+	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	const struct shunt_topo_node *node;
+
+	(void)state;
+	assert_int_equal(n, 64);
+	assert_true(pu[0].os_cpu == 0 && pu[1].os_cpu == 32 && pu[0].core == 0 && pu[1].core == 0);
+	assert_true(pu[63].os_cpu == 63 && pu[63].core == 31 && pu[63].package == 1);
+	assert_true(pu[63].node == 1 && pu[63].l3 == 1);
+	assert_true(pu[63].allowed && pu[63].online && pu[63].kind == SHUNT_CPU_PERFORMANCE);
+	node = shunt_topo_nodes(t, &n);
+	assert_int_equal(n, 2);
+	assert_true(node[1].os_node == 1 && node[1].cpus == 32 && node[1].has_cpus);
+	assert_int_equal(node[1].memory_bytes, UINT64_C(64) << 30);
+	assert_int_equal(shunt_topo_distance(t, 0, 0), 10);
+	assert_int_equal(shunt_topo_distance(t, 0, 1), 20);
+	assert_int_equal(shunt_topo_distance(t, 0, 2), UINT32_MAX);
+	assert_false(shunt_topo_is_live(t));
+	shunt_topo_close(t);
+}
+
+static void one_cpu(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("one-cpu"));
+	uint32_t n = 0;
+	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+
+	(void)state;
+	assert_int_equal(n, 1);
+	assert_true(pu->core == 0 && pu->package == 0 && pu->node == 0 && pu->l3 == SHUNT_TOPO_NONE && pu->allowed);
+	shunt_topo_close(t);
+}
+
+static void memory_only_node(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("four-nodes-memory-only"));
+	uint32_t n = 0, pus = 0;
+	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
+	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &pus);
+
+	(void)state;
+	assert_int_equal(n, 4);
+	assert_true(node[3].os_node == 3 && !node[3].has_cpus && node[3].cpus == 0);
+	assert_int_equal(node[3].memory_bytes, UINT64_C(256) << 30);
+	assert_true(node[2].has_cpus && node[2].cpus == 4);
+	assert_int_equal(shunt_topo_distance(t, 0, 2), 31);
+	assert_int_equal(shunt_topo_distance(t, 3, 0), 17);
+	for (uint32_t i = 0; i < pus; i++)
+		assert_int_equal(pu[i].node, i / 4);
+	shunt_topo_close(t);
+}
+
+static void kinds_and_holes(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("hybrid"));
+	uint32_t n = 0;
+	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	char list[64], tiny[4];
+
+	(void)state;
+	assert_int_equal(n, 12);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(pu[i].kind, i < 4 ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY);
+	shunt_topo_close(t);
+	t = open_xml(XML("cpuset-hole"));
+	pu = shunt_topo_pus(t, &n);
+	assert_int_equal(n, 16); /* forbidden cpus are shown */
+	assert_true(sh_topo_pu_find(t, 5)->online && !sh_topo_pu_find(t, 5)->allowed && sh_topo_pu_find(t, 4)->allowed);
+	assert_null(sh_topo_pu_find(t, 16));
+	assert_null(sh_topo_pu_find(t, UINT32_MAX));
+	assert_int_equal(shunt_topo_allowed(t, list, sizeof(list)), strlen("0-1,4,6-9,12-15"));
+	assert_string_equal(list, "0-1,4,6-9,12-15");
+	assert_int_equal(shunt_topo_allowed(t, tiny, sizeof(tiny)), strlen("0-1,4,6-9,12-15"));
+	assert_string_equal(tiny, "0-1");
+	assert_int_equal(shunt_topo_allowed(t, NULL, 0), SHUNT_EINVAL);
+	shunt_topo_close(t);
+}
+
+static void refusals(void **state)
+{
+	struct {
+		struct shunt_topo_opts o;
+		uint64_t newer;
+	} big = { SHUNT_TOPO_OPTS_INIT, 1 };
+	struct shunt_topo *t = NULL;
+	char garbage[] = "/tmp/shunt-topo-XXXXXX";
+	int fd = mkstemp(garbage);
+
+	(void)state;
+	assert_true(fd >= 0 && write(fd, "<topology", 9) == 9 && close(fd) == 0);
+	assert_int_equal(open_as(&t, garbage, NULL, NULL), SHUNT_EIO);
+	assert_null(t);
+	(void)unlink(garbage);
+	assert_int_equal(open_as(&t, "/nonexistent.xml", NULL, NULL), SHUNT_EIO);
+	assert_null(t);
+	assert_int_equal(open_as(&t, NULL, "core:0x", NULL), SHUNT_EINVAL);
+	assert_int_equal(open_as(&t, XML("hybrid"), "core:2 pu:1", NULL), SHUNT_EINVAL);
+	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", "0-2"), SHUNT_EINVAL); /* cpu 2 does not exist */
+	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", "0;1"), SHUNT_EINVAL);
+	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", ""), SHUNT_EPLACE); /* nothing is allowed */
+	assert_int_equal(shunt_topo_open(NULL, NULL), SHUNT_EINVAL);
+	big.o.size = sizeof(big);
+	assert_int_equal(shunt_topo_open(&t, &big.o), SHUNT_EINVAL);
+	shunt_topo_close(NULL);
+}
+
+static int fail_at; /* the allocation to fail, counted from 1 */
+
+static int fail_one(void *arg, const char *point)
+{
+	(void)arg;
+	return strcmp(point, "topo.alloc") == 0 && --fail_at == 0;
+}
+
+static void out_of_memory(void **state)
+{
+	struct shunt_topo *t = NULL;
+	int k = 0, rc;
+
+	(void)state;
+	do {
+		fail_at = ++k;
+		sh_inject_set(fail_one, NULL);
+		rc = open_as(&t, NULL, "package:2 core:2 pu:1", NULL);
+		sh_inject_set(NULL, NULL);
+		assert_true(rc == SHUNT_OK || (rc == SHUNT_ENOMEM && !t));
+	} while (rc != SHUNT_OK);
+	assert_int_equal(k, 7); /* object, root, hwloc, nodes, cpus, distances */
+	shunt_topo_close(t);
+}
+
+/* hwloc itself accepts these calls on a described machine and does nothing. */
+static void never_a_silent_no_op(void **state)
+{
+	struct shunt_topo *t = open_xml(XML("one-cpu"));
+	char page[64];
+
+	(void)state;
+	assert_int_equal(sh_topo_bind_thread(t, 0), SHUNT_ENOSYS);
+	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_ENOSYS);
+	assert_int_equal(sh_topo_bind_memory(t, page, sizeof(page), 0), SHUNT_ENOSYS);
+	shunt_topo_close(t);
+}
+
+static int fail_pin(void *arg, const char *point)
+{
+	return strcmp(point, (const char *)arg) == 0;
+}
+
+static uint32_t last_allowed(const struct shunt_topo *t)
+{
+	uint32_t n = 0, cpu = 0;
+	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (pu[i].allowed)
+			cpu = pu[i].os_cpu;
+	}
+	return cpu;
+}
+
+/* In a thread of its own, so that the mask of the test program stays. */
+static void *pin_and_read_back(void *arg)
+{
+	struct shunt_topo *t = arg;
+	char before[4096], mask[4096], want[16], all[4096];
+	char name[] = "topo.pin";
+	int cpu = (int)last_allowed(t), now = -1;
+
+	assert_int_equal(sh_topo_readback(before, sizeof(before), NULL), SHUNT_OK);
+	sh_inject_set(fail_pin, name);
+	assert_int_equal(sh_topo_bind_thread(t, cpu), SHUNT_EPERM);
+	sh_inject_set(NULL, NULL);
+	assert_int_equal(sh_topo_readback(mask, sizeof(mask), NULL), SHUNT_OK);
+	assert_string_equal(mask, before); /* a failed pin changes nothing */
+	assert_int_equal(sh_topo_bind_thread(t, cpu), SHUNT_OK);
+	assert_int_equal(sh_topo_readback(mask, sizeof(mask), &now), SHUNT_OK);
+	(void)snprintf(want, sizeof(want), "%d", cpu);
+	assert_string_equal(mask, want);
+	assert_int_equal(now, cpu);
+	assert_int_equal(sh_topo_bind_thread(t, 8191), SHUNT_EPLACE);
+	assert_int_equal(sh_topo_bind_thread(t, 8192), SHUNT_EPLACE);
+	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_OK);
+	assert_int_equal(sh_topo_readback(mask, sizeof(mask), NULL), SHUNT_OK);
+	assert_true(shunt_topo_allowed(t, all, sizeof(all)) > 0);
+	assert_string_equal(mask, all);
+	return NULL;
+}
+
+static void threads(void **state)
+{
+	struct shunt_topo *t = open_here();
+	pthread_t thread;
+
+	(void)state;
+	assert_true(shunt_topo_is_live(t));
+	assert_int_equal(pthread_create(&thread, NULL, pin_and_read_back, t), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	shunt_topo_close(t);
+}
+
+/* A thread that may run everywhere opens while the main thread is narrowed: both count together. */
+static void *open_wide(void *arg)
+{
+	struct shunt_topo *t = arg, *wide = NULL;
+	char all[4096], got[4096];
+
+	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_OK);
+	wide = open_here();
+	assert_true(shunt_topo_allowed(t, all, sizeof(all)) > 0 && shunt_topo_allowed(wide, got, sizeof(got)) > 0);
+	assert_string_equal(got, all);
+	shunt_topo_close(wide);
+	return NULL;
+}
+
+/* Opening must not move the caller, and one narrowed by its affinity sees the rest as forbidden. */
+static void narrowed(void **state)
+{
+	struct shunt_topo *t = open_here(), *small = NULL;
+	char before[4096], after[4096], want[16];
+	int cpu = (int)last_allowed(t);
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(sh_topo_readback(before, sizeof(before), NULL), SHUNT_OK);
+	assert_int_equal(sh_topo_bind_thread(t, cpu), SHUNT_OK); /* this is the main thread */
+	small = open_here();
+	(void)snprintf(want, sizeof(want), "%d", cpu);
+	assert_true(shunt_topo_allowed(small, after, sizeof(after)) > 0);
+	assert_string_equal(after, want);
+	shunt_topo_close(small);
+	assert_int_equal(pthread_create(&thread, NULL, open_wide, t), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_OK);
+	small = open_here();
+	assert_int_equal(sh_topo_readback(after, sizeof(after), NULL), SHUNT_OK);
+	assert_string_equal(after, before);
+	shunt_topo_close(small);
+	shunt_topo_close(t);
+}
+
+static void memory(void **state)
+{
+	struct shunt_topo *t = open_here();
+	uint32_t n = 0;
+	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
+	size_t len = 64u * 1024u;
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char name[] = "topo.membind";
+	uint32_t target = node[n - 1].os_node;
+	int rc, where;
+
+	(void)state;
+	assert_true(p != MAP_FAILED);
+	assert_int_equal(sh_topo_bind_memory(t, p, len, 1u << 20), SHUNT_EINVAL);
+	assert_int_equal(sh_topo_bind_memory(t, NULL, len, target), SHUNT_EINVAL);
+	assert_int_equal(sh_topo_bind_memory(t, p, 0, target), SHUNT_EINVAL);
+	sh_inject_set(fail_pin, name);
+	assert_int_equal(sh_topo_bind_memory(t, p, len, target), SHUNT_EPERM);
+	sh_inject_set(NULL, NULL);
+	rc = sh_topo_bind_memory(t, p, len, target);
+	where = sh_topo_page_node(p);
+	if (rc == SHUNT_ENOSYS || rc == SHUNT_EPERM || where == SHUNT_ENOSYS || where == SHUNT_EPERM) {
+		print_message("skipped: memory policy is not permitted here (bind %s, look %s)\n", shunt_strerror(rc),
+			      shunt_strerror(where));
+	} else {
+		assert_int_equal(rc, SHUNT_OK);
+		assert_int_equal(where, SHUNT_EAGAIN); /* not touched yet */
+		memset(p, 1, len);
+		assert_int_equal(sh_topo_page_node(p), target);
+		assert_int_equal(sh_topo_page_node(p + len - 1), target);
+	}
+	assert_int_equal(munmap(p, len), 0);
+	shunt_topo_close(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flat_view), cmocka_unit_test(one_cpu), cmocka_unit_test(memory_only_node),
+		cmocka_unit_test(kinds_and_holes), cmocka_unit_test(refusals), cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(never_a_silent_no_op), cmocka_unit_test(threads), cmocka_unit_test(narrowed),
+		cmocka_unit_test(memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

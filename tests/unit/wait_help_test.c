@@ -1,0 +1,395 @@
+/*
+ * Waiting inside jobs: the waiter runs what it waits for, or a spare thread stands in for it; nobody waits for ever where
+ * nobody can come, and stand-ins go away again.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/error.h>
+
+#include "core/runtime.h"
+
+struct fixture {
+	struct shunt_runtime *rt;
+	struct shunt_pool_id pool;
+	struct sh_pool *p;
+	struct shunt_type_id gate, count;
+};
+
+static void open_with(struct fixture *f, uint32_t workers, uint32_t spares_max)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", workers);
+
+	memset(f, 0, sizeof(*f));
+	po.spares_max = spares_max;
+	f->rt = tu_runtime();
+	f->pool = tu_pool_with(f->rt, &po);
+	f->p = sh_runtime_pool(f->rt, f->pool.v);
+	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
+	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
+}
+
+/* At the end nobody is blocked, and every stand-in has retired. */
+static void close_all(struct fixture *f)
+{
+	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
+	tu_wait_until(sh_a32_load_acq(&f->p->blocked) == 0);
+	tu_wait_until(sh_a32_load_acq(&f->p->spares_active) == 0);
+	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+}
+
+/* ---- a job waits for its queued child ---- */
+
+struct family {
+	struct fixture *f;
+	struct shunt_type_id type;
+	uint32_t depth;
+	uint16_t flags; /* of the child's spec */
+	uint64_t timeout_ns;
+	atomic_uint ran;
+	atomic_int rc;
+};
+
+struct step {
+	struct family *fam;
+	uint32_t depth;
+};
+
+static int parent_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct step *me = arg;
+	struct step kid = { me->fam, me->depth - 1 };
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_job_spec s = tu_spec(me->fam->type, &kid);
+	struct shunt_job_id id;
+	struct shunt_result r;
+	int rc;
+
+	(void)atomic_fetch_add(&me->fam->ran, 1);
+	if (me->depth == 0)
+		return SHUNT_DONE;
+	s.flags = me->fam->flags;
+	s.key = me->depth;
+	rc = shunt_submit(rt, &s, &id);
+	if (rc == 0)
+		rc = shunt_wait(rt, id, me->fam->timeout_ns, &r);
+	if (rc == 0 && r.status != SHUNT_JOB_DONE)
+		rc = r.code;
+	if (rc != 0)
+		atomic_store(&me->fam->rc, rc);
+	return rc;
+}
+
+static void family_run(uint32_t workers, uint32_t depth, uint16_t flags, uint32_t spares_max)
+{
+	struct fixture f;
+	struct family fam;
+	struct step root;
+
+	open_with(&f, workers, spares_max);
+	memset(&fam, 0, sizeof(fam));
+	fam.f = &f;
+	fam.flags = flags;
+	fam.timeout_ns = TU_LONG_NS;
+	fam.type = tu_type(f.rt, f.pool, "parent", parent_job);
+	root = (struct step){ &fam, depth };
+	tu_join(f.rt, tu_submit(f.rt, fam.type, &root), SHUNT_JOB_DONE);
+	assert_int_equal(atomic_load(&fam.rc), 0);
+	assert_int_equal(atomic_load(&fam.ran), depth + 1);
+	close_all(&f);
+}
+
+static void test_helped(void **state)
+{
+	(void)state;
+	family_run(1, 1, 0, SHUNT_ANY); /* no spare at all: the waiter runs it itself */
+	family_run(1, 10, 0, SHUNT_ANY);
+	family_run(2, 10, 0, 4);
+}
+
+static void test_deep(void **state)
+{
+	(void)state;
+	family_run(1, 40, 0, 0);
+	family_run(2, 100, 0, 0);
+}
+
+/* Jobs that the waiter may not run itself: each level of waiting needs a stand-in. */
+static void test_not_helpable(void **state)
+{
+	(void)state;
+	family_run(1, 5, SHUNT_JOB_KEYED, 8);
+	family_run(2, 20, SHUNT_JOB_KEYED, 32);
+}
+
+/* Repeated, so that a stand-in that is about to retire and a new wait meet. */
+static void test_retire_race(void **state)
+{
+	struct fixture f;
+	struct family fam;
+	struct step root;
+	uint32_t i;
+
+	(void)state;
+	open_with(&f, 1, 1);
+	memset(&fam, 0, sizeof(fam));
+	fam.f = &f;
+	fam.flags = SHUNT_JOB_KEYED;
+	fam.timeout_ns = TU_LONG_NS;
+	fam.type = tu_type(f.rt, f.pool, "parent", parent_job);
+	for (i = 0; i < TU_TSAN_SCALE(3000u, 500u); i++) {
+		root = (struct step){ &fam, 1 };
+		tu_join(f.rt, tu_submit(f.rt, fam.type, &root), SHUNT_JOB_DONE);
+	}
+	assert_int_equal(atomic_load(&fam.rc), 0);
+	close_all(&f);
+}
+
+/* ---- waits that can never end ---- */
+
+struct selfish {
+	struct shunt_type_id type;
+	struct shunt_job_id outer;
+	int rc, nested_rc;
+	int nested;
+};
+
+static int selfish_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct selfish *s = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_job_spec spec = tu_spec(s->type, s);
+	struct shunt_job_id kid;
+
+	if (s->nested) {
+		s->nested_rc = shunt_wait(rt, s->outer, SHUNT_FOREVER, NULL); /* it waits for us on this very stack */
+		return 0;
+	}
+	s->outer = shunt_job_self(ctx);
+	s->rc = shunt_wait(rt, s->outer, SHUNT_FOREVER, NULL);
+	s->nested = 1;
+	if (shunt_submit(rt, &spec, &kid) != 0)
+		return -1;
+	return shunt_wait(rt, kid, TU_LONG_NS, NULL);
+}
+
+static void test_itself(void **state)
+{
+	struct selfish s;
+	struct fixture f;
+
+	(void)state;
+	open_with(&f, 1, SHUNT_ANY);
+	memset(&s, 0, sizeof(s));
+	s.type = tu_type(f.rt, f.pool, "selfish", selfish_job);
+	tu_join(f.rt, tu_submit(f.rt, s.type, &s), SHUNT_JOB_DONE);
+	assert_int_equal(s.rc, SHUNT_EDEADLK);
+	assert_int_equal(s.nested_rc, SHUNT_EDEADLK);
+	close_all(&f);
+}
+
+/* ---- all workers blocked ---- */
+
+struct stopper {
+	struct shunt_job_id await;
+	atomic_uint waiting;
+	atomic_int rc[8];
+	atomic_uint n;
+};
+
+static int stopper_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct stopper *s = arg;
+
+	(void)atomic_fetch_add(&s->waiting, 1);
+	atomic_store(&s->rc[atomic_fetch_add(&s->n, 1)], shunt_wait(shunt_job_runtime(ctx), s->await, TU_LONG_NS, NULL));
+	return 0;
+}
+
+/* Every worker waits for a job that stands at a gate elsewhere; the queue goes on all the same. */
+static void test_spares_take_over(void **state)
+{
+	struct shunt_pool_id other;
+	struct tu_gate g[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } };
+	struct stopper s[3];
+	atomic_uint n = 0;
+	struct fixture f;
+	struct shunt_type_id stop, far_gate;
+	uint32_t i;
+
+	(void)state;
+	open_with(&f, 3, 3);
+	other = tu_pool(f.rt, "other", 3);
+	far_gate = tu_type(f.rt, other, "far", tu_gate_job);
+	stop = tu_type(f.rt, f.pool, "stop", stopper_job);
+	memset(s, 0, sizeof(s));
+	for (i = 0; i < 3; i++) {
+		s[i].await = tu_hold(f.rt, far_gate, &g[i]);
+		(void)shunt_detach(f.rt, tu_submit(f.rt, stop, &s[i]));
+	}
+	tu_wait_until(sh_a32_load_acq(&f.p->blocked) == 3);
+	for (i = 0; i < 200; i++)
+		(void)shunt_detach(f.rt, tu_submit(f.rt, f.count, &n));
+	tu_wait_until(atomic_load(&n) == 200);
+	assert_true(sh_a32_load_acq(&f.p->spares_active) <= 3);
+	for (i = 0; i < 3; i++)
+		atomic_store(&g[i].open, 1);
+	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(atomic_load(&s[i].rc[0]), 0);
+	close_all(&f);
+}
+
+/* One more waiter than there are spares: it is told, at once. */
+static void test_spares_exhausted(void **state)
+{
+	struct shunt_pool_id other;
+	struct tu_gate g = { 0, 0 };
+	struct tu_gate g2 = { 0, 0 };
+	struct tu_gate g3 = { 0, 0 };
+	struct stopper s[3];
+	struct fixture f;
+	struct shunt_type_id stop, far_gate;
+	struct tu_gate *gate[3] = { &g, &g2, &g3 };
+	uint32_t i;
+	uint32_t told = 0;
+
+	(void)state;
+	open_with(&f, 1, 2);
+	other = tu_pool(f.rt, "other", 3);
+	far_gate = tu_type(f.rt, other, "far", tu_gate_job);
+	stop = tu_type(f.rt, f.pool, "stop", stopper_job);
+	memset(s, 0, sizeof(s));
+	for (i = 0; i < 3; i++)
+		s[i].await = tu_hold(f.rt, far_gate, gate[i]);
+	for (i = 0; i < 3; i++)
+		(void)shunt_detach(f.rt, tu_submit(f.rt, stop, &s[i]));
+	tu_wait_until(atomic_load(&s[0].rc[0]) + atomic_load(&s[1].rc[0]) + atomic_load(&s[2].rc[0]) == SHUNT_EDEADLK);
+	for (i = 0; i < 3; i++)
+		atomic_store(&gate[i]->open, 1);
+	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	for (i = 0; i < 3; i++) {
+		told += atomic_load(&s[i].rc[0]) == SHUNT_EDEADLK;
+		if (atomic_load(&s[i].rc[0]) == SHUNT_EDEADLK) /* the handle is still the caller's */
+			assert_int_equal(shunt_wait(f.rt, s[i].await, TU_LONG_NS, NULL), 0);
+	}
+	assert_int_equal(told, 1);
+	close_all(&f);
+}
+
+/* ---- declared blocking ---- */
+
+struct sleeper {
+	struct tu_gate gate;
+	int rc;
+};
+
+static int sleeper_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct sleeper *s = arg;
+
+	s->rc = shunt_block_begin(ctx);
+	tu_gate_pass(&s->gate);
+	if (s->rc == 0)
+		shunt_block_end(ctx);
+	return 0;
+}
+
+static int forgetful_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)arg;
+	(void)shunt_block_begin(ctx);
+	(void)shunt_block_begin(ctx);
+	return 0; /* never says end */
+}
+
+static void test_declared(void **state)
+{
+	struct sleeper s[3];
+	atomic_uint n = 0;
+	struct fixture f;
+	struct shunt_type_id sleep, forget;
+	uint32_t round, i;
+
+	(void)state;
+	open_with(&f, 1, 2);
+	sleep = tu_type(f.rt, f.pool, "sleep", sleeper_job);
+	forget = tu_type(f.rt, f.pool, "forget", forgetful_job);
+	for (round = 0; round < 20; round++) {
+		memset(s, 0, sizeof(s));
+		for (i = 0; i < 3; i++) { /* the third has no spare any more, and may block all the same */
+			(void)shunt_detach(f.rt, tu_submit(f.rt, sleep, &s[i]));
+			tu_wait_until(atomic_load(&s[i].gate.arrived) == 1);
+			assert_int_equal(s[i].rc, i < 2 ? 0 : SHUNT_ELIMIT);
+			if (i < 2) {
+				(void)shunt_detach(f.rt, tu_submit(f.rt, f.count, &n));
+				tu_wait_until(atomic_load(&n) == 2 * round + i + 1);
+			}
+		}
+		for (i = 0; i < 3; i++)
+			atomic_store(&s[i].gate.open, 1);
+		tu_wait_until(sh_a32_load_acq(&f.p->spares_active) == 0);
+		/* waited for: while it runs it counts as blocked, and the next round would be one spare short */
+		assert_int_equal(shunt_wait(f.rt, tu_submit(f.rt, forget, NULL), TU_LONG_NS, NULL), 0);
+	}
+	close_all(&f);
+}
+
+/* Jobs in the deque of a worker that blocks are taken by others. */
+static int spawner_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct family *fam = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	uint64_t end = tu_now_s() + TU_DEADLINE_S;
+	uint32_t i;
+
+	for (i = 0; i < 50; i++) {
+		struct shunt_job_spec s = tu_spec(fam->f->count, &fam->ran);
+
+		if (shunt_submit(rt, &s, NULL) != 0)
+			return -1;
+	}
+	if (shunt_block_begin(ctx) != 0)
+		return -2;
+	while (atomic_load(&fam->ran) < 50 && tu_now_s() < end)
+		(void)sched_yield();
+	shunt_block_end(ctx);
+	return atomic_load(&fam->ran) == 50 ? 0 : -3;
+}
+
+static void test_blocked_spawner(void **state)
+{
+	struct fixture f;
+	struct family fam;
+	struct shunt_type_id type;
+	uint32_t i;
+
+	(void)state;
+	open_with(&f, 1, 1);
+	memset(&fam, 0, sizeof(fam));
+	fam.f = &f;
+	type = tu_type(f.rt, f.pool, "spawner", spawner_job);
+	for (i = 0; i < 50; i++) {
+		atomic_store(&fam.ran, 0);
+		tu_join(f.rt, tu_submit(f.rt, type, &fam), SHUNT_JOB_DONE);
+	}
+	close_all(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_helped),
+		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_not_helpable),
+		cmocka_unit_test(test_retire_race),
+		cmocka_unit_test(test_itself),
+		cmocka_unit_test(test_spares_take_over),
+		cmocka_unit_test(test_spares_exhausted),
+		cmocka_unit_test(test_declared),
+		cmocka_unit_test(test_blocked_spawner),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,11 @@
+/*
+ * shunt/cmd_hist.h - `shunt hist FILE.hlog`: what an HdrHistogram log holds, one row a series. Called by main.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SHUNT_CMD_HIST_H
+#define SHUNT_CMD_HIST_H
+
+/* argv[0] is the name of the command. Returns the exit code: 0, 1 (cannot read or write), 2 (usage, damaged log). */
+int cmd_hist(int argc, char **argv);
+
+#endif

@@ -1,0 +1,100 @@
+/* shunt/interval.c - see interval.h. SPDX-License-Identifier: MIT */
+#include "interval.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <shunt/error.h>
+
+#include "cli.h"
+
+#define INTERVAL_NS UINT64_C(1000000000)
+
+static int failed(const struct interval_log *il, int rc)
+{
+	cli_error("--hist: '%s': %s", il->path, rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
+	return CLI_FAILED;
+}
+
+int interval_open(struct interval_log *il, const char *path, struct shunt_runtime *rt)
+{
+	int rc;
+
+	(void)memset(il, 0, sizeof(*il));
+	il->path = path;
+	if (!path)
+		return CLI_OK;
+	rc = shunt_hlog_open(path, &il->log);
+	if (rc == 0)
+		rc = shunt_snapshot_take(rt, &il->last);
+	if (rc != 0) {
+		(void)failed(il, rc);
+		(void)interval_close(il);
+		return CLI_FAILED;
+	}
+	il->every_ns = INTERVAL_NS;
+	il->due_ns = shunt_now_ns() + il->every_ns;
+	return CLI_OK;
+}
+
+static int write_one(struct interval_log *il, const char *what, const struct shunt_series *x, uint64_t start, uint64_t end,
+		     const struct shunt_hist *h)
+{
+	char tag[3 * SHUNT_NAME_MAX];
+	int rc;
+
+	if (!h || shunt_hist_count(h) == 0)
+		return 0;
+	(void)snprintf(tag, sizeof(tag), "%s.%s.%s", what, x->type, x->level_name);
+	rc = shunt_hlog_write(il->log, tag, start, end, h);
+	il->lines += rc == 0;
+	return rc;
+}
+
+int interval_tick(struct interval_log *il, struct shunt_runtime *rt, int now)
+{
+	struct shunt_snapshot *s = NULL;
+	struct shunt_snapshot *d = NULL;
+	uint64_t end;
+	int rc;
+
+	if (!il->log || (!now && shunt_now_ns() < il->due_ns))
+		return CLI_OK;
+	rc = shunt_snapshot_take(rt, &s);
+	if (rc == 0)
+		rc = shunt_snapshot_diff(s, il->last, &d);
+	if (rc != 0)
+		goto out;
+	end = s->wall_ns > il->last->wall_ns ? s->wall_ns : il->last->wall_ns; /* the wall clock may have been set back */
+	for (size_t i = 0; rc == 0 && i < d->n_series; i++) {
+		const struct shunt_series *x = &d->series[i];
+
+		rc = write_one(il, "queue", x, il->last->wall_ns, end, x->queue);
+		if (rc == 0)
+			rc = write_one(il, "run", x, il->last->wall_ns, end, x->run);
+		if (rc == 0)
+			rc = write_one(il, "total", x, il->last->wall_ns, end, x->total);
+	}
+	if (rc != 0)
+		goto out;
+	shunt_snapshot_free(il->last);
+	il->last = s;
+	s = NULL;
+	while (il->due_ns <= shunt_now_ns()) /* bound: one step a second since the last call */
+		il->due_ns += il->every_ns;
+out:
+	shunt_snapshot_free(d);
+	shunt_snapshot_free(s);
+	return rc == 0 ? CLI_OK : failed(il, rc);
+}
+
+int interval_close(struct interval_log *il)
+{
+	int rc = shunt_hlog_close(il->log);
+
+	shunt_snapshot_free(il->last);
+	il->log = NULL;
+	il->last = NULL;
+	return rc == 0 ? CLI_OK : failed(il, rc);
+}

@@ -1,0 +1,151 @@
+/* shunt/load_gen.c - see load_gen.h. SPDX-License-Identifier: MIT */
+#include "load_gen.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <shunt/error.h>
+
+#include "cli.h"
+
+#define SPIN_NS 80000u            /* the end of a wait is spun: a sleep ends about this late */
+#define SLEEP_STEP_NS 50000000u   /* so soon a signal is seen */
+
+int load_handler(struct shunt_job_ctx *ctx, void *arg)
+{
+	uint64_t end = shunt_now_ns() + (uint64_t)(uintptr_t)arg;
+
+	(void)ctx;
+	while (shunt_now_ns() < end) /* bound: the service time */
+		sh_cpu_relax();
+	return SHUNT_DONE;
+}
+
+/* Until t; false when the generators shall end. */
+static bool wait_until(const struct load_gen *g, uint64_t t)
+{
+	for (;;) { /* bound: t */
+		uint64_t now = shunt_now_ns();
+		uint64_t left;
+
+		if (cli_stopped() || sh_a32_load_rlx(&g->quit)) /* mo rlx: a flag. */
+			return false;
+		if (now >= t)
+			return true;
+		left = t - now;
+		if (left > SPIN_NS) {
+			uint64_t ns = left - SPIN_NS < SLEEP_STEP_NS ? left - SPIN_NS : SLEEP_STEP_NS;
+			struct timespec ts = { 0, (long)ns };
+
+			(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+		} else {
+			sh_cpu_relax();
+		}
+	}
+}
+
+static uint8_t draw_level(const struct load_plan *p, struct sh_rng *rng)
+{
+	double u = (double)(sh_rng_next(rng) >> 11) * 0x1.0p-53;
+	uint32_t i = 0;
+
+	while (i + 1 < p->levels && u >= p->level[i].up_to)
+		i++;
+	return SHUNT_LEVEL(p->level[i].level);
+}
+
+static void submit_one(struct load_submitter *s, struct sh_rng *rng, uint64_t start_ns)
+{
+	const struct load_plan *p = s->plan;
+	struct shunt_job_spec spec;
+	bool measured = start_ns >= p->measure_ns;
+	uint64_t now;
+	int rc;
+
+	(void)memset(&spec, 0, sizeof(spec));
+	spec.type = p->type;
+	spec.level = draw_level(p, rng);
+	spec.full = SHUNT_FULL_ERROR; /* an open loop: what finds no room is refused and counted */
+	spec.arg = (void *)(uintptr_t)load_service_draw(&p->service, rng);
+	spec.start_ns = start_ns;
+	now = shunt_now_ns();
+	rc = shunt_submit(p->rt, &spec, NULL);
+	s->all++;
+	if (rc != 0 && rc != SHUNT_EFULL)
+		s->error = rc;
+	if (!measured)
+		return;
+	shunt_hist_record(s->lag, now > start_ns ? now - start_ns : 0);
+	if (rc == 0)
+		s->submitted++;
+	else
+		s->refused++;
+}
+
+static void *submitter_main(void *arg)
+{
+	struct load_submitter *s = arg;
+	const struct load_plan *p = s->plan;
+	double rate = p->rate_per_s / (double)p->submitters;
+	double at = 0; /* ns after start_ns; a double keeps 1 ns for 100 days */
+	struct sh_rng rng;
+
+	sh_rng_init(&rng, p->seed + s->index);
+	if (p->arrivals.kind == LOAD_CONSTANT) /* generators take turns */
+		at = 1e9 / rate * (double)s->index / (double)p->submitters;
+	else
+		at = load_arrivals_draw(&p->arrivals, rate, &rng);
+	while (s->error == 0) { /* bound: end_ns */
+		uint64_t t = p->start_ns + (uint64_t)at;
+
+		if (t >= p->end_ns || !wait_until(s->gen, t))
+			break;
+		for (uint32_t i = 0; i < p->arrivals.burst; i++)
+			submit_one(s, &rng, t);
+		at += load_arrivals_draw(&p->arrivals, rate, &rng);
+	}
+	return NULL;
+}
+
+int load_gen_start(struct load_gen *g, const struct load_plan *plan)
+{
+	int rc = 0;
+
+	g->plan = plan;
+	sh_a32_init(&g->quit, 0);
+	for (uint32_t i = 0; i < plan->submitters && rc == 0; i++) {
+		struct load_submitter *s = &g->submitter[i];
+
+		s->plan = plan;
+		s->gen = g;
+		s->index = i;
+		rc = shunt_hist_create(&s->lag);
+	}
+	for (uint32_t i = 0; i < plan->submitters && rc == 0; i++) {
+		if (pthread_create(&g->submitter[i].thread, NULL, submitter_main, &g->submitter[i]) != 0)
+			rc = SHUNT_ESYS;
+		else
+			g->running++;
+	}
+	if (rc != 0) {
+		sh_a32_store_rlx(&g->quit, 1); /* mo rlx: a flag. */
+		load_gen_join(g);
+		load_gen_fini(g);
+	}
+	return rc;
+}
+
+void load_gen_join(struct load_gen *g)
+{
+	for (uint32_t i = 0; i < g->running; i++)
+		(void)pthread_join(g->submitter[i].thread, NULL);
+	g->running = 0;
+}
+
+void load_gen_fini(struct load_gen *g)
+{
+	for (uint32_t i = 0; i < LOAD_SUBMITTERS_MAX; i++) {
+		shunt_hist_destroy(g->submitter[i].lag);
+		g->submitter[i].lag = NULL;
+	}
+}

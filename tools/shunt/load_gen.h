@@ -1,0 +1,67 @@
+/*
+ * shunt/load_gen.h - the generators of `shunt load`: threads that submit at instants drawn beforehand, whatever
+ * happens to the jobs. They never wait for a completion; late ones submit at once and keep their intended start, so
+ * that no delay is left out of the figures. How late they are themselves is recorded too. Called by cmd_load.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SHUNT_LOAD_GEN_H
+#define SHUNT_LOAD_GEN_H
+
+#include <pthread.h>
+
+#include <shunt/hist.h>
+#include <shunt/job.h>
+
+#include "base/atomic.h"
+#include "load_dist.h"
+
+#define LOAD_SUBMITTERS_MAX 64u
+
+struct load_level {
+	uint32_t level;  /* 0 = most urgent */
+	double up_to;    /* upper border of its part of 0..1 */
+};
+
+struct load_plan { /* const while generators run */
+	struct shunt_runtime *rt;
+	struct shunt_type_id type;
+	struct load_service service;
+	struct load_arrivals arrivals;
+	struct load_level level[SHUNT_LEVELS_MAX];
+	uint32_t levels;
+	double rate_per_s;    /* of all generators together */
+	uint64_t start_ns, measure_ns, end_ns; /* shunt_now_ns(): first arrival, end of the warm-up, no arrival after */
+	uint64_t seed;
+	uint32_t submitters;
+};
+
+struct load_gen;
+
+struct load_submitter {
+	const struct load_plan *plan;
+	const struct load_gen *gen;
+	pthread_t thread;
+	uint32_t index;
+	struct shunt_hist *lag;   /* ns late, after the warm-up */
+	uint64_t submitted, refused, all; /* after the warm-up; `all` counts the warm-up too */
+	int error;                /* an error of submit other than full, 0 = none */
+};
+
+struct load_gen {
+	const struct load_plan *plan;
+	sh_a32 quit; /* sync: atomic; 1 = generators end now */
+	struct load_submitter submitter[LOAD_SUBMITTERS_MAX];
+	uint32_t running;
+};
+
+/* The handler: spins for the nanoseconds that arg stands for. */
+int load_handler(struct shunt_job_ctx *ctx, void *arg);
+/* Starts the threads. 0, SHUNT_ENOMEM, SHUNT_ESYS; none runs then. */
+int load_gen_start(struct load_gen *g, const struct load_plan *plan);
+/* Joins them; they end at plan->end_ns or after a signal. */
+void load_gen_join(struct load_gen *g);
+/* Frees the histograms; after join. */
+void load_gen_fini(struct load_gen *g);
+
+#endif

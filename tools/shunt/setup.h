@@ -1,0 +1,73 @@
+/*
+ * shunt/setup.h - makes the runtime of `shunt run` and `shunt load`: a built-in configuration or the user's file,
+ * then the environment, then flags; types that the file does not mention are added to its first pool.
+ * Called by cmd_run.c and cmd_load.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SHUNT_SETUP_H
+#define SHUNT_SETUP_H
+
+#include <shunt/runtime.h>
+
+#define SETUP_TYPES_MAX 8u
+
+/* Values of flags as the user wrote them; NULL = not given. The configuration judges them. */
+struct setup_flags {
+	const char *config;
+	const char *workers, *place, *pin, *idle, *strategy; /* of the pool */
+	const char *jobs_max;                                /* of the runtime */
+	const char *pool;                                    /* which pool; NULL = the first */
+};
+
+/* The options of these flags for getopt_long; the values lie above all letters. */
+enum setup_option {
+	SETUP_CONFIG = 1000,
+	SETUP_WORKERS,
+	SETUP_PLACE,
+	SETUP_PIN,
+	SETUP_IDLE,
+	SETUP_STRATEGY,
+	SETUP_JOBS_MAX,
+	SETUP_POOL
+};
+#define SETUP_OPTIONS \
+	{ "config", required_argument, NULL, SETUP_CONFIG }, { "workers", required_argument, NULL, SETUP_WORKERS }, \
+	{ "place", required_argument, NULL, SETUP_PLACE }, { "pin", required_argument, NULL, SETUP_PIN }, \
+	{ "idle", required_argument, NULL, SETUP_IDLE }, { "strategy", required_argument, NULL, SETUP_STRATEGY }, \
+	{ "jobs-max", required_argument, NULL, SETUP_JOBS_MAX }, { "pool", required_argument, NULL, SETUP_POOL }
+#define SETUP_HELP \
+	"  --config FILE      runtime, pool and types from a YAML file (docs/CONFIG.md)\n" \
+	"  --workers N        worker threads (default: the cpu budget)\n" \
+	"  --place EXPR       cpus the workers may use, such as 0-3, numa:0 or l3:0 (default: all allowed)\n" \
+	"  --pin POLICY       compact, scatter, one-per-core, avoid-cpu0, none, explicit\n" \
+	"  --idle MODE        poll, adaptive, park\n" \
+	"  --strategy NAME    how a job finds its worker: least-work, peak-ewma, least-loaded, ...\n" \
+	"  --pool NAME        with --config: the pool that the flags above mean and that gets types which the file does\n" \
+	"                     not mention (default: the first)\n" \
+	"  --jobs-max N       unfinished jobs that the runtime holds\n"
+
+struct setup_type {
+	const char *name;
+	shunt_handler_fn handler;
+	unsigned rank;        /* 0 = the first level, 1 = the middle one, 2 = the last one; if the file does not say */
+	uint64_t expected_ns;
+};
+
+struct setup {
+	struct shunt_runtime *rt;
+	struct shunt_type_id type[SETUP_TYPES_MAX];
+	char pool[SHUNT_NAME_MAX];
+	uint32_t levels;
+	char level_name[SHUNT_LEVELS_MAX][SHUNT_NAME_MAX];
+};
+
+/* Stores optarg if `option` is one of setup_option. Returns 1 if it was. */
+int setup_flag(struct setup_flags *flags, int option, const char *value);
+/* 0, or the exit code after messages; nothing is left behind then. The runtime goes back with setup_destroy. */
+int setup_create(struct setup *s, const struct setup_flags *flags, const char *builtin, const struct setup_type *types,
+		 size_t n_types);
+/* Cancels what is queued, joins the workers, frees. */
+void setup_destroy(struct setup *s);
+
+#endif
