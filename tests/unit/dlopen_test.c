@@ -1,6 +1,6 @@
 /*
  * The shared library comes and goes: loaded, used, unloaded, twenty times, while one thread lives through all of it.
- * SHUNT_SO names the library; without it the test is skipped.
+ * LIBSHUNT names the library; without it the test is skipped.
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
@@ -89,7 +89,7 @@ static void *short_lived(void *arg)
 
 static void test_come_and_go(void **state)
 {
-	const char *path = getenv("SHUNT_SO");
+	const char *path = getenv("LIBSHUNT");
 	static struct turn t;
 	static struct api api;
 	pthread_t thread, brief;
@@ -131,8 +131,8 @@ int main(void)
 		cmocka_unit_test(test_come_and_go),
 	};
 
-	if (!getenv("SHUNT_SO")) {
-		(void)printf("skipped: SHUNT_SO does not name the shared library\n");
+	if (!getenv("LIBSHUNT")) {
+		(void)printf("skipped: LIBSHUNT does not name the shared library\n");
 		return 77;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);

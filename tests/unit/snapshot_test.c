@@ -92,8 +92,7 @@ static void test_counts(void **state)
 	struct shunt_job_id ids[5];
 	struct shunt_pool_id pool;
 	const struct shunt_series *s;
-	int ok = 0;
-	int bad = 3;
+	int ok = 0, bad = 3;
 	size_t i;
 
 	(void)state;
