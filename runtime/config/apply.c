@@ -38,7 +38,7 @@ static void item_store(struct shunt_config *c, enum sh_section section, const st
 
 	for (; key < end; key++) {
 		char *at = (char *)base + key->offset;
-		struct sh_effective v;
+		struct sh_effective v = { 0 };
 		uint32_t flags = 0;
 
 		if (!key->per_level)

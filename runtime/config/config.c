@@ -483,6 +483,7 @@ static struct sh_setting *level_setting(struct sh_item *item, const struct sh_ke
 	uint32_t slot = sh_config_level_slot(key);
 	uint32_t n = item->levels_count[slot];
 	struct sh_level_setting *list = item->levels[slot];
+	struct sh_level_setting *grown;
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
@@ -490,10 +491,12 @@ static struct sh_setting *level_setting(struct sh_item *item, const struct sh_ke
 			return &list[i].set;
 	if (SH_FAIL("config.alloc"))
 		return NULL;
-	if ((n & (n - 1)) == 0) /* full at every power of two */
-		list = realloc(list, (n ? n * 2u : 1u) * sizeof(*list));
-	if (!list)
-		return NULL;
+	if ((n & (n - 1)) == 0) { /* full at every power of two */
+		grown = realloc(list, (n ? n * 2u : 1u) * sizeof(*list));
+		if (!grown)
+			return NULL;
+		list = grown;
+	}
 	item->levels[slot] = list;
 	memset(&list[n], 0, sizeof(list[n]));
 	(void)snprintf(list[n].level, sizeof(list[n].level), "%s", level);

@@ -29,6 +29,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/inject.h"
+#include "base/opts.h"
 #include "core/select.h"
 
 #define WORKERS_LIMIT 4096u
@@ -279,18 +280,10 @@ int shunt_balancer_load(struct shunt_balancer *b, uint32_t worker, struct shunt_
 	return 0;
 }
 
-/* Copies what the caller's header knew of the options; a newer, longer one must be zero beyond ours. */
 static int opts_read(struct shunt_balancer_opts *o, const struct shunt_balancer_opts *given)
 {
-	const unsigned char *bytes = (const unsigned char *)given;
-
-	if (given == NULL || given->size < offsetof(struct shunt_balancer_opts, capacity))
+	if (given == NULL || sh_opts_take(o, sizeof(*o), given, given->size) != 0)
 		return SHUNT_EINVAL;
-	for (size_t i = sizeof(*o); i < given->size; i++) /* bound: size, the caller's word */
-		if (bytes[i] != 0)
-			return SHUNT_EINVAL;
-	memset(o, 0, sizeof(*o));
-	memcpy(o, given, given->size < sizeof(*o) ? given->size : sizeof(*o));
 	if (o->workers == 0 || o->workers > WORKERS_LIMIT)
 		return SHUNT_EINVAL;
 	if (o->strategy < SHUNT_SELECT_DEFAULT || o->strategy > SHUNT_SELECT_USER)

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One hierarchy: controller NULL is cgroup v2. */
 struct group {

@@ -37,7 +37,9 @@ void sh_levels_fill(enum shunt_level_mode mode, uint32_t levels, uint32_t guard_
 		if (mode != SHUNT_LEVELS_WEIGHTED) {
 			bool guard = k % guard_every == guard_every - 1;
 
-			slots[k] = guard ? (uint8_t)(1 + (k / guard_every) % (levels - 1)) : SH_SLOT_TOP;
+			slots[k] = SH_SLOT_TOP;
+			if (guard)
+				slots[k] = (uint8_t)(1 + (k / guard_every) % (levels - 1));
 			continue;
 		}
 		for (i = 0; i < levels; i++) {

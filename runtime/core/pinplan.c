@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/inject.h"
+#include "base/opts.h"
 #include "core/place_expr.h"
 
 #define SIBLINGS_MAX 16u /* threads of one core; Linux machines have up to 8 */
@@ -305,7 +307,7 @@ static int order_steals(const struct shunt_topo *t, struct shunt_plan *plan)
 
 static int check_opts(struct shunt_plan_opts *o, const struct shunt_plan_opts *given, char *err, size_t errlen)
 {
-	if (given && sh_topo_opts_take(o, sizeof(*o), given, given->size) < 0) {
+	if (given && sh_opts_take(o, sizeof(*o), given, given->size) < 0) {
 		say(err, errlen, "the options are of an unknown size");
 		return SHUNT_EINVAL;
 	}

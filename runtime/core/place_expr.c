@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LIST_TEXT 160u   /* a list of cpus in a message */
 #define NUMBER_MAX 65535u

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/opts.h"
 #include "core/topo_bind.h"
 #include "core/track.h"
 #include "lockfree/registry.h"
@@ -170,28 +171,12 @@ static int opt_bad(const struct shunt_runtime *rt, const char *what)
 	return SHUNT_EINVAL;
 }
 
-/* Copies what the caller knows; a longer struct must have nothing set that we do not know. */
-static int opts_copy(void *dst, size_t known, const void *src, size_t given)
-{
-	const unsigned char *tail = (const unsigned char *)src;
-	size_t i;
-
-	if (given < sizeof(size_t))
-		return SHUNT_EINVAL;
-	for (i = known; i < given; i++)
-		if (tail[i] != 0)
-			return SHUNT_EINVAL;
-	memset(dst, 0, known);
-	memcpy(dst, src, given < known ? given : known);
-	return 0;
-}
-
 static int opts_take(struct shunt_runtime *rt, const struct shunt_runtime_opts *opts)
 {
 	struct shunt_runtime_opts *o = &rt->opts;
 	uint32_t i, k;
 
-	if (opts && opts_copy(o, sizeof(*o), opts, opts->size) != 0)
+	if (opts && sh_opts_take(o, sizeof(*o), opts, opts->size) != 0)
 		return SHUNT_EINVAL;
 	rt->log.fn = o->log;
 	rt->log.arg = o->log_arg;
@@ -536,7 +521,7 @@ int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *op
 	uint32_t id;
 	int rc;
 
-	if (!opts || !out || opts_copy(&o, sizeof(o), opts, opts->size) != 0)
+	if (!opts || !out || sh_opts_take(&o, sizeof(o), opts, opts->size) != 0)
 		return SHUNT_EINVAL;
 	out->v = 0;
 	rc = control_enter(rt);
@@ -698,7 +683,7 @@ int shunt_type_register(struct shunt_runtime *rt, const struct shunt_type_opts *
 	struct shunt_type_opts o;
 	int rc;
 
-	if (!rt || !opts || !out || opts_copy(&o, sizeof(o), opts, opts->size) != 0)
+	if (!rt || !opts || !out || sh_opts_take(&o, sizeof(o), opts, opts->size) != 0)
 		return SHUNT_EINVAL;
 	out->v = 0;
 	if (!type_name_valid(o.name) || !o.handler || o.level > rt->levels || (o.flags & ~(uint32_t)SHUNT_TYPE_ASYNC))

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <string.h>
 
 #include "base/inject.h"
+#include "base/opts.h"
 #include "core/budget.h"
 
 #define DISTANCE_LOCAL 10u
@@ -259,7 +261,7 @@ int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts)
 	if (!out)
 		return SHUNT_EINVAL;
 	*out = NULL;
-	if (opts && sh_topo_opts_take(&o, sizeof(o), opts, opts->size) < 0)
+	if (opts && sh_opts_take(&o, sizeof(o), opts, opts->size) < 0)
 		return SHUNT_EINVAL;
 	if (o.xml_file && o.synthetic)
 		return SHUNT_EINVAL;

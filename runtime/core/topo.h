@@ -8,8 +8,6 @@
 #ifndef SH_CORE_TOPO_H
 #define SH_CORE_TOPO_H
 
-#include <string.h>
-
 #include <shunt/topo.h>
 
 #include "core/cpulist.h"
@@ -49,24 +47,5 @@ uint32_t sh_topo_node_find(const struct shunt_topo *t, uint32_t os_node);
 
 /* Affinity of the process: main thread and opener together, cut to the cpus of the topology. 0 or SHUNT_ESYS. */
 int sh_topo_affinity(const struct shunt_topo *t, struct sh_cpus *out);
-
-/*
- * Copies a caller's options struct of `given` bytes over zeroed defaults of `known` bytes. SHUNT_EINVAL when it is
- * larger than known and says something there (a newer caller asks for what this library cannot do), or has no size.
- */
-static inline int sh_topo_opts_take(void *dst, size_t known, const void *src, size_t given)
-{
-	const unsigned char *p = (const unsigned char *)src;
-
-	memset(dst, 0, known);
-	if (given < sizeof(size_t))
-		return SHUNT_EINVAL;
-	for (size_t i = known; i < given; i++) {
-		if (p[i])
-			return SHUNT_EINVAL;
-	}
-	memcpy(dst, src, given < known ? given : known);
-	return SHUNT_OK;
-}
 
 #endif
