@@ -407,9 +407,12 @@ uint32_t sh_config_pool_index(const struct shunt_config *c, const char *name)
 	uint32_t n = sh_config_used_count(c, SH_POOLS);
 	uint32_t i;
 
-	for (i = 0; i < n; i++)
-		if (strcmp(sh_config_used_at(c, SH_POOLS, i)->name, name) == 0)
+	for (i = 0; i < n; i++) {
+		const char *have = sh_config_used_at(c, SH_POOLS, i)->name;
+
+		if (have && strcmp(have, name) == 0)
 			return i;
+	}
 	return UINT32_MAX;
 }
 

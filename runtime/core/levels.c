@@ -57,6 +57,7 @@ uint64_t sh_levels_wait_picks(const uint8_t *slots, uint32_t n, uint32_t level, 
 	uint64_t own = 0;
 	uint32_t i;
 
+	assert(n > 0 && n <= SH_SLOTS_MAX);
 	for (i = 0; i < n; i++)
 		if (slots[i] == level || (level == 0 && slots[i] == SH_SLOT_TOP))
 			own++;

@@ -57,7 +57,7 @@ static bool fits(const struct shunt_worker_load *l, enum where w, uint32_t home)
 static bool draw(const struct sh_select_view *v, struct sh_select_state *st, enum where w, uint32_t home,
 	struct candidate *out)
 {
-	struct candidate c;
+	struct candidate c = { 0 };
 	uint32_t seen = 0, from;
 
 	for (uint32_t t = 0; v->n > EXACT_MAX && t < DRAW_TRIES; t++) {
@@ -136,7 +136,7 @@ static int cheapest(const struct candidates *cs, struct sh_select_state *st, cos
 /* Now and then an idle worker, whatever is thought of it; -1 = not this time. */
 static int explore(const struct sh_select_view *v, struct sh_select_state *st)
 {
-	struct candidate c;
+	struct candidate c = { 0 };
 
 	if (sh_rng_below(&st->rng, EXPLORE_ONE_IN) != 0 || !draw(v, st, ANYWHERE, SHUNT_ANY, &c))
 		return -1;
@@ -258,7 +258,7 @@ static int round_robin(const struct sh_select_view *v, struct sh_select_state *s
 
 static int any_usable(const struct sh_select_view *v, struct sh_select_state *st)
 {
-	struct candidate c;
+	struct candidate c = { 0 };
 
 	return draw(v, st, ANYWHERE, SHUNT_ANY, &c) ? (int)c.index : -1;
 }

@@ -133,6 +133,7 @@ static struct sh_submitter *submitter_claim(struct shunt_runtime *rt, uint32_t f
 {
 	uint32_t i;
 
+	assert(rt->submitter != NULL);
 	for (i = first; i < last; i++) {
 		struct sh_submitter *sub = &rt->submitter[i];
 		uint32_t seen;

@@ -253,7 +253,7 @@ out:
 int walk_open(const struct walk_dir *dir, const char *name, int flags)
 {
 	char buf[PATH_MAX];
-	char *path = buf;
+	char *path;
 	int fd;
 
 	flags |= O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
