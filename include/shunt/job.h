@@ -129,7 +129,8 @@ SHUNT_API int shunt_detach(struct shunt_runtime *rt, struct shunt_job_id id);
 SHUNT_API int shunt_cancel(struct shunt_runtime *rt, struct shunt_job_id id);
 /*
  * Ends an asynchronous job (its handler returned, or is about to return, SHUNT_PENDING): code 0 = done, else
- * failed with that code. Exactly one call per job wins; SHUNT_ESTALE for the others. Any thread. Never blocks.
+ * failed with that code. Exactly one call per job wins; SHUNT_ESTALE for the others, and before the job has started;
+ * SHUNT_EINVAL for a job whose type is not asynchronous. Any thread. Never blocks.
  */
 SHUNT_API int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code);
 

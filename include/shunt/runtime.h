@@ -50,7 +50,9 @@ SHUNT_API int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns);
 SHUNT_API int shunt_resume(struct shunt_runtime *rt);
 /*
  * Stops the workers after their running job, cancels what is still queued (each job ends CANCELLED, counted, and
- * is logged by type), joins every thread and frees everything. Blocks until running handlers return.
+ * is logged by type), joins every thread and frees everything. Blocks until running handlers return: one that waits for an
+ * asynchronous job must be able to end (a timeout, or somebody who completes it). Asynchronous jobs that nobody completed
+ * are cancelled after that.
  * Must not be called inside a job (SHUNT_EDEADLK). Returns 0, or the number of jobs that were cancelled.
  */
 SHUNT_API int64_t shunt_runtime_destroy(struct shunt_runtime *rt);

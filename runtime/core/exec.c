@@ -175,8 +175,11 @@ static void settle(struct sh_worker *w, uint64_t cost)
 		sh_a64_bump_owner(&w->balance, cost);
 }
 
-/* A place among the pool's asynchronous jobs; waits if other workers took the last ones since this job was picked. */
-static bool async_reserve_pool(struct sh_pool *p)
+/*
+ * A place among the pool's asynchronous jobs. With `wait`, waits if other workers took the last ones since this job was
+ * picked; a job nested in another must not, for the outer one may hold the place.
+ */
+static bool async_reserve_pool(struct sh_pool *p, bool wait)
 {
 	uint32_t n = sh_a32_load_sc(&p->async_in_flight); /* mo Y1 <> Y1@core/exec.c: then the wait on this very word. */
 
@@ -186,7 +189,7 @@ static bool async_reserve_pool(struct sh_pool *p)
 				return true;
 			continue;
 		}
-		if (sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/submit.c: nobody may come to complete any more. */
+		if (!wait || sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/submit.c: nobody may complete any more. */
 			return false;
 		(void)sh_futex_wait(&p->async_in_flight, n, ASYNC_STEP_NS);
 		n = sh_a32_load_sc(&p->async_in_flight); /* mo Y1 <> Y1@core/exec.c: as above. */
@@ -263,6 +266,9 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 {
 	/* An inline run may sit in another pool's worker: that one is blocked with it, but its books are not ours. */
 	struct sh_worker *book = w && w->pool == in->pool ? w : NULL;
+	/* Who holds a place among the asynchronous jobs for it; an inline run never waits for one, so it takes none. */
+	struct sh_worker *hold = in->inlined ? NULL : book;
+	bool outer = w && w->running;
 	struct shunt_job_ctx ctx = { rt, w, NULL, in->track, in->submit_ns, 0, in->arg, in->group, in->strand,
 				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0 };
 	struct exec_out out = { SH_TRACK_DONE, 0, 0, 0, 0, 0, true, false };
@@ -278,13 +284,16 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 
 		t->start_ns = ctx.start_ns;
 		sh_a64_store_rlx(&t->queue_ns, out.queue_ns); /* mo rlx: published by the word. */
-		if (async && book && !async_reserve_pool(in->pool)) {
-			settle(book, in->cost);
-			cancel_never_ran(rt, book, in, keyed); /* the pool stops; it never started */
-			return;
+		if (async && hold && !async_reserve_pool(in->pool, !outer)) {
+			if (!outer) {
+				settle(book, in->cost);
+				cancel_never_ran(rt, book, in, keyed); /* the pool stops; it never started */
+				return;
+			}
+			hold = NULL;
 		}
 		if (async) { /* now a completer may come: it acquires these fields through the word */
-			async_enter(book, t, in);
+			async_enter(hold, t, in);
 			(void)sh_track_move(rt, in->track, SH_TRACK_FINISHING, SH_TRACK_RUNNING);
 		}
 	}
@@ -457,6 +466,7 @@ int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code)
 	struct exec_in in;
 	struct sh_track *t;
 	uint64_t end;
+	uint32_t flags;
 	uint64_t idx = id.v & 0xffffffu;
 
 	if (!rt || code == SHUNT_PENDING)
@@ -466,6 +476,9 @@ int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code)
 	if (idx == 0 || idx > (uint64_t)rt->tracks.per_node * rt->tracks.nodes)
 		return SHUNT_ESTALE;
 	t = sh_track_at(rt, id.v);
+	flags = sh_track_flags(rt, id.v);
+	if ((flags & SH_TRACK_STATUS) == SH_TRACK_RUNNING && !(flags & SH_TRACK_ASYNC))
+		return SHUNT_EINVAL; /* its own handler ends it */
 	if (!sh_track_move(rt, id.v, SH_TRACK_RUNNING, SH_TRACK_FINISHING))
 		return SHUNT_ESTALE;
 	load_track(rt, &in, id.v);
@@ -487,7 +500,7 @@ bool sh_exec_abandon(struct shunt_runtime *rt, uint64_t handle)
 		return false;
 	load_track(rt, &in, handle);
 	async_leave(in.pool, sh_track_at(rt, handle));
-	cancel_never_ran(rt, NULL, &in, false);
+	cancel_never_ran(rt, NULL, &in, (in.flags & SH_JOB_KEYED) != 0); /* later jobs of its key are queued again */
 	return true;
 }
 

@@ -51,6 +51,7 @@ _Static_assert(offsetof(struct sh_job, next) == 0, "slab needs next first");
 #define SH_TRACK_WAITER (1u << 3)   /* somebody sleeps on the word */
 #define SH_TRACK_RELEASED (1u << 4) /* the user gave the handle back */
 #define SH_TRACK_CANCEL (1u << 5)   /* cancel token */
+#define SH_TRACK_ASYNC (1u << 6)    /* its type may return SHUNT_PENDING: others may complete it */
 #define SH_TRACK_GEN_SHIFT 24u
 
 struct sh_pool;

@@ -70,6 +70,7 @@ struct sh_worker {
 	/* line 4: the owner's statistics */
 	sh_a64 jobs SH_ALIGNED(SH_CACHELINE); /* sync: atomic, one writer, as all of this line */
 	sh_a64 stolen, parks, busy_ns;
+	sh_a64 sleeps;                        /* tries to park; names each PARKED for wakers */
 	sh_a64 wakes;                         /* sync: atomic; written by wakers */
 	sh_a32 cpu_seen, pin_error, pin_verified;
 	/* line 5: constants and the owner's private fields */

@@ -471,6 +471,9 @@ int64_t shunt_runtime_destroy(struct shunt_runtime *rt)
 		(void)pthread_mutex_unlock(&rt->control); /* handlers that still run may make control calls: they are refused */
 		cancelled = pools_stop(rt);
 		cancelled += cancel_asynchronous(rt);
+		for (i = 0; i < SHUNT_POOLS_MAX; i++) /* jobs of a key that waited behind one of those */
+			if (sh_runtime_pool(rt, i + 1))
+				cancelled += sh_pool_cancel_queued(sh_runtime_pool(rt, i + 1));
 	}
 	for (i = 0; i < SHUNT_POOLS_MAX; i++)
 		if (sh_runtime_pool(rt, i + 1))

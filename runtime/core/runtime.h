@@ -52,8 +52,8 @@ struct sh_submitter {
 	sh_aptr owner;      /* sync: atomic; the claiming thread's local block */
 	uint32_t node;      /* sync: owner; NUMA os index or SHUNT_ANY */
 	uint32_t node_slot; /* sync: owner */
-	uint64_t rewake_ns; /* sync: owner; when it last repeated somebody's wake, and whose */
-	const struct sh_worker *rewoken; /* sync: owner; compared, never followed */
+	const struct sh_worker *rewoken; /* sync: owner; whose wake it last repeated; compared, never followed */
+	uint64_t rewoken_sleep;          /* sync: owner; and which of its sleeps that was */
 	sh_a64 inside;      /* sync: atomic, one writer; odd while the thread is inside a submit */
 	uint32_t depth;     /* sync: owner; nesting of submits (inline runs) */
 	struct sh_slab_cache jobs;   /* sync: owner */

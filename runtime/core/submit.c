@@ -14,7 +14,6 @@
 #define STICKY_NS 400u       /* a choice among busy workers is kept so long, */
 #define STICKY_JOBS 16u      /* and for so many jobs at most */
 #define WAKE_COST_NS 30000u  /* a sleeper is preferred when the wait elsewhere is longer than this */
-#define REWAKE_NS 5000u      /* a submitter repeats somebody else's wake at most this often */
 #define ROOM_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
 #define INLINE_DEPTH_MAX 64u
 
@@ -80,7 +79,7 @@ struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
 
 		for (; m != 0; m &= m - 1) {
 			struct sh_worker *w = p->worker[i * 64u + sh_ctz64(m)];
-			uint32_t s = sh_a32_load_rlx(&w->state); /* mo rlx: a filter; the wake decides. */
+			uint32_t s = sh_a32_load_acq(&w->state); /* mo S2 <> S1@core/worker.c: which sleep this is; the wake decides. */
 
 			if (s == SH_W_PARKED && sh_worker_wake(w))
 				return NULL;
@@ -91,18 +90,18 @@ struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
 	return waking;
 }
 
-/* May this submitter repeat somebody's wake of w now? Bounded, for a burst must not be a burst of system calls. */
+/* May this submitter repeat somebody's wake of w? Once for each of its sleeps: a burst must not be one of system calls. */
 static bool may_rewake(struct sh_submitter *sub, const struct sh_worker *w)
 {
-	uint64_t now;
+	uint64_t sleep;
 
 	if (!sub)
 		return true;
-	now = sh_clock_ns();
-	if (sub->rewoken == w && now - sub->rewake_ns < REWAKE_NS)
+	sleep = sh_a64_load_rlx(&w->sleeps); /* mo rlx: raised before each sleep; the state word ordered it before WAKING. */
+	if (sub->rewoken == w && sub->rewoken_sleep == sleep)
 		return false;
 	sub->rewoken = w;
-	sub->rewake_ns = now;
+	sub->rewoken_sleep = sleep;
 	return true;
 }
 

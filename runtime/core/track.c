@@ -40,7 +40,8 @@ uint64_t sh_track_open(struct shunt_runtime *rt, struct sh_submitter *sub)
 
 void sh_track_publish(struct shunt_runtime *rt, uint64_t handle, bool released)
 {
-	uint64_t word = (handle & ~(uint64_t)TRACK_FLAGS) | SH_TRACK_QUEUED | (released ? SH_TRACK_RELEASED : 0);
+	uint64_t word = (handle & ~(uint64_t)TRACK_FLAGS) | SH_TRACK_QUEUED | (released ? SH_TRACK_RELEASED : 0)
+			| (sh_track_at(rt, handle)->flags & SH_JOB_ASYNC ? SH_TRACK_ASYNC : 0);
 
 	/* mo J3 -> J2@core/track.c: the fields before QUEUED. */
 	sh_a64_store_rel(&sh_track_at(rt, handle)->state, word);

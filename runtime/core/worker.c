@@ -327,7 +327,6 @@ static bool idle_any(const struct sh_pool *p)
 static void share_leftover(struct sh_worker *w)
 {
 	struct sh_pool *p = w->pool;
-	bool woken = false;
 	uint32_t l;
 
 	w->brought = false;
@@ -337,9 +336,11 @@ static void share_leftover(struct sh_worker *w)
 		if (!sh_ring_has(&w->ring[l]) && !(w->deque_bits >> l & 1u))
 			continue;
 		hint_set(&p->hot, 1u << l);
-		if (!woken && idle_any(p)) {
-			(void)sh_pool_wake_idle(p, l);
-			woken = true;
+		if (idle_any(p)) {
+			struct sh_worker *waking = sh_pool_wake_idle(p, l);
+
+			if (waking) /* its waker may have been stopped half way */
+				(void)sh_worker_wake(waking);
 		}
 	}
 }
@@ -398,6 +399,7 @@ static void park(struct sh_worker *w, bool listed)
 
 	sh_slab_flush(&p->rt->jobs, &w->submitter->jobs);
 	sh_slab_flush(&p->rt->tracks, &w->submitter->tracks);
+	sh_a64_bump_owner(&w->sleeps, 1); /* a new sleep: wakers of the last one may be wakers of this one again */
 	/* mo S1 <> S2@core/submit.c: PARKED, then the scan; the pusher pushes, then looks at the state. */
 	if (!sh_a32_cas_sc(&w->state, &s, SH_W_PARKED))
 		return;
@@ -616,10 +618,9 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		}
 		job = item & SH_TOKEN ? NULL : sh_slab_at(&rt->jobs, item);
 		if (!job || job->group != group || ((job->flags & SH_JOB_ASYNC) && sh_worker_async_full(w))) {
-			bool ok = sh_deque_push(&w->deque[level], item);
-
-			if (!ok)
+			if (!sh_deque_push(&w->deque[level], item))
 				put_back(w, item, level);
+			share_leftover(w); /* a thief may have looked in between, and gone to sleep */
 			level++;
 			continue;
 		}

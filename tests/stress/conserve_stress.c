@@ -514,6 +514,8 @@ static void *completer_main(void *arg)
 
 /* ---- one seed ---- */
 
+#define BIG_SEED 200000u
+
 static void create_pool(struct sh_rng *rng)
 {
 	static const uint32_t rings[] = { 2, 4, 16, 256 };
@@ -536,6 +538,10 @@ static void create_pool(struct sh_rng *rng)
 	po.strands = strands[sh_rng_below(rng, SH_COUNT(strands))];
 	po.async_max = asyncs[sh_rng_below(rng, SH_COUNT(asyncs))];
 	po.queue_max = bounds[sh_rng_below(rng, SH_COUNT(bounds))];
+	if (world.jobs > BIG_SEED) { /* a long run shall not spend its hours in over-committed pollers and 40 places */
+		po.idle = po.idle == SHUNT_IDLE_POLL ? SHUNT_IDLE_ADAPTIVE : po.idle;
+		po.queue_max = po.queue_max == 40 ? 1000 : po.queue_max;
+	}
 	po.level_mode = (enum shunt_level_mode)(1 + sh_rng_below(rng, 2));
 	po.guard_every = sh_rng_below(rng, 2) ? 2 : 64;
 	po.strategy = (enum shunt_strategy)sh_rng_below(rng, SHUNT_SELECT_USER);

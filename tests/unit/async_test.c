@@ -421,6 +421,82 @@ static void test_destroy_open(void **state)
 	assert_int_equal(shunt_runtime_destroy(f.rt), 10);
 }
 
+/* Only jobs of an asynchronous type can be completed by others; a try does no harm. */
+static void test_complete_plain(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct tu_gate g = { 0, 0 };
+	struct fixture f;
+	struct shunt_type_id gate;
+	struct shunt_job_id id;
+	atomic_uint n = 0;
+
+	(void)state;
+	open_with(&f, &po);
+	gate = tu_type(f.rt, f.pool, "gate", tu_gate_job);
+	id = tu_submit(f.rt, gate, &g);
+	tu_wait_until(atomic_load(&g.arrived) == 1);
+	assert_int_equal(shunt_complete(f.rt, id, 0), SHUNT_EINVAL);
+	atomic_store(&g.open, 1);
+	tu_join(f.rt, id, SHUNT_JOB_DONE);
+	assert_int_equal(shunt_complete(f.rt, id, 0), SHUNT_ESTALE);
+	tu_join(f.rt, tu_submit(f.rt, f.count, &n), SHUNT_JOB_DONE);
+	close_all(&f);
+}
+
+static int nest_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct shunt_job_spec s = { 0 };
+
+	if (atomic_fetch_add((atomic_uint *)arg, 1) == 3)
+		return SHUNT_DONE;
+	s.type = shunt_job_type(ctx);
+	s.arg = arg;
+	s.full = SHUNT_FULL_INLINE;
+	return shunt_submit(shunt_job_runtime(ctx), &s, NULL);
+}
+
+/* An asynchronous job that runs inline in one that holds the last place must not wait for that place. */
+static void test_inline_nested(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct fixture f;
+	struct shunt_type_id nest;
+	atomic_uint n = 0;
+
+	(void)state;
+	po.async_max = 1;
+	po.async_pool_max = 1;
+	po.queue_max = 1;
+	open_with(&f, &po);
+	nest = tu_type_flags(f.rt, f.pool, "nest", nest_job, SHUNT_TYPE_ASYNC);
+	tu_join(f.rt, tu_submit(f.rt, nest, &n), SHUNT_JOB_DONE);
+	assert_int_equal(atomic_load(&n), 4);
+	close_all(&f);
+}
+
+/* Jobs that wait behind an asynchronous job of their key which nobody completes: all end, all are counted. */
+static void test_destroy_key(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct fixture f;
+	uint32_t i;
+
+	(void)state;
+	open_with(&f, &po);
+	for (i = 0; i < 3; i++) {
+		struct shunt_job_spec s = tu_spec(f.async, &pend);
+
+		s.flags = SHUNT_JOB_KEYED;
+		s.key = 9;
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	tu_wait_until(atomic_load(&pend.started) == 1);
+	assert_int_equal(shunt_runtime_destroy(f.rt), 3);
+	assert_int_equal(atomic_load(&pend.started), 1);
+	(void)pthread_mutex_destroy(&pend.lock);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +508,9 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_keyed_group),
 		cmocka_unit_test(test_destroy_open),
+		cmocka_unit_test(test_complete_plain),
+		cmocka_unit_test(test_inline_nested),
+		cmocka_unit_test(test_destroy_key),
 	};
 
 	(void)tu_seed();
