@@ -39,7 +39,10 @@ struct shunt_runtime_opts {
 };
 #define SHUNT_RUNTIME_OPTS_INIT { sizeof(struct shunt_runtime_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SHUNT_LOG_DEFAULT }
 
-/* 0, SHUNT_EINVAL, SHUNT_ENOMEM, SHUNT_ESYS. The caller owns *out until shunt_runtime_destroy. opts NULL = defaults. */
+/*
+ * 0, SHUNT_EINVAL, SHUNT_ENOMEM, SHUNT_ESYS, SHUNT_ELIMIT (64 runtimes in this process). The caller owns *out until
+ * shunt_runtime_destroy. opts NULL = defaults.
+ */
 SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
  * Stops accepting, waits up to timeout_ns until every accepted job is terminal. 0 when all ended; SHUNT_ETIMEDOUT
@@ -101,7 +104,7 @@ struct shunt_worker_load {
  */
 typedef int (*shunt_select_fn)(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home);
 
-/* Runs in each worker thread after pinning / before it ends; worker index in pool. */
+/* Runs in each worker thread after pinning / before it ends; worker index in pool. Must not make control calls (see above). */
 typedef void (*shunt_worker_hook_fn)(void *arg, uint32_t worker);
 
 struct shunt_pool_opts {
@@ -117,13 +120,15 @@ struct shunt_pool_opts {
 	enum shunt_level_mode level_mode;
 	uint32_t guard_every;                  /* strict: 2..1024, default 64 */
 	uint32_t weights[SHUNT_LEVELS_MAX];    /* weighted: 1..100 each, 0 = default (8 4 2 1 1 ...) */
-	uint32_t reserved[SHUNT_LEVELS_MAX];   /* reserved: workers reserved for level i and above; sum < workers */
+	uint32_t reserved[SHUNT_LEVELS_MAX];   /* reserved: workers reserved for level i and above; sum < workers.
+	                                          A spare that stands in for a blocked worker takes every level */
 	enum shunt_strategy strategy;
 	shunt_select_fn select;                /* with SHUNT_SELECT_USER */
 	void *select_arg;
 	uint32_t queue_max;                    /* unfinished jobs of the pool; 0 = bounded by jobs_max alone (faster) */
 	enum shunt_full full;                  /* default error */
-	uint32_t async_max;                    /* asynchronous jobs in flight per worker, default 64 */
+	uint32_t async_max;                    /* asynchronous jobs in flight per worker, default 64; a worker at it starts no job
+	                                          of any kind, so completions must not depend on this pool's queue */
 	uint32_t async_pool_max;               /* of the whole pool, 0 = workers x async_max */
 	uint32_t strands;                      /* key slots; keys that share a slot run one at a time; power of two, default 1024 */
 	uint32_t ring_capacity;                /* jobs per worker and level before the pool's backlog is used; power of two, default 256 */
@@ -167,7 +172,8 @@ SHUNT_API int shunt_type_register(struct shunt_runtime *rt, const struct shunt_t
 SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_type_id *out);
 /*
  * Removes a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns until its accepted jobs are
- * terminal. 0, SHUNT_ENOENT, SHUNT_ETIMEDOUT (it stays closed; call again).
+ * terminal (the handler of an asynchronous job that was completed early may still be returning). 0, SHUNT_ENOENT,
+ * SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a job.
  */
 SHUNT_API int shunt_type_unregister(struct shunt_runtime *rt, struct shunt_type_id type, uint64_t timeout_ns);
 

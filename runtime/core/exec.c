@@ -243,8 +243,8 @@ static void strand_pass(const struct exec_in *in, struct sh_worker *w)
 		sh_exec_strand_pass(in->pool, w, in->strand);
 }
 
-static void run_handler(struct shunt_runtime *rt, struct sh_worker *w, const struct exec_in *in, struct shunt_job_ctx *ctx,
-			int *rc)
+/* The context stays current until the job's callback has run: the caller puts the outer one back. */
+static void run_handler(struct sh_worker *w, const struct exec_in *in, struct shunt_job_ctx *ctx, int *rc)
 {
 	struct shunt_job_ctx *outer = sh_current_set(ctx);
 
@@ -257,8 +257,6 @@ static void run_handler(struct shunt_runtime *rt, struct sh_worker *w, const str
 		shunt_block_end(ctx); /* a handler that forgot: the pool must not stay one short */
 	if (w)
 		w->running = outer;
-	(void)sh_current_set(outer);
-	(void)rt;
 }
 
 /* Runs one job whose track (if any) is RUNNING and ours. `counter` is the worker whose statistics it enters. */
@@ -299,14 +297,15 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	}
 	if (w)
 		w->now_ns = 0;
-	run_handler(rt, w, in, &ctx, &rc);
+	run_handler(w, in, &ctx, &rc);
 	end = sh_clock_ns();
 	if (w)
 		w->now_ns = end;
-	if (async && rc == SHUNT_PENDING)
-		return;
-	if (in->track && !sh_track_move(rt, in->track, SH_TRACK_RUNNING, SH_TRACK_FINISHING))
-		return; /* an asynchronous job that somebody completed before its handler returned */
+	if ((async && rc == SHUNT_PENDING)
+	    || (in->track && !sh_track_move(rt, in->track, SH_TRACK_RUNNING, SH_TRACK_FINISHING))) {
+		(void)sh_current_set(ctx.outer);
+		return; /* pending, or an asynchronous job that somebody completed before its handler returned */
+	}
 	if (async)
 		async_leave(in->pool, sh_track_at(rt, in->track));
 	else
@@ -322,6 +321,7 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	}
 	out.pass = keyed;
 	terminal(rt, book, in, &out);
+	(void)sh_current_set(ctx.outer);
 }
 
 /* The pool is the one whose queue the descriptor came from: the type of a cancelled job may be gone by now. */

@@ -119,7 +119,9 @@ static int opts_check(const struct shunt_runtime *rt, const struct shunt_pool_op
 			return opt_bad(rt, "weights: 1 to 100 each");
 		if (i >= rt->levels && (o->weights[i] || o->reserved[i]))
 			return opt_bad(rt, "weights, reserved: a level that the runtime does not have");
-		reserved += o->reserved[i] > SHUNT_WORKERS_MAX ? SHUNT_WORKERS_MAX : o->reserved[i];
+		if (o->reserved[i] >= SHUNT_WORKERS_MAX)
+			return opt_bad(rt, "reserved: at most 255 each");
+		reserved += o->reserved[i];
 	}
 	if (reserved > 0 && o->level_mode != SHUNT_LEVELS_RESERVED)
 		return opt_bad(rt, "reserved: needs level_mode reserved");
@@ -354,7 +356,8 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 		reserved += p->opts.reserved[i];
 	if (reserved >= p->workers && reserved > 0)
 		return opt_bad(p->rt, "reserved: at least one worker must be left for every level");
-	p->opts.async_pool_max = p->opts.async_pool_max ? p->opts.async_pool_max : UINT32_MAX;
+	if (p->opts.async_pool_max == 0) /* stand-ins bring no places of their own */
+		p->opts.async_pool_max = p->opts.async_max > UINT32_MAX / p->workers ? UINT32_MAX : p->workers * p->opts.async_max;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #define STICKY_NS 400u       /* a choice among busy workers is kept so long, */
 #define STICKY_JOBS 16u      /* and for so many jobs at most */
 #define WAKE_COST_NS 30000u  /* a sleeper is preferred when the wait elsewhere is longer than this */
+#define SLOW_PERMILLE 2000u  /* twice the time of its peers */
 #define ROOM_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
 #define INLINE_DEPTH_MAX 64u
 
@@ -253,6 +254,12 @@ static uint32_t choose_on_node(const struct attempt *a)
 	return best;
 }
 
+/* Being idle is no merit in a worker that takes much longer than its peers: the strategy weighs that. */
+static bool is_slow(const struct sh_worker *w)
+{
+	return sh_a32_load_rlx(&w->speed_permille) >= SLOW_PERMILLE; /* mo rlx: an estimate. */
+}
+
 /* Neither blocked nor at its asynchronous capacity. */
 static bool worker_open(const struct sh_worker *w)
 {
@@ -268,7 +275,7 @@ static uint32_t choose_least_work(struct attempt *a)
 	uint32_t w = any_of(p, p->spinning, a->level, sub->index % p->workers);
 	uint32_t parked;
 
-	if (w != SHUNT_ANY)
+	if (w != SHUNT_ANY && !is_slow(p->worker[w]))
 		return w;
 	if (st->left > 0 && a->now_ns < st->until_ns && worker_open(p->worker[st->worker]) && (p->can[a->level][st->worker / 64u] >> (st->worker % 64u) & 1u)) {
 		st->left--;
@@ -278,8 +285,8 @@ static uint32_t choose_least_work(struct attempt *a)
 	parked = any_of(p, p->idle, a->level, sub->index % p->workers);
 	if (parked != SHUNT_ANY) {
 		st->left = 0;
-		if ((sh_worker_left(p->worker[w]) & SH_COST_NS) > (sh_worker_left(p->worker[parked]) & SH_COST_NS) + WAKE_COST_NS
-		    || sh_worker_left(p->worker[w]) == 0)
+		if (!is_slow(p->worker[parked]) && (sh_worker_left(p->worker[w]) & SH_COST_NS)
+						   > (sh_worker_left(p->worker[parked]) & SH_COST_NS) + WAKE_COST_NS)
 			return parked;
 		return w;
 	}
