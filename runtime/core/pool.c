@@ -352,6 +352,7 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 	(void)shunt_plan_workers(*plan, &n);
 	p->workers = n > SHUNT_WORKERS_MAX ? SHUNT_WORKERS_MAX : n;
 	p->opts.workers = p->workers;
+	assert(p->workers > 0);
 	for (i = 0; i < p->levels; i++)
 		reserved += p->opts.reserved[i];
 	if (reserved >= p->workers && reserved > 0)
