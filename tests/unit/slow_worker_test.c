@@ -1,0 +1,81 @@
+/*
+ * Live placement with workers of different speed: one takes ten times as long as its peer. Through the whole way (learning,
+ * the default strategy and its short cuts) it must get about its share, a tenth. Jobs come one at a time, so both
+ * workers are idle at every choice: a choice that looks at idleness alone gives the slow one half of them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/snapshot.h>
+
+#include "base/clock.h"
+#include "base/compiler.h"
+
+#define JOBS 600u
+#define WARM_UP 100u /* what each worker needs is learned from these */
+#define FAST_NS 20000u
+
+struct count {
+	atomic_uint ran[2];
+};
+
+static int spin_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct count *c = arg;
+	uint32_t w = shunt_job_worker(ctx);
+	uint64_t end = sh_clock_ns() + (w == 0 ? 10u * FAST_NS : FAST_NS);
+
+	(void)atomic_fetch_add(&c->ran[w & 1u], 1);
+	while (sh_clock_ns() < end)
+		sh_cpu_relax();
+	return SHUNT_DONE;
+}
+
+static void slow_share(enum shunt_idle idle)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 2);
+	struct shunt_runtime *rt = tu_runtime();
+	struct count c = { { 0, 0 } };
+	struct shunt_type_id spin;
+	struct shunt_pool_id pool;
+	uint32_t slow, i;
+
+	po.idle = idle;
+	pool = tu_pool_with(rt, &po);
+	spin = tu_type(rt, pool, "spin", spin_job);
+	for (i = 0; i < WARM_UP + JOBS; i++) {
+		if (i == WARM_UP) {
+			atomic_store(&c.ran[0], 0);
+			atomic_store(&c.ran[1], 0);
+		}
+		tu_join(rt, tu_submit(rt, spin, &c), SHUNT_JOB_DONE);
+	}
+	slow = atomic_load(&c.ran[0]);
+	print_message("the slow worker ran %u of %u\n", slow, JOBS);
+	assert_true(slow + atomic_load(&c.ran[1]) == JOBS);
+	assert_true(slow <= JOBS / 4);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+static void test_adaptive(void **state)
+{
+	(void)state;
+	slow_share(SHUNT_IDLE_ADAPTIVE);
+}
+
+static void test_park(void **state)
+{
+	(void)state;
+	slow_share(SHUNT_IDLE_PARK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_adaptive),
+		cmocka_unit_test(test_park),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
