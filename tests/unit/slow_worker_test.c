@@ -15,6 +15,7 @@
 #define JOBS 600u
 #define WARM_UP 100u /* what each worker needs is learned from these */
 #define FAST_NS 20000u
+#define ROUNDS 6
 
 struct count {
 	atomic_uint ran[2];
@@ -32,7 +33,7 @@ static int spin_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
-static void slow_share(enum shunt_idle idle)
+static uint32_t slow_share(enum shunt_idle idle)
 {
 	struct shunt_pool_opts po = tu_pool_opts("main", 2);
 	struct shunt_runtime *rt = tu_runtime();
@@ -54,20 +55,37 @@ static void slow_share(enum shunt_idle idle)
 	slow = atomic_load(&c.ran[0]);
 	print_message("the slow worker ran %u of %u\n", slow, JOBS);
 	assert_true(slow + atomic_load(&c.ran[1]) == JOBS);
-	assert_true(slow <= JOBS / 4);
 	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	return slow;
+}
+
+/*
+ * A cpu that is taken away makes the fast worker slow too, so one undisturbed round of several is asked for. A choice that
+ * ignores speed gives half of the jobs to the slow one in every round.
+ */
+static void share_is_small(enum shunt_idle idle)
+{
+	uint32_t best = JOBS;
+	int i;
+
+	for (i = 0; i < ROUNDS && best > JOBS / 4; i++) {
+		uint32_t slow = slow_share(idle);
+
+		best = slow < best ? slow : best;
+	}
+	assert_true(best <= JOBS / 4);
 }
 
 static void test_adaptive(void **state)
 {
 	(void)state;
-	slow_share(SHUNT_IDLE_ADAPTIVE);
+	share_is_small(SHUNT_IDLE_ADAPTIVE);
 }
 
 static void test_park(void **state)
 {
 	(void)state;
-	slow_share(SHUNT_IDLE_PARK);
+	share_is_small(SHUNT_IDLE_PARK);
 }
 
 int main(void)
