@@ -14,7 +14,7 @@
 #define STICKY_NS 400u       /* a choice among busy workers is kept so long, */
 #define STICKY_JOBS 16u      /* and for so many jobs at most */
 #define WAKE_COST_NS 30000u  /* a sleeper is preferred when the wait elsewhere is longer than this */
-#define SLOW_PERMILLE 2000u  /* twice the time of its peers */
+#define SLOW_PERMILLE 1400u  /* time against the mean of all; of two equal shares one ten times slower shows as 1818 */
 #define ROOM_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
 #define INLINE_DEPTH_MAX 64u
 
