@@ -25,8 +25,7 @@ struct shunt_series { /* one type at one level; only those that saw a job are li
 
 enum shunt_worker_state {
 	SHUNT_WORKER_RUNNING = 0, /* running a job or looking for one */
-	SHUNT_WORKER_PARKED = 1,
-	SHUNT_WORKER_STOPPED = 2
+	SHUNT_WORKER_PARKED = 1
 };
 
 struct shunt_worker_info {

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/inject.h"
 #include "core/calibrate.h"
 #include "core/levels.h"
@@ -236,7 +235,6 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 		return NULL;
 	}
 	worker_queues(w, &layout);
-	sh_rng_init(&w->rng, (uint64_t)slot + sh_clock_ns());
 	return w;
 }
 

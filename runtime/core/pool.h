@@ -36,7 +36,6 @@
 #define SH_W_PARKED 1u
 #define SH_W_WAKING 4u
 #define SH_W_DORMANT 2u /* a spare that stands in for nobody */
-#define SH_W_STOPPED 3u
 
 #define SH_STARTED_RUNNING 1u
 #define SH_STARTED_FAILED 2u /* no submitter slot was left for it */
@@ -96,7 +95,6 @@ struct sh_worker {
 	uint64_t now_ns;          /* sync: owner; end of the last job if it is recent, else 0 */
 	struct shunt_job_ctx *running; /* sync: owner */
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
-	struct sh_rng rng;        /* sync: owner */
 	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
 	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
 	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here, ns */

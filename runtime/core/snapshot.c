@@ -98,8 +98,7 @@ static int fill_series(struct shunt_runtime *rt, struct shunt_snapshot *s)
 
 static enum shunt_worker_state state_of(uint32_t s)
 {
-	return s == SH_W_PARKED || s == SH_W_DORMANT ? SHUNT_WORKER_PARKED
-	       : s == SH_W_STOPPED ? SHUNT_WORKER_STOPPED : SHUNT_WORKER_RUNNING;
+	return s == SH_W_PARKED || s == SH_W_DORMANT ? SHUNT_WORKER_PARKED : SHUNT_WORKER_RUNNING;
 }
 
 static int worker_fill(const struct sh_worker *w, uint32_t types, struct shunt_worker_info *o)

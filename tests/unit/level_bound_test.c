@@ -263,7 +263,7 @@ static void test_sources(void **state)
 	}
 	for (i = 0; i < 4; i++)
 		assert_true(source_first[i] < 2 * SH_SOURCE_PERIOD);
-	assert_true(oldest_own < 2 * SH_OLDEST_PERIOD); /* the owner's deque is not only a stack */
+	assert_true(oldest_own <= SH_OLDEST_PERIOD); /* as a mere stack it would run last, at 319 */
 	bench_close(&b);
 }
 
