@@ -15,6 +15,7 @@
 
 #define HELP_DEPTH_MAX 32u /* jobs that waiters run nested on one stack */
 #define ASYNC_STEP_NS 1000000u /* a worker that waits for the pool's bound looks again at least this often */
+#define OUTLIER 4u /* a sample counts at most this many times what was learned */
 #define LEARN_EVERY 32u /* a worker tells the type's shared estimate what it learned once in so many jobs */
 
 /* One run, copied off the descriptor so that the descriptor can go home first. */
@@ -66,7 +67,12 @@ static void count_outside(const struct exec_in *in, const struct exec_out *out)
 #endif
 }
 
-/* EWMA of weight 1/8 for time, 1/16 for failures: integer, exact for a constant input within one unit. */
+/*
+ * EWMA of weight 1/8 for time, 1/16 for failures: integer, exact for a constant input within one unit. What is compared
+ * between workers takes no sample above OUTLIER times what was learned: a job whose cpu was taken away says nothing of
+ * the worker's speed, and a worker that is avoided for it has no jobs to learn better from. A worker that turned
+ * slow is still known within a few jobs: each raises the estimate by up to 3/8.
+ */
 static void learn(struct sh_worker *w, const struct exec_in *in, const struct exec_out *out)
 {
 	uint64_t run = out->run_ns > UINT32_MAX ? UINT32_MAX : out->run_ns;
@@ -77,7 +83,9 @@ static void learn(struct sh_worker *w, const struct exec_in *in, const struct ex
 	uint32_t est;
 
 	sh_a64_store_rlx(&w->ewma_ns, old == 0 ? run : old - old / 8 + run / 8); /* mo rlx: statistic. */
-	*mine = *mine == 0 ? (uint32_t)run : (uint32_t)(*mine - *mine / 8 + run / 8);
+	if (*mine != 0 && run > (uint64_t)*mine * OUTLIER)
+		run = (uint64_t)*mine * OUTLIER;
+	*mine = (uint32_t)sh_ewma_next(*mine, run);
 	if (out->status == SH_TRACK_FAILED)
 		sh_a32_store_rlx(&w->fail_permille, fail + (1000u - fail) / 16u); /* mo rlx: statistic. */
 	else if (fail != 0)
