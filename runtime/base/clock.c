@@ -10,6 +10,8 @@
 #include <cpuid.h>
 #endif
 
+#include "base/inject.h"
+
 #define CALIBRATION_NS UINT64_C(2000000)
 
 struct sh_clock sh_clock_global;
@@ -34,10 +36,10 @@ static bool clock_tsc_trusted(void)
 
 	if (!__get_cpuid(0x80000007u, &a, &b, &c, &d) || !(d & (1u << 8)))
 		return false;
-	f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
+	f = SH_FAIL("clock.file") ? NULL : fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
 	if (!f)
 		return false;
-	if (!fgets(name, sizeof(name), f))
+	if (SH_FAIL("clock.read") || !fgets(name, sizeof(name), f))
 		name[0] = '\0';
 	(void)fclose(f);
 	return strncmp(name, "tsc", 3) == 0;

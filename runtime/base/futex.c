@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/inject.h"
+
 int sh_futex_wait(sh_a32 *word, uint32_t expected, uint64_t timeout_ns)
 {
 	struct timespec ts;
@@ -21,6 +23,8 @@ int sh_futex_wait(sh_a32 *word, uint32_t expected, uint64_t timeout_ns)
 		ts.tv_nsec = (long)(timeout_ns % UINT64_C(1000000000));
 		tp = &ts;
 	}
+	if (SH_FAIL("futex.wait"))
+		return 0; /* as after a signal: nobody woke us */
 	rc = syscall(SYS_futex, &word->v, FUTEX_WAIT_PRIVATE, expected, tp, NULL, 0);
 	if (rc == -1 && errno == ETIMEDOUT)
 		return SHUNT_ETIMEDOUT;
@@ -29,7 +33,11 @@ int sh_futex_wait(sh_a32 *word, uint32_t expected, uint64_t timeout_ns)
 
 int sh_futex_wake(sh_a32 *word, int n)
 {
-	long rc = syscall(SYS_futex, &word->v, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+	long rc;
 
+	SH_POINT("futex.waking"); /* a test may make the wake late */
+	rc = syscall(SYS_futex, &word->v, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+	if (SH_FAIL("futex.wake"))
+		return 0; /* they are awake, but we are not told how many */
 	return rc > 0 ? (int)rc : 0;
 }

@@ -2,6 +2,7 @@
 #include "base/inject.h"
 
 #ifdef SHUNT_INJECT
+#include <errno.h>
 #include <stddef.h>
 
 #include "base/atomic.h"
@@ -26,7 +27,10 @@ int sh_inject_hit(const char *point)
 	if (!p)
 		return 0;
 	__builtin_memcpy(&fn, &p, sizeof(fn));
-	return fn(sh_aptr_load_sc(&inject_arg), point); /* mo Z1 <- Z1@base/inject.c: as above. */
+	if (fn(sh_aptr_load_sc(&inject_arg), point) == 0) /* mo Z1 <- Z1@base/inject.c: as above. */
+		return 0;
+	errno = EIO; /* as the call would have left it: never what an earlier call left */
+	return 1;
 }
 #else
 typedef int sh_inject_unused; /* ISO C forbids an empty translation unit */

@@ -3,7 +3,9 @@
  * unless SHUNT_INJECT is defined (the test build of the library); the shipped library has no trace of it.
  *
  *   SH_POINT(name)   the calling thread enters the hook, which may sleep, count or stop it for ever
- *   SH_FAIL(name)    true when the hook wants this operation to fail (allocation, thread start, pin, wake)
+ *   SH_FAIL(name)    true when the hook wants this operation to fail (allocation, thread start, pin, wake, file);
+ *                    errno is set then. A point has one name at each place that fails alike; every name is swept by
+ *                    tests/unit/inject_sweep_test.c, and tests/e2e/failpoints.py finds calls that have no point.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -26,7 +26,7 @@ static bool mem_arena_create(struct sh_mem *m)
 {
 	size_t len = sizeof(m->arena);
 
-	if (!mallocx || !sdallocx || !mallctl)
+	if (!mallocx || !sdallocx || !mallctl || SH_FAIL("mem.arena"))
 		return false;
 	return mallctl("arenas.create", &m->arena, &len, NULL, 0) == 0;
 }

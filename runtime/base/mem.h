@@ -35,4 +35,11 @@ uint64_t sh_mem_bytes(struct sh_mem *m);
 /* "jemalloc" or "libc". */
 const char *sh_mem_allocator(void);
 
+/* In a forked child, before fini: what other threads had in their hands at the fork is not counted any more. */
+static inline void sh_mem_forget(struct sh_mem *m)
+{
+	sh_a64_store_rlx(&m->bytes, 0);  /* mo rlx: the only thread. */
+	sh_a64_store_rlx(&m->mapped, 0); /* mo rlx: the only thread. */
+}
+
 #endif

@@ -233,34 +233,38 @@ static int problem_compare(const void *pa, const void *pb)
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
+/* Writes the report into `room` bytes; returns how many it takes without the final NUL, as snprintf does. */
+static size_t report_write(const struct shunt_config *c, char *text, size_t room)
+{
+	size_t at = 0;
+	uint32_t i;
+
+	for (i = 0; i < c->problems_count; i++) {
+		char origin[512];
+
+		at += (size_t)snprintf(at < room ? text + at : NULL, at < room ? room - at : 0, "%s: %s\n",
+				       sh_config_origin(origin, sizeof(origin), &c->problems[i].where), c->problems[i].text);
+	}
+	if (c->problems_dropped)
+		at += (size_t)snprintf(at < room ? text + at : NULL, at < room ? room - at : 0, "and %u more\n", c->problems_dropped);
+	return at;
+}
+
 int sh_config_report(struct shunt_config *c, uint32_t before)
 {
 	char *text = NULL;
-	size_t size = 0;
-	uint32_t i;
-	FILE *f = NULL;
-	bool bad = false;
+	size_t room = 0;
 
 	if (c->no_memory) {
 		c->no_memory = false;
 		return SHUNT_ENOMEM;
 	}
 	qsort(c->problems, c->problems_count, sizeof(c->problems[0]), problem_compare);
-	f = SH_FAIL("config.alloc") ? NULL : open_memstream(&text, &size);
-	if (!f)
+	room = report_write(c, NULL, 0) + 1;
+	text = sh_config_alloc(room);
+	if (!text)
 		return SHUNT_ENOMEM;
-	for (i = 0; i < c->problems_count; i++) {
-		char origin[512];
-
-		fprintf(f, "%s: %s\n", sh_config_origin(origin, sizeof(origin), &c->problems[i].where), c->problems[i].text);
-	}
-	if (c->problems_dropped)
-		fprintf(f, "and %u more\n", c->problems_dropped);
-	bad = ferror(f) != 0;
-	if (fclose(f) != 0 || bad) {
-		free(text);
-		return SHUNT_ENOMEM;
-	}
+	(void)report_write(c, text, room);
 	free(c->report);
 	c->report = text;
 	return sh_config_problems(c) > before ? SHUNT_ECONFIG : 0;

@@ -229,6 +229,8 @@ static int parse_all(struct loader *l, yaml_parser_t *parser)
 	while (more && rc == 0) {
 		yaml_event_t e;
 
+		if (SH_FAIL("config.yaml"))
+			return SHUNT_ENOMEM;
 		if (!yaml_parser_parse(parser, &e))
 			return syntax_error(l, parser);
 		more = e.type != YAML_STREAM_END_EVENT;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/inject.h"
+
 /* One hierarchy: controller NULL is cgroup v2. */
 struct group {
 	const char *controller;
@@ -31,16 +33,18 @@ static int read_small(const char *dir, const char *name, char *buf, size_t len)
 	char path[PATH_MAX + 64];
 	size_t n;
 	FILE *f;
+	bool bad;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
 		return -1;
-	f = fopen(path, "re");
+	f = SH_FAIL("budget.file") ? NULL : fopen(path, "re");
 	if (!f)
 		return -1;
 	n = fread(buf, 1, len - 1, f);
+	bad = SH_FAIL("budget.read") || ferror(f);
 	(void)fclose(f);
 	buf[n] = '\0';
-	return 0;
+	return bad ? -1 : 0; /* half a number would be another number */
 }
 
 static bool has_word(const char *list, const char *word)
@@ -77,7 +81,7 @@ static FILE *open_proc(const struct shunt_topo *t, const char *name)
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/proc/self/%s", t->root, name) >= sizeof(path))
 		return NULL;
-	return fopen(path, "re");
+	return SH_FAIL("budget.file") ? NULL : fopen(path, "re");
 }
 
 /* Our group's path of one hierarchy, from lines such as "4:cpu,cpuacct:/a/b" and "0::/a/b". */
@@ -90,7 +94,7 @@ static int find_path(const struct shunt_topo *t, struct group *g)
 
 	if (!f)
 		return -1;
-	while (rc < 0 && getline(&line, &cap, f) > 0) {
+	while (rc < 0 && !SH_FAIL("budget.read") && getline(&line, &cap, f) > 0) {
 		char *list = strchr(line, ':'), *path = list ? strchr(list + 1, ':') : NULL;
 
 		if (!path)
@@ -154,7 +158,7 @@ static int find_mount(const struct shunt_topo *t, struct group *g)
 
 	if (!f)
 		return -1;
-	while (getline(&line, &cap, f) > 0) {
+	while (!SH_FAIL("budget.read") && getline(&line, &cap, f) > 0) {
 		if (!split_mount(line, &root, &point, &type, &options))
 			continue;
 		if (strcmp(type, g->controller ? "cgroup" : "cgroup2") != 0)

@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/inject.h"
 
 #define ROUNDS 21u
 #define GAP_NS 20000u
@@ -62,7 +63,7 @@ static void calibrate(void)
 	sh_a32_init(&s.word, 0);
 	sh_a32_init(&s.ack, 0);
 	sh_a64_init(&s.woke_ns, 0);
-	if (pthread_create(&thread, NULL, sleeper_main, &s) != 0)
+	if (SH_FAIL("calibrate.thread") || pthread_create(&thread, NULL, sleeper_main, &s) != 0)
 		return;
 	for (round = 1; round <= ROUNDS; round++) {
 		uint64_t t0;

@@ -10,6 +10,8 @@
 
 #include <shunt/error.h>
 
+#include "base/inject.h"
+
 uint32_t sh_cpus_count(const struct sh_cpus *s)
 {
 	uint32_t n = 0;
@@ -112,6 +114,8 @@ size_t sh_cpus_format(const struct sh_cpus *s, char *buf, size_t len)
 int sh_cpus_affinity(struct sh_cpus *s, int tid)
 {
 	memset(s, 0, sizeof(*s));
+	if (SH_FAIL("cpus.affinity"))
+		return SHUNT_ESYS;
 	/* The raw call: the kernel fills as many words as its own masks have, glibc's wrapper adds only cpu_set_t. */
 	if (syscall(SYS_sched_getaffinity, tid, sizeof(s->w), s->w) < 0)
 		return errno == ESRCH ? SHUNT_ENOENT : SHUNT_ESYS;

@@ -147,10 +147,10 @@ static void terminal(struct shunt_runtime *rt, struct sh_worker *w, const struct
 	if (in->track) {
 		struct sh_track *t = sh_track_at(rt, in->track);
 
-		/* mo rlx: published by the terminal word. */
-		sh_a32_store_rlx(&t->code, (uint32_t)out->code);
-		sh_a64_store_rlx(&t->queue_ns, out->queue_ns);
-		sh_a64_store_rlx(&t->run_ns, out->run_ns);
+		/* mo J7 -> J7@core/track.c: after the generation; its own waiters have them with the terminal word. */
+		sh_a32_store_rel(&t->code, (uint32_t)out->code);
+		sh_a64_store_rel(&t->queue_ns, out->queue_ns);
+		sh_a64_store_rel(&t->run_ns, out->run_ns);
 		sh_track_end(rt, in->track, out->status);
 	}
 	if (in->group)
@@ -289,10 +289,11 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 		struct sh_track *t = sh_track_at(rt, in->track);
 
 		t->start_ns = ctx.start_ns;
-		sh_a64_store_rlx(&t->queue_ns, out.queue_ns); /* mo rlx: published by the word. */
+		sh_a64_store_rel(&t->queue_ns, out.queue_ns); /* mo J7 -> J7@core/track.c: after the generation. */
 		if (async && hold && !async_reserve_pool(in->pool, !outer)) {
 			if (!outer) {
 				settle(book, in->cost);
+				(void)sh_a64_add_rlx(&in->pool->stop_cancelled, 1); /* mo rlx: read when the threads have left. */
 				cancel_never_ran(rt, book, in, keyed); /* the pool stops; it never started */
 				return;
 			}

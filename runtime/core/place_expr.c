@@ -361,22 +361,50 @@ static int take(struct parser *p, const struct sh_cpus *in, bool named)
 
 static int eval(struct parser *p, uint32_t level, const struct sh_cpus *in, bool named);
 
-static int eval_number(struct parser *p, uint32_t level, uint32_t k, const struct sh_cpus *in, bool named)
+/* Child number k; *count = how many there are, set only when k is not among them. */
+static int eval_number(struct parser *p, uint32_t level, uint32_t k, const struct sh_cpus *in, bool named,
+		       uint32_t *count)
 {
 	enum level_type type = p->path[level].type;
 	struct sh_cpus set;
-	uint32_t id, count = 0;
+	uint32_t id;
 
 	if (type == LEVEL_NUMA && level == 0)
 		id = sh_topo_node_find(p->t, k); /* the kernel's number */
 	else
-		id = child_id(p, type, k, in, &count);
+		id = child_id(p, type, k, in, count);
 	if (id != SHUNT_TOPO_NONE) {
 		child_set(p, type, id, in, &set);
 		if (sh_cpus_count(&set))
 			return eval(p, level + 1, &set, named);
 	}
-	return named ? no_child(p, level, k, count) : SHUNT_OK;
+	return named ? no_child(p, level, k, *count) : SHUNT_OK;
+}
+
+/* Each number of the list once, in its order: said again it names nothing new, and lists of levels would multiply. */
+static int eval_list(struct parser *p, uint32_t level, const struct sh_cpus *in, bool named)
+{
+	const struct level *l = &p->path[level];
+	struct sh_cpus done;
+
+	memset(&done, 0, sizeof(done));
+	for (uint32_t i = 0; i < l->items_n; i++) {
+		for (uint32_t k = l->items[i].a; k <= l->items[i].b; k++) {
+			uint32_t count = UINT32_MAX;
+			int rc;
+
+			if (sh_cpus_has(&done, k))
+				continue;
+			if (k < SH_CPUS_MAX)
+				sh_cpus_add(&done, k);
+			rc = eval_number(p, level, k, in, named, &count);
+			if (rc < 0)
+				return rc;
+			if (k >= count)
+				break; /* nor is there a higher one */
+		}
+	}
+	return SHUNT_OK;
 }
 
 static int eval_any(struct parser *p, uint32_t level, const struct sh_cpus *in)
@@ -416,17 +444,7 @@ static int eval(struct parser *p, uint32_t level, const struct sh_cpus *in, bool
 	}
 	if (l->any)
 		return eval_any(p, level, in);
-	for (uint32_t i = 0; i < l->items_n; i++) {
-		for (uint32_t k = l->items[i].a; k <= l->items[i].b; k++) {
-			int rc = eval_number(p, level, k, in, named);
-
-			if (rc < 0)
-				return rc;
-			if (!named && k >= p->t->pus_n)
-				break; /* no level has more children than cpus */
-		}
-	}
-	return SHUNT_OK;
+	return eval_list(p, level, in, named);
 }
 
 static int eval_cpus(struct parser *p)
@@ -443,6 +461,8 @@ static int eval_cpus(struct parser *p)
 				return unavailable(p, "cpu %u does not exist", c);
 			if (!pu->online && !p->exclude)
 				return unavailable(p, "cpu %u is offline", c);
+			if (sh_cpus_has(p->exclude ? &p->dropped : &p->chosen, (uint32_t)(pu - p->t->pus)))
+				continue;
 			memset(&one, 0, sizeof(one));
 			sh_cpus_add(&one, (uint32_t)(pu - p->t->pus));
 			rc = take(p, &one, true);

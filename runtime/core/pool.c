@@ -25,6 +25,11 @@
 
 /* ---- statistics cells ---- */
 
+#define STAT_OFFSET ((size_t)SH_CACHELINE)
+#define STAT_BYTES (STAT_OFFSET + (size_t)3 * SH_HIST_BYTES)
+_Static_assert(sizeof(struct sh_stat) <= SH_CACHELINE, "the cell's head has one line before its histograms");
+
+/* One mapping, no allocator: its locks must not stand between a job's end and a thread that was stopped inside it. */
 struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell)
 {
 	/* mo E1 <- E1@core/pool.c: the cell's zeroed counters. */
@@ -34,21 +39,16 @@ struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell)
 
 	if (sh_likely(st != NULL))
 		return st;
-	st = sh_mem_alloc(mem, sizeof(*st), POOL_ALIGN);
+	st = sh_mem_map(mem, STAT_BYTES);
 	if (!st)
 		return NULL;
-	hists = sh_mem_map(mem, (size_t)3 * SH_HIST_BYTES);
-	if (!hists) {
-		sh_mem_free(mem, st, sizeof(*st), POOL_ALIGN);
-		return NULL;
-	}
+	hists = (char *)st + STAT_OFFSET;
 	st->queue = sh_hist_init(hists);
 	st->run = sh_hist_init(hists + SH_HIST_BYTES);
 	st->total = sh_hist_init(hists + (size_t)2 * SH_HIST_BYTES);
 	/* mo E1 -> E1@core/pool.c: complete before visible. */
 	if (!sh_aptr_cas_acq_rel_acq(cell, &expected, st)) {
-		sh_mem_unmap(mem, hists, (size_t)3 * SH_HIST_BYTES);
-		sh_mem_free(mem, st, sizeof(*st), POOL_ALIGN);
+		sh_mem_unmap(mem, st, STAT_BYTES);
 		return expected;
 	}
 	return st;
@@ -60,14 +60,8 @@ void sh_stat_free(struct sh_mem *mem, sh_aptr *cells, size_t n)
 
 	if (!cells)
 		return;
-	for (i = 0; i < n; i++) {
-		struct sh_stat *st = sh_aptr_load_rlx(&cells[i]); /* mo rlx: the last owner. */
-
-		if (!st)
-			continue;
-		sh_mem_unmap(mem, st->queue, (size_t)3 * SH_HIST_BYTES);
-		sh_mem_free(mem, st, sizeof(*st), POOL_ALIGN);
-	}
+	for (i = 0; i < n; i++) /* mo rlx: the last owner. */
+		sh_mem_unmap(mem, sh_aptr_load_rlx(&cells[i]), STAT_BYTES);
 	sh_mem_unmap(mem, cells, n * sizeof(*cells));
 }
 
@@ -678,6 +672,8 @@ void sh_pool_free(struct sh_pool *p, bool forked)
 	sh_mem_unmap(&p->mem, p->backlog_mem, p->backlog_bytes);
 	sh_mem_free(&p->mem, p->backlog, sizeof(*p->backlog) * p->levels, POOL_ALIGN);
 	sh_mem_free(&p->mem, p->slot_table, p->slot_n, POOL_ALIGN);
+	if (forked)
+		sh_mem_forget(&p->mem);
 	sh_mem_fini(&p->mem);
 	(void)pthread_mutex_destroy(&p->spare_lock);
 	sh_mem_free(&rt->mem, p, sizeof(*p), POOL_ALIGN);

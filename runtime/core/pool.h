@@ -127,6 +127,7 @@ struct sh_pool {
 	sh_a32 room;                             /* sync: atomic; futex word, counts releases */
 	sh_a64 rejected, inlined;                /* sync: atomic; statistics */
 	sh_a32 async_in_flight;                  /* sync: atomic */
+	sh_a64 stop_cancelled; /* sync: atomic; jobs that a worker ended because the pool stopped */
 	/* constants */
 	struct shunt_runtime *rt SH_ALIGNED(SH_CACHELINE);
 	uint32_t id;      /* index + 1 = public id */

@@ -6,6 +6,7 @@
  */
 #include "core/runtime.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/inject.h"
 #include "base/opts.h"
 #include "core/topo_bind.h"
 #include "core/track.h"
@@ -45,8 +47,9 @@ static void gate_barrier(void)
 {
 	struct timespec pause = { 0, 1000000 };
 
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-		(void)nanosleep(&pause, NULL);
+	if (SH_FAIL("runtime.membarrier") || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
+		while (nanosleep(&pause, &pause) != 0 && errno == EINTR) /* a signal must not shorten it */
+			;
 }
 
 static uint64_t finished_of(struct shunt_runtime *rt, uint32_t type)
@@ -318,6 +321,7 @@ static void stop_names(struct shunt_runtime *rt)
 
 static int start_process(struct shunt_runtime *rt)
 {
+	if (!SH_FAIL("runtime.membarrier_register"))
 	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0); /* gate_barrier copes without */
 	return sh_submitter_register_runtime(rt);
 }
@@ -344,12 +348,16 @@ static const struct stage stages[] = {
 static void stages_stop(struct shunt_runtime *rt, size_t n)
 {
 	struct sh_mem mem;
+	bool forked;
 
 	while (n > 0)
 		stages[--n].stop(rt);
 	(void)pthread_mutex_destroy(&rt->control);
 	mem = rt->mem;
+	forked = sh_runtime_forked(rt);
 	sh_mem_free(&mem, rt, sizeof(*rt), SH_CACHELINE);
+	if (forked)
+		sh_mem_forget(&mem);
 	sh_mem_fini(&mem);
 }
 
@@ -415,6 +423,9 @@ static uint64_t pools_stop(struct shunt_runtime *rt)
 		if (!all)
 			(void)nanosleep(&pause, NULL);
 	} while (!all);
+	for (i = 0; i < SHUNT_POOLS_MAX; i++)
+		if (sh_runtime_pool(rt, i + 1)) /* mo rlx: sh_pool_stopped acquired what the threads did. */
+			cancelled += sh_a64_load_rlx(&sh_runtime_pool(rt, i + 1)->stop_cancelled);
 	return cancelled;
 }
 
@@ -609,7 +620,7 @@ int shunt_pool_remove(struct shunt_runtime *rt, struct shunt_pool_id pool)
 	struct sh_pool *p;
 	int rc;
 
-	if (rt && sh_current_ctx(rt))
+	if (rt && !sh_runtime_forked(rt) && sh_current_ctx(rt))
 		return SHUNT_EDEADLK;
 	rc = control_enter(rt);
 	if (rc != 0)
@@ -717,6 +728,8 @@ int shunt_type_unregister(struct shunt_runtime *rt, struct shunt_type_id type, u
 
 	if (!rt)
 		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
 	if (sh_current_ctx(rt))
 		return SHUNT_EDEADLK;
 	if (i >= SHUNT_TYPES_MAX)

@@ -49,7 +49,7 @@ struct sh_sticky {
 struct sh_submitter {
 	sh_a32 claimed SH_ALIGNED(SH_CACHELINE); /* sync: atomic; 1 = some thread owns it */
 	uint32_t index;
-	sh_aptr owner;      /* sync: atomic; the claiming thread's local block */
+	sh_a64 owner;       /* sync: atomic; the number of the claiming thread */
 	uint32_t node;      /* sync: owner; NUMA os index or SHUNT_ANY */
 	uint32_t node_slot; /* sync: owner */
 	const struct sh_worker *rewoken; /* sync: owner; whose wake it last repeated; compared, never followed */

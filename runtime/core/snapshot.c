@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/inject.h"
 #include "core/runtime.h"
 
 /* ---- one series: a type at a level, summed over workers ---- */
@@ -84,7 +85,7 @@ static int fill_series(struct shunt_runtime *rt, struct shunt_snapshot *s)
 				}
 		}
 		if (pass == 0 && cap > 0) {
-			s->series = calloc(cap, sizeof(*s->series));
+			s->series = SH_FAIL("snapshot.alloc") ? NULL : calloc(cap, sizeof(*s->series));
 			if (!s->series)
 				return SHUNT_ENOMEM;
 		}
@@ -191,8 +192,8 @@ static int fill_pools(struct shunt_runtime *rt, struct shunt_snapshot *s)
 	}
 	if (s->n_pools == 0)
 		return 0;
-	s->pools = calloc(s->n_pools, sizeof(*s->pools));
-	s->workers = calloc(workers, sizeof(*s->workers));
+	s->pools = SH_FAIL("snapshot.alloc") ? NULL : calloc(s->n_pools, sizeof(*s->pools));
+	s->workers = SH_FAIL("snapshot.alloc") ? NULL : calloc(workers, sizeof(*s->workers));
 	if (!s->pools || !s->workers)
 		return SHUNT_ENOMEM;
 	s->n_pools = 0;
@@ -222,7 +223,7 @@ int shunt_snapshot_take(struct shunt_runtime *rt, struct shunt_snapshot **out)
 	*out = NULL;
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
-	s = calloc(1, sizeof(*s));
+	s = SH_FAIL("snapshot.alloc") ? NULL : calloc(1, sizeof(*s));
 	if (!s)
 		return SHUNT_ENOMEM;
 	(void)pthread_mutex_lock(&rt->control);
@@ -307,7 +308,7 @@ static int diff_series(struct shunt_snapshot *d, const struct shunt_snapshot *ne
 	size_t i;
 	int rc = 0;
 
-	d->series = calloc(newer->n_series ? newer->n_series : 1, sizeof(*d->series));
+	d->series = SH_FAIL("snapshot.alloc") ? NULL : calloc(newer->n_series ? newer->n_series : 1, sizeof(*d->series));
 	if (!d->series)
 		return SHUNT_ENOMEM;
 	for (i = 0; i < newer->n_series && rc == 0; i++) {
@@ -335,7 +336,7 @@ static int diff_workers(struct shunt_snapshot *d, const struct shunt_snapshot *n
 	size_t i;
 	int rc = 0;
 
-	d->workers = calloc(newer->n_workers ? newer->n_workers : 1, sizeof(*d->workers));
+	d->workers = SH_FAIL("snapshot.alloc") ? NULL : calloc(newer->n_workers ? newer->n_workers : 1, sizeof(*d->workers));
 	if (!d->workers)
 		return SHUNT_ENOMEM;
 	for (i = 0; i < newer->n_workers && rc == 0; i++) {
@@ -362,7 +363,7 @@ static int diff_pools(struct shunt_snapshot *d, const struct shunt_snapshot *new
 {
 	size_t i, k;
 
-	d->pools = calloc(newer->n_pools ? newer->n_pools : 1, sizeof(*d->pools));
+	d->pools = SH_FAIL("snapshot.alloc") ? NULL : calloc(newer->n_pools ? newer->n_pools : 1, sizeof(*d->pools));
 	if (!d->pools)
 		return SHUNT_ENOMEM;
 	d->n_pools = newer->n_pools;
@@ -388,7 +389,7 @@ int shunt_snapshot_diff(const struct shunt_snapshot *newer, const struct shunt_s
 	if (!newer || !older || !out || strcmp(newer->runtime, older->runtime) != 0)
 		return SHUNT_EINVAL;
 	*out = NULL;
-	d = calloc(1, sizeof(*d));
+	d = SH_FAIL("snapshot.alloc") ? NULL : calloc(1, sizeof(*d));
 	if (!d)
 		return SHUNT_ENOMEM;
 	*d = *newer;

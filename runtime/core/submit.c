@@ -493,10 +493,10 @@ static void fill_track(struct shunt_runtime *rt, const struct attempt *a, uint64
 			     | (a->type->flags & SHUNT_TYPE_ASYNC ? SH_JOB_ASYNC : 0));
 	t->strand = a->spec->flags & SHUNT_JOB_KEYED ? (uint32_t)sh_mix64(a->spec->key) & a->pool->strand_mask : 0;
 	t->worker = a->spec->flags & SHUNT_JOB_ON_WORKER ? a->spec->worker : SHUNT_ANY;
-	/* mo rlx: published by QUEUED. */
-	sh_a32_store_rlx(&t->code, 0);
-	sh_a64_store_rlx(&t->queue_ns, 0);
-	sh_a64_store_rlx(&t->run_ns, 0);
+	/* mo J7 -> J7@core/track.c: after the new generation: a poll that reads these sees that the record is not its own. */
+	sh_a32_store_rel(&t->code, 0);
+	sh_a64_store_rel(&t->queue_ns, 0);
+	sh_a64_store_rel(&t->run_ns, 0);
 	t->start_ns = 0;
 	t->cost = 0;
 	t->pool = a->pool;

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@ struct thread_block {
 	uint64_t serial[REMEMBERED];
 	struct sh_submitter *sub[REMEMBERED];
 	struct shunt_job_ctx *ctx; /* the innermost job that runs on this thread */
+	uint64_t number;           /* of this thread, never used again; 0 = not numbered yet */
 	int armed;                 /* 1 = the thread-end hook is set */
 };
 
@@ -33,6 +35,9 @@ static struct shunt_runtime *runtimes[RUNTIMES_MAX]; /* sync: lock(runtimes_lock
 static uint64_t runtimes_serial;                     /* sync: lock(runtimes_lock) */
 static pthread_key_t thread_key;                     /* sync: const after thread_key_ready */
 static int thread_key_ready;                         /* sync: lock(runtimes_lock) */
+static int fork_hook_ready;                          /* sync: lock(runtimes_lock) */
+
+static sh_a64 threads; /* sync: atomic; threads that were ever numbered */
 
 uint32_t sh_fork_generation;
 
@@ -49,24 +54,24 @@ static void submitter_release(struct shunt_runtime *rt, struct sh_submitter *sub
 	sh_slab_flush(&rt->tracks, &sub->tracks);
 	sub->worker = NULL;
 	memset(sub->sticky, 0, sizeof(sub->sticky));
-	sh_aptr_store_rlx(&sub->owner, NULL); /* mo rlx: only its own thread compares it. */
+	sh_a64_store_rlx(&sub->owner, 0); /* mo rlx: only its own thread compares it. */
 	/* mo C1 -> C1@core/submitter.c: the caches are empty before the next thread has them. */
 	sh_a32_store_rel(&sub->claimed, 0);
 }
 
-/* Was this entry ever used? Keeps the walk off memory that nobody touched. */
-static bool claimed(struct shunt_runtime *rt, uint32_t i)
+/* Gives back what the thread with this number claimed among n entries. */
+static void release_own(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t n, uint64_t number)
 {
-	uint32_t max = rt->opts.submitters_max;
-
-	/* mo N3 <- N3@core/runtime.c: our own claims are counted. */
-	return i < max ? i < sh_a32_load_acq(&rt->submitters_used) : i - max < sh_a32_load_acq(&rt->workers_used);
+	for (uint32_t i = 0; i < n; i++)
+		if (sh_a64_load_rlx(&sub[i].owner) == number) /* mo rlx: own store. */
+			submitter_release(rt, &sub[i]);
 }
 
 /* Thread-end hook: gives everything this thread claimed back. */
 static void thread_end(void *p)
 {
-	uint32_t r, i;
+	struct thread_block *b = p;
+	uint32_t r;
 
 	(void)pthread_mutex_lock(&runtimes_lock);
 	for (r = 0; r < RUNTIMES_MAX; r++) {
@@ -74,23 +79,30 @@ static void thread_end(void *p)
 
 		if (!rt || rt->fork_gen != sh_fork_generation)
 			continue;
-		for (i = 0; i < rt->submitters; i++)
-			if (claimed(rt, i) && sh_aptr_load_rlx(&rt->submitter[i].owner) == p) /* mo rlx: own store. */
-				submitter_release(rt, &rt->submitter[i]);
+		/* mo N3 <- N3@core/runtime.c: our own claims are counted. */
+		release_own(rt, rt->submitter, sh_a32_load_acq(&rt->submitters_used), b->number);
+		release_own(rt, rt->submitter + rt->opts.submitters_max, sh_a32_load_acq(&rt->workers_used), b->number);
 	}
 	(void)pthread_mutex_unlock(&runtimes_lock);
 	/* Hooks of other keys may still submit from this thread: they must claim anew. */
-	memset(((struct thread_block *)p)->serial, 0, sizeof(((struct thread_block *)p)->serial));
-	((struct thread_block *)p)->armed = 0;
+	memset(b->serial, 0, sizeof(b->serial));
+	b->armed = 0;
 }
 
-static void process_setup(void)
+/* Both or an error: without the key no worker could start, without the hook a child would take itself for its parent. */
+static int process_setup(void)
 {
-	if (thread_key_ready)
-		return;
-	if (pthread_key_create(&thread_key, thread_end) == 0)
+	if (!fork_hook_ready) { /* undone by the C library when this object is unloaded */
+		if (SH_FAIL("process.atfork") || pthread_atfork(NULL, NULL, forked_child) != 0)
+			return SHUNT_ESYS;
+		fork_hook_ready = 1;
+	}
+	if (!thread_key_ready) {
+		if (SH_FAIL("process.key") || pthread_key_create(&thread_key, thread_end) != 0)
+			return SHUNT_ESYS;
 		thread_key_ready = 1;
-	(void)pthread_atfork(NULL, NULL, forked_child); /* undone by the C library when this object is unloaded */
+	}
+	return 0;
 }
 
 /* The library leaves the process: no hook of it may run in threads that end later. */
@@ -103,11 +115,12 @@ __attribute__((destructor)) static void library_unload(void)
 int sh_submitter_register_runtime(struct shunt_runtime *rt)
 {
 	uint32_t r;
-	int rc = SHUNT_ELIMIT;
+	int rc;
 
 	(void)pthread_mutex_lock(&runtimes_lock);
-	process_setup();
-	for (r = 0; r < RUNTIMES_MAX && rc != 0; r++) {
+	rc = process_setup();
+	rc = rc == 0 ? SHUNT_ELIMIT : rc;
+	for (r = 0; r < RUNTIMES_MAX && rc == SHUNT_ELIMIT; r++) {
 		if (runtimes[r])
 			continue;
 		runtimes[r] = rt;
@@ -143,7 +156,7 @@ static struct sh_submitter *submitter_claim(struct shunt_runtime *rt, uint32_t f
 			continue;
 		/* mo C1 <- C1@core/submitter.c: what the last owner left. */
 		if (sh_a32_cas_acq(&sub->claimed, &free_value, 1)) {
-			sh_aptr_store_rlx(&sub->owner, &block); /* mo rlx: only this thread compares it. */
+			sh_a64_store_rlx(&sub->owner, block.number); /* mo rlx: only this thread compares it. */
 			seen = sh_a32_load_rlx(used); /* mo rlx: re-checked by the CAS. */
 			while (seen < i - first + 1) /* mo N3 -> N3@core/runtime.c: counted as used before its first attempt. */
 				if (sh_a32_cas_sc(used, &seen, i - first + 1))
@@ -160,6 +173,19 @@ static struct sh_submitter *submitter_claim(struct shunt_runtime *rt, uint32_t f
 	return NULL;
 }
 
+/* The node where the thread runs now: its descriptors come from there, and locality calls it home. Pinned workers know better. */
+static void submitter_home(const struct shunt_runtime *rt, struct sh_submitter *sub)
+{
+	unsigned cpu = 0, node = 0;
+
+	sub->node = SHUNT_ANY;
+	sub->node_slot = 0;
+	if (rt->nodes < 2 || !shunt_topo_is_live(rt->topo) || getcpu(&cpu, &node) != 0)
+		return;
+	sub->node = node;
+	sub->node_slot = sh_runtime_node_slot(rt, node);
+}
+
 static SH_NOINLINE struct sh_submitter *submitter_find(struct shunt_runtime *rt, bool worker)
 {
 	uint32_t place = rt->slot % REMEMBERED;
@@ -169,24 +195,26 @@ static SH_NOINLINE struct sh_submitter *submitter_find(struct shunt_runtime *rt,
 
 	if (!thread_key_ready || SH_FAIL("submitter.claim"))
 		return NULL;
+	/* A number, not an address: the memory of a thread that ended may be the next one's. */
+	if (block.number == 0)
+		block.number = 1 + sh_a64_add_rlx(&threads, 1); /* mo rlx: only its value counts. */
 	used = sh_a32_load_acq(&rt->submitters_used); /* mo N3 <- N3@core/runtime.c: entries that may be ours. */
 	for (i = 0; i < used && !sub; i++)
-		if (sh_aptr_load_rlx(&rt->submitter[i].owner) == &block) /* mo rlx: own store. */
+		if (sh_a64_load_rlx(&rt->submitter[i].owner) == block.number) /* mo rlx: own store. */
 			sub = &rt->submitter[i];
 	used = sh_a32_load_acq(&rt->workers_used); /* mo N3 <- N3@core/runtime.c: as above. */
 	for (i = 0; i < used && !sub; i++)
-		if (sh_aptr_load_rlx(&rt->submitter[max + i].owner) == &block) /* mo rlx: own store. */
+		if (sh_a64_load_rlx(&rt->submitter[max + i].owner) == block.number) /* mo rlx: own store. */
 			sub = &rt->submitter[max + i];
 	if (!sub) {
-		if (!block.armed && pthread_setspecific(thread_key, &block) != 0)
+		if (!block.armed && (SH_FAIL("submitter.setspecific") || pthread_setspecific(thread_key, &block) != 0))
 			return NULL;
 		block.armed = 1;
 		sub = worker ? submitter_claim(rt, max, rt->submitters, &rt->workers_used)
 			     : submitter_claim(rt, 0, max, &rt->submitters_used);
 		if (!sub)
 			return NULL;
-		sub->node = SHUNT_ANY;
-		sub->node_slot = 0;
+		submitter_home(rt, sub);
 	}
 	block.serial[place] = rt->serial;
 	block.sub[place] = sub;

@@ -33,13 +33,13 @@ static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
 		t->hw = NULL;
 		return SHUNT_ENOMEM;
 	}
-	if (hwloc_topology_set_flags(t->hw, flags) < 0)
+	if (SH_FAIL("topo.load") || hwloc_topology_set_flags(t->hw, flags) < 0)
 		return SHUNT_ESYS;
-	if (o->xml_file && hwloc_topology_set_xml(t->hw, o->xml_file) < 0)
+	if (o->xml_file && (SH_FAIL("topo.xml") || hwloc_topology_set_xml(t->hw, o->xml_file) < 0))
 		return SHUNT_EIO;
 	if (o->synthetic && hwloc_topology_set_synthetic(t->hw, o->synthetic) < 0)
 		return SHUNT_EINVAL;
-	if (hwloc_topology_load(t->hw) < 0)
+	if (SH_FAIL("topo.load") || hwloc_topology_load(t->hw) < 0)
 		return o->xml_file ? SHUNT_EIO : SHUNT_ESYS;
 	t->live = !o->xml_file && !o->synthetic && hwloc_topology_is_thissystem(t->hw);
 	return SHUNT_OK;
@@ -65,11 +65,25 @@ static uint32_t nearest_node(const struct shunt_topo *t, hwloc_obj_t pu)
 	return best;
 }
 
-static uint32_t ancestor(const struct shunt_topo *t, hwloc_obj_t pu, hwloc_obj_type_t type)
+/*
+ * Our own numbers, because hwloc counts within a depth: a core that has lost a thread may sit at another depth than
+ * the others, and then two cores have one logical index. The cpus below an object come one after the other.
+ */
+struct numbering {
+	hwloc_obj_t last;
+	uint32_t n; /* numbers given */
+};
+
+static uint32_t ancestor(const struct shunt_topo *t, hwloc_obj_t pu, hwloc_obj_type_t type, struct numbering *num)
 {
 	hwloc_obj_t o = hwloc_get_ancestor_obj_by_type(t->hw, type, pu);
 
-	return o ? o->logical_index : SHUNT_TOPO_NONE;
+	if (!o)
+		return SHUNT_TOPO_NONE;
+	if (o != num->last)
+		num->n++;
+	num->last = o;
+	return num->n - 1;
 }
 
 /* hwloc ranks the kinds, the last is the fastest; cpus of unknown kind and a single kind are performance cpus. */
@@ -86,18 +100,22 @@ static enum shunt_cpu_kind kind_of(const struct shunt_topo *t, hwloc_obj_t pu)
 	return SHUNT_CPU_EFFICIENCY;
 }
 
-static void add_online(struct shunt_topo *t, hwloc_obj_t obj, uint32_t *cores)
+struct numberings {
+	struct numbering core, package, l3;
+};
+
+static void add_online(struct shunt_topo *t, hwloc_obj_t obj, struct numberings *num)
 {
 	struct shunt_topo_pu *pu = &t->pus[t->pus_n];
 
 	pu->os_cpu = obj->os_index;
-	pu->core = ancestor(t, obj, HWLOC_OBJ_CORE);
+	pu->core = ancestor(t, obj, HWLOC_OBJ_CORE, &num->core);
 	if (pu->core == SHUNT_TOPO_NONE)
-		pu->core = (*cores)++; /* some virtual machines tell no cores: each cpu is one */
-	pu->package = ancestor(t, obj, HWLOC_OBJ_PACKAGE);
+		pu->core = num->core.n++; /* some virtual machines tell no cores: each cpu is one */
+	pu->package = ancestor(t, obj, HWLOC_OBJ_PACKAGE, &num->package);
 	if (pu->package == SHUNT_TOPO_NONE)
 		pu->package = 0;
-	pu->l3 = ancestor(t, obj, HWLOC_OBJ_L3CACHE);
+	pu->l3 = ancestor(t, obj, HWLOC_OBJ_L3CACHE, &num->l3);
 	pu->node = nearest_node(t, obj);
 	if (pu->node != SHUNT_TOPO_NONE)
 		t->nodes[pu->node].cpus++;
@@ -128,8 +146,8 @@ static int read_pus(struct shunt_topo *t)
 {
 	hwloc_const_bitmap_t complete = hwloc_topology_get_complete_cpuset(t->hw);
 	hwloc_const_bitmap_t present = hwloc_topology_get_topology_cpuset(t->hw);
-	int all = hwloc_bitmap_weight(complete), cores = hwloc_get_nbobjs_by_type(t->hw, HWLOC_OBJ_CORE);
-	uint32_t cores_n = cores > 0 ? (uint32_t)cores : 0;
+	int all = hwloc_bitmap_weight(complete);
+	struct numberings num = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
 
 	if (all <= 0 || hwloc_bitmap_last(complete) >= (int)SH_CPUS_MAX)
 		return all <= 0 ? SHUNT_EPLACE : SHUNT_ELIMIT;
@@ -137,7 +155,7 @@ static int read_pus(struct shunt_topo *t)
 	if (!t->pus)
 		return SHUNT_ENOMEM;
 	for (hwloc_obj_t o = NULL; (o = hwloc_get_next_obj_by_type(t->hw, HWLOC_OBJ_PU, o)) != NULL;)
-		add_online(t, o, &cores_n);
+		add_online(t, o, &num);
 	for (int c = hwloc_bitmap_first(complete); c >= 0; c = hwloc_bitmap_next(complete, c)) {
 		struct shunt_topo_pu *pu = &t->pus[t->pus_n];
 
@@ -158,8 +176,8 @@ static void fill_distances(struct shunt_topo *t)
 	struct hwloc_distances_s *found[DISTANCES_MAX];
 	unsigned nr = DISTANCES_MAX;
 
-	if (hwloc_distances_get_by_type(t->hw, HWLOC_OBJ_NUMANODE, &nr, found, HWLOC_DISTANCES_KIND_MEANS_LATENCY,
-					0) < 0)
+	if (SH_FAIL("topo.distances")
+	    || hwloc_distances_get_by_type(t->hw, HWLOC_OBJ_NUMANODE, &nr, found, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0)
 		return;
 	for (unsigned k = 0; k < nr && k < DISTANCES_MAX; k++) {
 		struct hwloc_distances_s *d = found[k];

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <hwloc.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <string.h>
@@ -17,21 +18,12 @@ static int bind_error(int e)
 	return e == ENOMEM ? SHUNT_ENOMEM : SHUNT_EPERM;
 }
 
-static int bind_to(const struct shunt_topo *t, const struct sh_cpus *set)
+/* The raw call, as in sh_cpus_affinity: hwloc's takes memory for it, and crashes where there is none. */
+static int bind_to(const struct sh_cpus *set)
 {
-	hwloc_bitmap_t hw = hwloc_bitmap_alloc();
-	int rc = SHUNT_OK;
-
-	if (!hw)
-		return SHUNT_ENOMEM;
-	for (uint32_t c = 0; c < SH_CPUS_MAX; c++) {
-		if (sh_cpus_has(set, c) && hwloc_bitmap_set(hw, c) < 0)
-			rc = SHUNT_ENOMEM;
-	}
-	if (rc == SHUNT_OK && hwloc_set_cpubind(t->hw, hw, HWLOC_CPUBIND_THREAD) < 0)
-		rc = bind_error(errno);
-	hwloc_bitmap_free(hw);
-	return rc;
+	if (SH_FAIL("topo.pin"))
+		return SHUNT_EPERM;
+	return syscall(SYS_sched_setaffinity, 0, sizeof(set->w), set->w) < 0 ? bind_error(errno) : SHUNT_OK;
 }
 
 int sh_topo_bind_thread(const struct shunt_topo *t, int cpu)
@@ -42,14 +34,12 @@ int sh_topo_bind_thread(const struct shunt_topo *t, int cpu)
 	if (!t->live)
 		return SHUNT_ENOSYS;
 	if (cpu < 0)
-		return bind_to(t, &t->allowed);
+		return bind_to(&t->allowed);
 	if (cpu >= (int)SH_CPUS_MAX || !sh_cpus_has(&t->allowed, (uint32_t)cpu))
 		return SHUNT_EPLACE;
-	if (SH_FAIL("topo.pin"))
-		return SHUNT_EPERM;
 	memset(&set, 0, sizeof(set));
 	sh_cpus_add(&set, (uint32_t)cpu);
-	return bind_to(t, &set);
+	return bind_to(&set);
 }
 
 int sh_topo_readback(char *mask, size_t len, int *cpu_now)
@@ -62,7 +52,7 @@ int sh_topo_readback(char *mask, size_t len, int *cpu_now)
 	if (mask && len)
 		(void)sh_cpus_format(&set, mask, len);
 	if (cpu_now)
-		*cpu_now = sched_getcpu();
+		*cpu_now = SH_FAIL("topo.getcpu") ? -1 : sched_getcpu();
 	return cpu_now && *cpu_now < 0 ? SHUNT_ESYS : SHUNT_OK;
 }
 
@@ -78,10 +68,10 @@ int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigne
 		return SHUNT_ENOSYS;
 	if (SH_FAIL("topo.membind"))
 		return SHUNT_EPERM;
-	set = hwloc_bitmap_alloc();
+	set = SH_FAIL("topo.bitmap") ? NULL : hwloc_bitmap_alloc();
 	if (!set)
 		return SHUNT_ENOMEM;
-	if (hwloc_bitmap_only(set, os_node) < 0)
+	if (SH_FAIL("topo.bitmap") || hwloc_bitmap_only(set, os_node) < 0)
 		rc = SHUNT_ENOMEM;
 	else if (hwloc_set_area_membind(t->hw, p, len, set, HWLOC_MEMBIND_BIND,
 					HWLOC_MEMBIND_BYNODESET | HWLOC_MEMBIND_MIGRATE) < 0)
@@ -93,10 +83,13 @@ int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigne
 int sh_topo_page_node(const void *p)
 {
 	uintptr_t page = (uintptr_t)p & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+	unsigned char resident;
 	void *pages[1];
 	int status = -1;
 
 	memcpy(pages, &page, sizeof(page));
+	if (SH_FAIL("topo.page_node"))
+		return SHUNT_ESYS;
 	/* hwloc_get_area_memlocation would give a set and hide "not touched yet", so the call is made here. */
 	if (syscall(SYS_move_pages, 0, 1UL, pages, NULL, &status, 0) < 0) {
 		if (errno == ENOSYS)
@@ -107,5 +100,8 @@ int sh_topo_page_node(const void *p)
 		return status;
 	if (status == -ENOENT)
 		return SHUNT_EAGAIN;
-	return status == -EFAULT ? SHUNT_EINVAL : SHUNT_ESYS;
+	if (status != -EFAULT)
+		return SHUNT_ESYS;
+	/* Linux 6.1 says the same of a page that is not mapped, of one that nobody touched, and of one that was only read. */
+	return mincore(pages[0], 1, &resident) == 0 ? SHUNT_EAGAIN : SHUNT_EINVAL;
 }

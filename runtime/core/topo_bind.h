@@ -29,7 +29,7 @@ int sh_topo_readback(char *mask, size_t len, int *cpu_now);
  */
 int sh_topo_bind_memory(const struct shunt_topo *t, void *p, size_t len, unsigned os_node) SH_MUST_USE;
 /*
- * The kernel's number of the node that holds the page of p (see sh_topo_node_find), or SHUNT_EAGAIN (not touched
+ * The kernel's number of the node that holds the page of p (see sh_topo_node_find), or SHUNT_EAGAIN (not written
  * yet), SHUNT_EINVAL (not mapped), SHUNT_ENOSYS, SHUNT_EPERM, SHUNT_ESYS.
  */
 int sh_topo_page_node(const void *p);

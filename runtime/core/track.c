@@ -78,11 +78,12 @@ bool sh_track_move(struct shunt_runtime *rt, uint64_t handle, uint32_t from, uin
 static void track_result(const struct sh_track *t, uint32_t status, struct shunt_result *r)
 {
 	r->status = status == SH_TRACK_DONE ? SHUNT_JOB_DONE
-		    : status == SH_TRACK_FAILED ? SHUNT_JOB_FAILED : SHUNT_JOB_CANCELLED;
-	/* mo rlx: acquired with the terminal word; a poll re-reads the word and drops values of a recycled record. */
-	r->code = (int)sh_a32_load_rlx(&t->code);
-	r->queue_ns = sh_a64_load_rlx(&t->queue_ns);
-	r->run_ns = sh_a64_load_rlx(&t->run_ns);
+		    : status == SH_TRACK_FAILED ? SHUNT_JOB_FAILED
+						: SHUNT_JOB_CANCELLED;
+	/* mo J7 <- J7@core/submit.c, J7@core/exec.c: of a later job in the record: then the word, read again, is another. */
+	r->code = (int)sh_a32_load_acq(&t->code);
+	r->queue_ns = sh_a64_load_acq(&t->queue_ns);
+	r->run_ns = sh_a64_load_acq(&t->run_ns);
 }
 
 void sh_track_end(struct shunt_runtime *rt, uint64_t handle, uint32_t status)
@@ -148,7 +149,8 @@ static bool track_release(struct shunt_runtime *rt, uint64_t handle)
 	if (!track_word(rt, handle, &w))
 		return false;
 	do {
-		if (!sh_track_same(w, handle) || (w & SH_TRACK_RELEASED))
+		/* FREE: another thread joined it since we looked; the generation moves on only when the record is opened again. */
+		if (!sh_track_same(w, handle) || (w & SH_TRACK_STATUS) == SH_TRACK_FREE || (w & SH_TRACK_RELEASED))
 			return false;
 		/* mo J5 <- J4@core/track.c: whoever comes second recycles, after the other's last access. */
 	} while (!sh_a64_cas_acq_rel_acq(word, &w, w | SH_TRACK_RELEASED));

@@ -102,7 +102,9 @@ static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
 	if (!(sh_a32_load_rlx(&p->backlog_bits) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
 		return false;
 	/* More than one only into an empty own ring: what is there already came later. */
-	n = sh_ring_steal(&p->backlog[level], loot, sh_ring_peek(&w->ring[level]) ? 1u : BACKLOG_MAX);
+	n = (uint32_t)w->ring[level].mask + 1;
+	n = n < BACKLOG_MAX ? n : BACKLOG_MAX;
+	n = sh_ring_steal(&p->backlog[level], loot, sh_ring_peek(&w->ring[level]) ? 1u : n);
 	if (n == 0) {
 		hint_clear(&p->backlog_bits, bit);
 		if (!sh_ring_has(&p->backlog[level]))
@@ -179,8 +181,10 @@ static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level,
 	struct sh_pool *p = w->pool;
 	uint32_t loot[STEAL_MAX];
 	uint64_t half = (sh_ring_count(&v->ring[level]) + 1) / 2;
-	uint32_t n = sh_ring_steal(&v->ring[level], loot, half < 1 ? 1 : half > STEAL_MAX ? STEAL_MAX : (uint32_t)half);
-	uint32_t i;
+	uint32_t i, n;
+
+	half = half > w->ring[level].mask + 1 ? w->ring[level].mask + 1 : half;
+	n = sh_ring_steal(&v->ring[level], loot, half < 1 ? 1 : half > STEAL_MAX ? STEAL_MAX : (uint32_t)half);
 
 	if (n == 0 && !sh_deque_take(&v->deque[level], &loot[0]))
 		return false;
@@ -333,7 +337,10 @@ static void share_leftover(struct sh_worker *w)
 	if (sh_a32_load_acq(&p->slots) == 1) /* mo W1 <- W1@core/pool.c: complete workers. */
 		return;
 	for (l = 0; l < p->levels; l++) {
-		if (!sh_ring_has(&w->ring[l]) && !(w->deque_bits >> l & 1u))
+		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u);
+
+		/* mo H2 <> H1@core/submit.c: a wake-up that brought us may have been for a job that waits elsewhere. */
+		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && others_have(w, l)))
 			continue;
 		hint_set(&p->hot, 1u << l);
 		if (idle_any(p)) {
@@ -567,6 +574,10 @@ void *sh_worker_main(void *arg)
 	w->submitter = sh_submitter_claim_worker(p->rt);
 	if (w->submitter)
 		w->submitter->worker = w;
+	if (w->submitter && w->node != SHUNT_ANY) { /* what it spawns lies where it runs */
+		w->submitter->node = w->node;
+		w->submitter->node_slot = w->node_slot;
+	}
 	/* mo W2 -> W2@core/pool.c: pinning result and submitter before "started". */
 	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
 	(void)sh_futex_wake(&w->started, 1);

@@ -75,8 +75,8 @@ static inline bool sh_deque_pop(struct sh_deque *d, uint32_t *item)
 	} else {
 		won = false;
 	}
-	/* mo D1 <> D1@lockfree/deque.h: puts bottom back; the deque is empty now. */
-	sh_a64_store_sc(&d->bottom, b + 1);
+	/* mo rlx: top is b + 1 already: who sees this bottom with an older top fails its CAS, and the next push orders. */
+	sh_a64_store_rlx(&d->bottom, b + 1);
 	return won;
 }
 
@@ -100,7 +100,7 @@ static inline bool sh_deque_take(struct sh_deque *d, uint32_t *item)
 /* Any thread about to sleep: is an item there, in the total order of pushes? */
 static inline bool sh_deque_has(const struct sh_deque *d)
 {
-	uint64_t t = sh_a64_load_sc(&d->top);    /* mo D4 <> D4@lockfree/deque.h: as in take. */
+	uint64_t t = sh_a64_load_rlx(&d->top);   /* mo rlx: top never passes an item that is there; an old one says "true" in vain. */
 	uint64_t b = sh_a64_load_sc(&d->bottom); /* mo D1 <> D1@lockfree/deque.h: the sleeper sees the item or the owner the sleeper. */
 
 	return t < b;

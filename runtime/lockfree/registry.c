@@ -60,8 +60,7 @@ struct sh_registry {
 	sh_a64 count;       /* sync: atomic; written under the caller's lock */
 };
 
-static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
-static int setup_result;  /* sync: const after setup_once */
+static sh_a32 setup_done; /* sync: atomic; the fork handler is there */
 static sh_a32 generation; /* sync: atomic; forks since our first set-up in this line of processes, 0 in the first */
 static sh_a32 live;       /* sync: atomic; registries made in this generation and not destroyed */
 static sh_aptr orphans;   /* sync: atomic; blocks of a forked child, freed with its last registry */
@@ -91,23 +90,22 @@ static void urcu_pin(void)
 	if (dladdr(addr, &info) == 0 || info.dli_fname == NULL)
 		return;
 	/* In a program linked statically with us this names the program, and fails without harm. */
-	handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+	handle = SH_FAIL("registry_pin") ? NULL : dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 	if (handle != NULL)
 		(void)dlclose(handle);
 }
 
-static void setup(void)
-{
-	urcu_pin();
-	/* Removed by the C library when our code is unloaded. */
-	setup_result = pthread_atfork(NULL, NULL, forked) == 0 ? 0 : SHUNT_ESYS;
-}
-
+/* Threads that come together may all set up: twice does no harm. What failed is tried again by the next call. */
 int sh_rcu_setup(void)
 {
-	if (pthread_once(&setup_once, setup) != 0)
+	if (sh_a32_load_rlx(&setup_done) != 0) /* mo rlx: the C library's lock orders the handler before any fork. */
+		return 0;
+	urcu_pin();
+	/* Removed by the C library when our code is unloaded. */
+	if (SH_FAIL("registry_atfork") || pthread_atfork(NULL, NULL, forked) != 0)
 		return SHUNT_ESYS;
-	return setup_result;
+	sh_a32_store_rlx(&setup_done, 1); /* mo rlx: as above. */
+	return 0;
 }
 
 void sh_rcu_thread_setup(void)
@@ -219,7 +217,12 @@ static void table_free(void *p, size_t size, bool defer)
 		block_free(p);
 }
 
-static struct ck_malloc allocator = { .malloc = block_alloc, .free = table_free }; /* sync: const */
+static void *table_alloc(size_t size)
+{
+	return SH_FAIL("registry_table") ? NULL : block_alloc(size);
+}
+
+static struct ck_malloc allocator = { .malloc = table_alloc, .free = table_free }; /* sync: const */
 
 static unsigned long name_hash(const void *name, unsigned long seed)
 {

@@ -32,14 +32,15 @@ static inline bool ring_full(struct sh_ring *r, uint64_t t)
 bool sh_ring_push(struct sh_ring *r, uint32_t item)
 {
 	for (;;) {
-		uint64_t t = sh_a64_load_rlx(&r->tail); /* mo rlx: a hint; the lap test below decides. */
+		/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
+		uint64_t t = sh_a64_load_acq(&r->tail);
 		sh_a64 *slot = &r->slots[t & r->mask];
 		uint32_t lap = sh_ring_lap(r, t);
-		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; the CAS re-checks it. */
+		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; having read it, nobody behind us reads an older one. */
 		uint32_t v_lap = (uint32_t)(v >> 32);
 
 		if (v_lap == lap) {
-			(void)sh_a64_cas_rlx(&r->tail, &t, t + 1); /* mo rlx: help a hint on. */
+			(void)sh_a64_cas_rel(&r->tail, &t, t + 1); /* mo P5 -> P5@lockfree/ring.c: helps a hint on. */
 			continue;
 		}
 		if (v_lap != lap - 1u)
@@ -54,7 +55,8 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 		if (!sh_a64_cas_sc(slot, &v, ((uint64_t)lap << 32) | item))
 			continue;
 		SH_POINT("ring.push.after_cas");
-		(void)sh_a64_cas_rlx(&r->tail, &t, t + 1); /* mo rlx: a hint; a failure means that somebody helped. */
+		/* mo P5 -> P5@lockfree/ring.c: a hint; a failure means that somebody helped. */
+		(void)sh_a64_cas_rel(&r->tail, &t, t + 1);
 		return true;
 	}
 }
@@ -76,8 +78,8 @@ bool sh_ring_pop(struct sh_ring *r, uint32_t *item)
 			h = seen;
 			continue;
 		}
-		/* mo R1 -> R1@lockfree/ring.c: our read of the slot is over. mo P4 <> P4@lockfree/ring.h: for sleepers. */
-		if (sh_a64_cas_sc(&r->head, &h, h + 1)) {
+		/* mo R1 -> R1@lockfree/ring.c: our read of the slot is over. */
+		if (sh_a64_cas_acq_rel(&r->head, &h, h + 1)) {
 			*item = (uint32_t)v;
 			return true;
 		}
@@ -107,8 +109,8 @@ uint32_t sh_ring_steal(struct sh_ring *r, uint32_t *items, uint32_t n)
 			h = seen;
 			continue;
 		}
-		/* mo R1 -> R1@lockfree/ring.c: as in pop. mo P4 <> P4@lockfree/ring.h: for sleepers. Lost: forget all items. */
-		if (sh_a64_cas_sc(&r->head, &h, h + k))
+		/* mo R1 -> R1@lockfree/ring.c: as in pop. Lost: forget all items. */
+		if (sh_a64_cas_acq_rel(&r->head, &h, h + k))
 			return k;
 	}
 }

@@ -70,7 +70,11 @@ static inline bool sh_ring_peek(const struct sh_ring *r)
 static inline bool sh_ring_has(const struct sh_ring *r)
 {
 	for (;;) {
-		uint64_t h = sh_a64_load_sc(&r->head); /* mo P4 <> P4@lockfree/ring.c: never behind a head CAS in the total order. */
+		/*
+		 * mo rlx: head never passes what is published, so an old one finds its slot in this lap (true: looked for in
+		 * vain) or in a later one (again). False means that the slot below is before its push in the total order.
+		 */
+		uint64_t h = sh_a64_load_rlx(&r->head);
 		/* mo P1 <> P1@lockfree/ring.c: the sleeper sees the item or the producer sees the sleeper. */
 		uint64_t v = sh_a64_load_sc(&r->slots[h & r->mask]);
 		uint32_t lap = sh_ring_lap(r, h);

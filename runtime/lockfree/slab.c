@@ -82,7 +82,7 @@ static void slab_push_batch(struct sh_slab *s, struct sh_slab_node *nd, const ui
 		sh_a32_store_rlx(&carrier->next, (uint32_t)head); /* mo rlx: published by the CAS below. */
 		SH_POINT("slab.push.before_cas");
 		/* mo A1 -> A2@lockfree/slab.c: the batch's content before its place in the stack. */
-	} while (!sh_a64_cas_acq_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | idx[0]));
+	} while (!sh_a64_cas_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | idx[0]));
 }
 
 /* Pops one batch into out[0..SH_SLAB_BATCH-1]; returns its size, 0 = empty. */

@@ -46,7 +46,7 @@ int sh_hlog_pack(const struct shunt_hist *h, char *out)
 	if (rc != SHUNT_OK)
 		goto out;
 	/* The buffer exceeds zlib's bound, so only memory can be short. */
-	if (compress2(packed + SH_HLOG_FRAME, &packed_len, plain, len, Z_DEFAULT_COMPRESSION) != Z_OK) {
+	if (SH_FAIL("hlog_zlib") || compress2(packed + SH_HLOG_FRAME, &packed_len, plain, len, Z_DEFAULT_COMPRESSION) != Z_OK) {
 		rc = SHUNT_ENOMEM;
 		goto out;
 	}
@@ -80,7 +80,7 @@ static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plai
 		*why = "payload is cut short";
 		return SHUNT_EINVAL;
 	}
-	z = uncompress(plain, &plain_len, packed + SH_HLOG_FRAME, stream_len);
+	z = SH_FAIL("hlog_zlib") ? Z_MEM_ERROR : uncompress(plain, &plain_len, packed + SH_HLOG_FRAME, stream_len);
 	if (z != Z_OK) {
 		*why = z == Z_MEM_ERROR ? "out of memory" : "payload is not a valid zlib stream of a histogram";
 		return z == Z_MEM_ERROR ? SHUNT_ENOMEM : SHUNT_EINVAL;
@@ -126,7 +126,7 @@ int shunt_hlog_open(const char *path, struct shunt_hlog **out)
 	log = SH_FAIL("hlog_alloc") ? NULL : calloc(1, sizeof(*log));
 	if (!log)
 		return SHUNT_ENOMEM;
-	log->file = fopen(path, "we");
+	log->file = SH_FAIL("hlog_file") ? NULL : fopen(path, "we");
 	if (!log->file) {
 		free(log);
 		return SHUNT_EIO;
@@ -187,7 +187,7 @@ int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_
 	(void)fprintf(log->file, "%" PRIu64 ".%03u,%" PRIu64 ".%03u,%" PRIu64 ".%03u,%s\n", start_ms / 1000,
 		      (unsigned)(start_ms % 1000), length_ms / 1000, (unsigned)(length_ms % 1000), max_us / 1000,
 		      (unsigned)(max_us % 1000), log->text);
-	if (fflush(log->file) != 0 || ferror(log->file))
+	if (SH_FAIL("hlog_write") || fflush(log->file) != 0 || ferror(log->file))
 		return SHUNT_EIO;
 	return SHUNT_OK;
 }
@@ -200,7 +200,7 @@ int shunt_hlog_close(struct shunt_hlog *log)
 		return SHUNT_OK;
 	if (ferror(log->file))
 		rc = SHUNT_EIO;
-	if (fclose(log->file) != 0)
+	if (fclose(log->file) != 0 || SH_FAIL("hlog_close"))
 		rc = SHUNT_EIO;
 	free(log);
 	return rc;
@@ -217,7 +217,7 @@ int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out)
 	if (!r)
 		return SHUNT_ENOMEM;
 	r->message = "";
-	r->file = fopen(path, "re");
+	r->file = SH_FAIL("hlog_file") ? NULL : fopen(path, "re");
 	if (!r->file) {
 		free(r);
 		return SHUNT_EIO;
@@ -341,10 +341,11 @@ static void skip_line(struct shunt_hlog_reader *r)
 /* One line into r->text without its end: 1, 0 at the end, or an error. */
 static int read_line(struct shunt_hlog_reader *r, size_t *len)
 {
+	bool bad = SH_FAIL("hlog_read");
 	size_t n;
 
-	if (!fgets(r->text, (int)sizeof(r->text), r->file)) {
-		if (!ferror(r->file))
+	if (bad || !fgets(r->text, (int)sizeof(r->text), r->file)) {
+		if (!bad && !ferror(r->file))
 			return 0;
 		r->message = "cannot be read";
 		return SHUNT_EIO;

@@ -309,7 +309,10 @@ static int parse_args(struct hist_report *rep, int argc, char **argv)
 			rep->json = true;
 		} else if (c == 'h') {
 			(void)fputs(hist_help, stdout);
-			return fflush(stdout) == 0 ? 0 : 1;
+			if (fflush(stdout) == 0)
+				return 0;
+			(void)fprintf(stderr, "shunt hist: standard output: %s\n", strerror(errno));
+			return 1;
 		} else {
 			(void)fprintf(stderr, "shunt hist: %s: %s; see shunt hist --help\n", argv[optind - 1],
 				      c == ':' ? "needs a value" : "no such option");

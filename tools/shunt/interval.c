@@ -11,9 +11,11 @@
 
 #define INTERVAL_NS UINT64_C(1000000000)
 
-static int failed(const struct interval_log *il, int rc)
+static int failed(struct interval_log *il, int rc)
 {
-	cli_error("--hist: '%s': %s", il->path, rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
+	if (!il->told)
+		cli_error("--hist: '%s': %s", il->path, rc == SHUNT_EIO && errno ? strerror(errno) : shunt_strerror(rc));
+	il->told = true;
 	return CLI_FAILED;
 }
 
@@ -91,8 +93,10 @@ out:
 
 int interval_close(struct interval_log *il)
 {
-	int rc = shunt_hlog_close(il->log);
+	int rc;
 
+	errno = 0;
+	rc = shunt_hlog_close(il->log);
 	shunt_snapshot_free(il->last);
 	il->log = NULL;
 	il->last = NULL;

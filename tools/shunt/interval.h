@@ -17,6 +17,7 @@ struct interval_log {
 	uint64_t every_ns;
 	uint64_t due_ns;            /* shunt_now_ns() of the next interval */
 	uint64_t lines;
+	bool told; /* a failure was reported; what follows from it is not */
 };
 
 /* Opens the file; the intervals start with the runtime's state now. CLI_OK, or CLI_FAILED after a message. path NULL = nothing to do. */

@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,10 +55,22 @@ static int unknown(const char *word)
 	return CLI_USAGE;
 }
 
+/*
+ * Who started us may have closed 0, 1 or 2. The first file that we open would then get that number, and the report would
+ * go into it. What stands there instead refuses: reading from the first, writing to the others.
+ */
+static void reserve_standard(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
 
+	reserve_standard();
 	if (!word) {
 		print_help(stderr);
 		return CLI_USAGE;

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Every call of runtime/ that may fail can be made to fail. SPDX-License-Identifier: MIT
+
+Looks through runtime/ for calls that take memory, start threads, pin, wake, or read and write files. Each must stand in a
+function that has an SH_FAIL point, or be in EXEMPT with the reason why a failure there needs none. Then compares the names of
+the points with the table of tests/unit/inject_sweep_test.c, which makes each use of each of them fail.
+Environment: SRCDIR (the tree). Arguments: none.
+"""
+import os
+import re
+import sys
+
+CALLS = re.compile(
+    r"\b("
+    r"[cm]alloc|realloc(?:array)?|strn?dup|v?asprintf|aligned_alloc|posix_memalign|memalign|mallocx|mallctl"
+    r"|mmap|mremap|mprotect|madvise|mlock|mbind|set_mempolicy|move_pages"
+    r"|hwloc_(?:topology_(?:init|dup|load|export\w*|set_\w+|restrict)|bitmap_(?:alloc\w*|dup|copy|set\w*|only|x?or|and\w*|not|clr\w*)"
+    r"|set_\w+|alloc\w*|distances_(?:get|add)\w*)"
+    r"|ck_\w+_(?:init|put|set|grow|rebuild|gc|spmc_\w+)|(?:urcu|rcu)_\w*(?:register_thread|synchronize_rcu)"
+    r"|pthread_(?:create|join|once|atfork|key_create|setspecific|\w+_init|setname_np|setaffinity_np|setsched\w+|sigmask)"
+    r"|thrd_create|dlopen|dladdr"
+    r"|f(?:d|re|mem)?open|open(?:at|dir|_memstream)?|tmpfile|mkstemp|readdir|fgets|getline|getdelim|getc|fgetc|f?scanf|fread|fwrite|fflush"
+    r"|fclose|f?puts|f?putc|v?fprintf|printf|p?readv?|p?writev?|rename|unlink|f?stat|lstat|access|ftruncate|fsync|readlink|realpath"
+    r"|pipe2?|dup[23]?|eventfd|epoll_\w+|timerfd_\w+|signalfd|socket|fork|vfork|execve?|posix_spawnp?"
+    r"|syscall|sched_\w+affinity|sched_getcpu|sched_setscheduler|getrandom|nanosleep|clock_nanosleep|sysconf"
+    r"|compress2?|uncompress2?|deflate\w*|inflate(?:Init\w*|Back\w*|End|Reset\w*)?"
+    r"|yaml_(?:parser_(?:initialize|parse|load|scan)|emitter_\w+|document_\w+|\w+_event_initialize)"
+    r")\s*\(")
+
+# (file, function, call): why no point is needed there
+EXEMPT = {
+    ("base/clock.c", "sh_clock_setup", "pthread_once"): "cannot fail with a valid control",
+    ("base/mem.c", "mem_arena_destroy", "mallctl"): "nobody to tell at the end of a pool; its memory was given back before",
+    ("base/mem.c", "mem_je_alloc", "mallocx"): "sh_mem_alloc, its only caller, has the point",
+    ("base/mem.c", "mem_je_bytes", "mallctl"): "a number for people; without it less is shown",
+    ("core/calibrate.c", "sh_calibrate_wake_ns", "pthread_once"): "cannot fail with a valid control",
+    ("core/pool.c", "sh_pool_create", "pthread_mutex_init"): "a mutex without attributes needs nothing and cannot fail",
+    ("core/pool.c", "sh_pool_free", "pthread_join"): "fails only for threads that are not there",
+    ("core/pool.c", "spare_start", "pthread_join"): "fails only for threads that are not there",
+    ("core/runtime.c", "pools_stop", "nanosleep"): "a shorter pause; the loop looks again",
+    ("core/runtime.c", "shunt_pool_remove", "nanosleep"): "a shorter pause; the loop looks again",
+    ("core/runtime.c", "shunt_runtime_create", "pthread_mutex_init"): "a mutex without attributes cannot fail",
+    ("core/runtime.c", "submitters_leave", "nanosleep"): "a shorter pause; the loop looks again",
+    ("core/runtime.c", "wait_settled", "nanosleep"): "a shorter pause; the loop looks again",
+    ("core/submitter.c", "forked_child", "pthread_mutex_init"): "a mutex without attributes cannot fail",
+    ("core/topo.c", "sh_topo_affinity", "access"): "a thread that cannot be seen counts as gone; point cpus.affinity is behind it",
+    ("core/worker.c", "sh_worker_main", "pthread_setname_np"): "a name for people; nothing depends on it",
+    ("lockfree/registry.c", "sh_rcu_thread_setup", "urcu_bp_register_thread"): "returns nothing; liburcu ends the process",
+    ("lockfree/registry.c", "sh_rcu_synchronize", "urcu_bp_synchronize_rcu"): "returns nothing",
+    ("lockfree/registry.c", "sh_registry_create", "ck_hs_init"): "takes memory by table_alloc, which has the point",
+    ("lockfree/registry.c", "sh_registry_put", "ck_hs_put"): "takes memory by table_alloc, which has the point",
+    ("lockfree/registry.c", "sh_registry_remove", "ck_hs_rebuild"): "takes memory by table_alloc, which has the point",
+    ("metrics/hlog.c", "shunt_hlog_reader_close", "fclose"): "nothing was written",
+    ("metrics/hlog.c", "skip_line", "getc"): "the stream remembers; read_line, which calls it, sees it at its next line",
+    ("metrics/hlog.c", "write_header", "fprintf"): "the stream remembers; shunt_hlog_write asks it, at point hlog_write",
+    ("metrics/hlog.c", "write_header", "fputs"): "the stream remembers; shunt_hlog_write asks it, at point hlog_write",
+}
+
+SWEEP = "tests/unit/inject_sweep_test.c"
+
+
+def blank(text):
+    """The text without comments, strings and preprocessor lines, its line numbers kept."""
+    token = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    text = re.sub(token, lambda m: re.sub(r"[^\n]", " ", m.group(0)), text, flags=re.S)
+    return re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", lambda m: re.sub(r"[^\n]", " ", m.group(0)), text, flags=re.M)
+
+
+def functions(text):
+    """(name, first line, body) of each function: a brace in the first column opens and closes it, also behind static inline."""
+    code = blank(text)
+    for m in re.finditer(r"^[A-Za-z_][^;{}]*?\b(\w+)\s*\([^;{}]*\)\s*(?:__attribute__\(\(.*?\)\)\s*)?\{\n.*?^\}", code, flags=re.S | re.M):
+        first = code.count("\n", 0, m.start())
+        yield m.group(1), first, m.group(0)
+
+
+def look(path, text, used):
+    """Lines that say which call has no point; notes in `used` what an exemption was needed for."""
+    found = []
+    for name, first, body in functions(text):
+        if "SH_FAIL" in body:
+            continue
+        brace = body.index("{")
+        for m in CALLS.finditer(body, brace):
+            key = (path, name, m.group(1))
+            if key in EXEMPT:
+                used.add(key)
+                continue
+            line = first + body.count("\n", 0, m.start()) + 1
+            found.append(f"runtime/{path}:{line}: {name}: {m.group(1)}() may fail, and the function has no SH_FAIL point")
+    return found
+
+
+def selftest():
+    """The look finds what it is for, and only that."""
+    bad = 'int one(void)\n{\n\tvoid *p = malloc(3);\n\treturn !p;\n}\n\nstatic inline void *two(void)\n{\n\treturn calloc(1, 2); /* x */\n}\n'
+    good = 'int one(void)\n{\n\tvoid *p = SH_FAIL("x") ? NULL : malloc(3);\n\t/* malloc( */\n\treturn !p;\n}\n'
+    assert len(look("x.c", bad, set())) == 2, look("x.c", bad, set())
+    assert look("x.c", good, set()) == []
+    assert "x.c:3: one: malloc" in look("x.c", bad, set())[0]
+
+
+def main():
+    root = os.environ.get("SRCDIR", ".")
+    found, used, points, lates, calls = [], set(), set(), set(), 0
+    selftest()
+    for folder, dirs, names in os.walk(os.path.join(root, "runtime")):
+        dirs.sort()
+        for name in sorted(names):
+            if not name.endswith((".c", ".h")):
+                continue
+            full = os.path.join(folder, name)
+            with open(full, encoding="utf-8") as f:
+                text = f.read()
+            path = os.path.relpath(full, os.path.join(root, "runtime"))
+            calls += len(CALLS.findall(blank(text)))
+            found += look(path, text, used)
+            if name not in ("inject.c", "inject.h"):
+                points.update(re.findall(r'\bSH_FAIL\("([^"]+)"\)', text))
+                lates.update(re.findall(r'\bSH_POINT\("([^"]+)"\)', text))
+    for key in sorted(set(EXEMPT) - used):
+        found.append(f"tests/e2e/failpoints.py: the exemption of {'/'.join(key)} is not needed any more")
+    with open(os.path.join(root, SWEEP), encoding="utf-8") as f:
+        table = dict(re.findall(r'^\t\{ "([^"]+)", [^\n]*?, ([A-Z0-9 |]+) \},', f.read(), flags=re.M))
+    for name in sorted(points - set(table)):
+        found.append(f"{SWEEP}: point {name} of runtime/ is not in the table")
+    for name in sorted(set(table) - points - {"any allocation"}):
+        if "LATE" not in table[name] or name not in lates:
+            found.append(f"{SWEEP}: runtime/ has no point {name}")
+    for line in found:
+        print(line)
+    if not found:
+        print(f"{calls} calls that may fail, {len(points)} points, {len(EXEMPT)} exemptions")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
