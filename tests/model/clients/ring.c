@@ -1,0 +1,345 @@
+/*
+ * model/clients/ring.c - clients of lockfree/ring.[ch]: producers, the owner's pop, batch steals and a sleeper's scan
+ * on a ring of two slots, at positions where the lap changes inside the run. Run by the explorer and by native.c.
+ *
+ * What a producer writes to an item's descriptor before its push, and what a consumer reads and overwrites after its
+ * pop, are plain fields here as they are in the runtime: a missing edge is a data race, a second owner a wrong value.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "lockfree/ring.h"
+
+#include "client.h"
+
+#define CAPACITY 2u
+#define ITEMS 8u
+
+static struct sh_ring ring;
+static sh_a64 slots[CAPACITY];
+static uint32_t data[ITEMS];     /* plain: the descriptors; 0 = nobody's */
+static bool pushed[ITEMS];       /* plain: written by the item's producer */
+static uint32_t taken[ITEMS];    /* plain: written by the item's taker */
+static uint32_t order[3][ITEMS]; /* plain: what consumer i took, in its order */
+static uint32_t orders[3];
+static sh_a32 asleep;
+static bool slept;
+static bool woken[2];
+static uint32_t before_pop; /* plain: read before a pop, written after the push that needed its room */
+
+static bool give(uint32_t item)
+{
+	data[item] = item * 10u;
+	pushed[item] = sh_ring_push(&ring, item);
+	return pushed[item];
+}
+
+static void took(unsigned consumer, uint32_t item)
+{
+	client_assert(item != 0 && item < ITEMS);
+	client_assert(data[item] == item * 10u); /* else: never published, or somebody else's */
+	data[item] = 0;
+	taken[item]++;
+	order[consumer][orders[consumer]++] = item;
+}
+
+static bool take(unsigned consumer)
+{
+	uint32_t item = 0;
+
+	if (!sh_ring_pop(&ring, &item))
+		return false;
+	took(consumer, item);
+	return true;
+}
+
+static uint32_t take_batch(unsigned consumer, uint32_t n)
+{
+	uint32_t items[CAPACITY] = { 0 };
+	uint32_t got = sh_ring_steal(&ring, items, n);
+	uint32_t i;
+
+	client_assert(got <= n);
+	for (i = 0; i < got; i++)
+		took(consumer, items[i]);
+	return got;
+}
+
+/* An empty ring whose next position is `pos`, then items 1..prefilled. */
+static void ring_at(uint32_t pos, uint32_t prefilled)
+{
+	uint32_t item = 0, i;
+
+	for (i = 0; i < CAPACITY; i++)
+		sh_a64_init(&slots[i], 0);
+	sh_ring_init(&ring, slots, CAPACITY);
+	for (i = 0; i < pos; i++) {
+		client_assert(sh_ring_push(&ring, ITEMS - 1));
+		client_assert(sh_ring_pop(&ring, &item));
+	}
+	for (i = 0; i < ITEMS; i++) {
+		data[i] = 0;
+		pushed[i] = false;
+		taken[i] = 0;
+	}
+	for (i = 0; i < 3; i++)
+		orders[i] = 0;
+	for (i = 1; i <= prefilled; i++)
+		client_assert(give(i));
+	sh_a32_init(&asleep, 0);
+	slept = false;
+	woken[0] = false;
+	woken[1] = false;
+	before_pop = 0;
+}
+
+/* Takes the rest, then: each pushed item was taken once, no other ever. */
+static void all_once(void)
+{
+	uint32_t left = 0, i;
+
+	while (left <= CAPACITY && take(2))
+		left++;
+	client_assert(left <= CAPACITY);
+	for (i = 1; i < ITEMS; i++)
+		client_assert(taken[i] == (pushed[i] ? 1u : 0u));
+}
+
+static bool ascending(unsigned consumer)
+{
+	uint32_t i;
+
+	for (i = 1; i < orders[consumer]; i++)
+		if (order[consumer][i] <= order[consumer][i - 1])
+			return false;
+	return true;
+}
+
+static void setup_0_2(void) { ring_at(0, 2); }
+static void setup_1_0(void) { ring_at(1, 0); }
+static void setup_1_1(void) { ring_at(1, 1); }
+static void setup_1_2(void) { ring_at(1, 2); }
+static void setup_2_0(void) { ring_at(2, 0); }
+static void setup_3_0(void) { ring_at(3, 0); }
+
+static void push_2(void) { (void)give(2); }
+static void push_3(void) { (void)give(3); }
+static void pop_0(void) { (void)take(0); }
+static void steal_two_1(void) { (void)take_batch(1, 2); }
+
+/* --- two producers, one slot left: one of them is told "full", and rightly */
+
+static void push_push_check(void)
+{
+	client_assert(pushed[2] != pushed[3]);
+	all_once();
+	client_assert(order[2][0] == 1);
+}
+
+/* --- two producers, two slots left, the second one in the next lap: nobody is told "full" */
+
+static void push_must_2(void) { client_assert(give(2)); }
+static void push_must_3(void) { client_assert(give(3)); }
+
+/* --- one producer, one consumer: item 1 is there, so the first pop finds it; a slot is free, so the first push fits */
+
+static void push_two(void)
+{
+	client_assert(give(2));
+	(void)give(3);
+}
+
+static void pop_two(void)
+{
+	client_assert(take(0));
+	(void)take(0);
+}
+
+static void fifo_check(void)
+{
+	all_once();
+	client_assert(ascending(0) && ascending(1));
+}
+
+/* --- two producers and a consumer */
+
+static void pop_two_maybe(void)
+{
+	(void)take(0);
+	(void)take(0);
+}
+
+/* --- a producer stopped with an old tail while others use its slot for the next lap */
+
+static void push_9th(void) { (void)give(6); }
+
+static void turn_a_lap(void)
+{
+	(void)give(1);
+	(void)give(2);
+	(void)take(0);
+	(void)give(3);
+}
+
+static void stale_check(void)
+{
+	client_assert(pushed[1]);
+	all_once();
+}
+
+/* --- a tail behind the head: the full test must not take the negative distance for a large one */
+
+static void push_must_1(void) { client_assert(give(1)); }
+
+/* --- the owner and a thief that takes batches */
+
+static void pop_steal_check(void)
+{
+	client_assert(orders[0] + orders[1] >= 2); /* two were there from the start, and two places to take them */
+	all_once();
+	client_assert(ascending(1));
+}
+
+static void push_two_maybe(void)
+{
+	(void)give(2);
+	(void)give(3);
+}
+
+static void steal_twice_1(void)
+{
+	(void)take_batch(1, 2);
+	(void)take_batch(1, 2);
+}
+
+/*
+ * --- two items were there, two consumers each take one, whatever a producer puts into the freed slot: neither may be
+ * told "empty". The second one learns from the new lap in the slot that the head has moved (R1: consumer's CAS of the
+ * head -> producer's load of it -> slot -> consumer).
+ */
+static void pop_must_0(void) { client_assert(take(0)); }
+static void pop_must_1(void) { client_assert(take(1)); }
+static void steal_must_0(void) { client_assert(take_batch(0, 1) == 1); }
+
+static void two_taken_check(void)
+{
+	client_assert(orders[0] + orders[1] == 2);
+	all_once();
+}
+
+/* --- the same edges as a plain field sees them: what came before a pop is over when its room is used again */
+
+static void look_pop(void)
+{
+	client_assert(before_pop == 0);
+	(void)take(0);
+}
+
+static void look_steal(void)
+{
+	client_assert(before_pop == 0);
+	(void)take_batch(0, 1);
+}
+
+static void look_pop_two(void)
+{
+	client_assert(before_pop == 0);
+	(void)take(0);
+	(void)take(0);
+}
+
+static void push_3_write(void)
+{
+	if (give(3))
+		before_pop = 1;
+}
+
+static void push_4_write(void)
+{
+	if (give(4))
+		before_pop = 1;
+}
+
+/* --- the sleeper's scan: it sees the item or the producer sees the sleeper (P1, P4) */
+
+static void push_wake(uint32_t item, unsigned producer)
+{
+	client_assert(give(item));
+	/* mo T1 <> T1@model/clients/ring.c: published, then the look for sleepers. */
+	woken[producer] = sh_a32_load_sc(&asleep) != 0;
+}
+
+static void push_wake_2(void) { push_wake(2, 0); }
+static void push_wake_3(void) { push_wake(3, 1); }
+
+static void sleeper(void)
+{
+	/* mo T1 <> T1@model/clients/ring.c: asleep, then the scan. */
+	sh_a32_store_sc(&asleep, 1);
+	slept = !sh_ring_has(&ring);
+}
+
+static void sleep_check(void)
+{
+	if (slept && !woken[0] && !woken[1])
+		client_assert(!sh_ring_peek(&ring));
+	all_once();
+}
+
+/* --- a ring that is never empty: the scan says so, also while head and slots move under it */
+
+static void pop_push(void)
+{
+	client_assert(take(0));
+	client_assert(give(3));
+}
+
+static void has_must(void) { client_assert(sh_ring_has(&ring)); }
+
+/* --- empty: what the scan has seen, the only consumer finds; what a producer has published, its own scan sees */
+
+static void seen_pop(void)
+{
+	if (sh_ring_has(&ring))
+		client_assert(take(0));
+}
+
+static void push_seen(void)
+{
+	client_assert(give(3));
+	client_assert(sh_ring_has(&ring));
+}
+
+static void push_5_maybe(void) { (void)give(5); }
+static void push_2_maybe(void) { (void)give(2); }
+
+static void push_seen_maybe(void)
+{
+	if (give(4))
+		client_assert(sh_ring_has(&ring));
+}
+
+const struct client clients[] = {
+	{ .name = "ring.push_push", .shows = "one slot left: one of two producers gets it", .setup = setup_1_1, .thread = { push_2, push_3 }, .check = push_push_check },
+	{ .name = "ring.push_push_wrap", .shows = "two slots left, one in the next lap: both get one", .setup = setup_3_0, .thread = { push_must_2, push_must_3 }, .check = all_once },
+	{ .name = "ring.push_pop", .shows = "published descriptors, FIFO, no false full or empty", .setup = setup_1_1, .thread = { push_two, pop_two }, .check = fifo_check },
+	{ .name = "ring.push_push_pop", .shows = "two producers, one consumer, empty at first", .setup = setup_1_0, .thread = { push_2, push_3, pop_two_maybe }, .check = all_once },
+	{ .name = "ring.stale", .shows = "a producer that slept for a lap overwrites nothing", .setup = setup_1_0, .thread = { push_9th, turn_a_lap }, .check = stale_check, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.stale_full", .shows = "a tail behind the head is not taken for a full ring", .setup = setup_2_0, .thread = { push_must_1, push_must_2, pop_0 }, .check = all_once },
+	{ .name = "ring.pop_steal", .shows = "owner and batch thief never share an item, while a producer refills", .setup = setup_1_2, .thread = { pop_0, steal_two_1, push_3 }, .check = pop_steal_check },
+	{ .name = "ring.push_steal", .shows = "stolen batches are published and in order", .setup = setup_1_0, .thread = { push_two_maybe, steal_twice_1 }, .check = fifo_check },
+	{ .name = "ring.crowd", .shows = "two producers, the owner and a batch thief", .setup = setup_1_1, .thread = { push_2, push_3, pop_0, steal_two_1 }, .check = all_once, .bound = 2, .bound_long = 3 },
+	{ .name = "ring.full_pop", .shows = "two items, two pops: neither says empty while a producer reuses the slot", .setup = setup_0_2, .thread = { pop_must_0, pop_must_1, push_3 }, .check = two_taken_check },
+	{ .name = "ring.full_steal", .shows = "the same with a thief", .setup = setup_0_2, .thread = { steal_must_0, pop_must_1, push_3 }, .check = two_taken_check },
+	{ .name = "ring.room_pop", .shows = "a push into a full ring comes after the pop that made room", .setup = setup_0_2, .thread = { look_pop, push_3_write }, .check = all_once },
+	{ .name = "ring.room_steal", .shows = "the same after a steal", .setup = setup_0_2, .thread = { look_steal, push_3_write }, .check = all_once },
+	{ .name = "ring.room_handed", .shows = "the same when another producer saw the room first", .setup = setup_0_2, .thread = { look_pop_two, push_3, push_4_write }, .check = all_once },
+	{ .name = "ring.sleep", .shows = "the sleeper sees the item or the producer the sleeper", .setup = setup_1_0, .thread = { push_wake_2, sleeper }, .check = sleep_check },
+	{ .name = "ring.sleep_pop", .shows = "the same while a consumer moves the head", .setup = setup_1_1, .thread = { push_wake_2, sleeper, pop_0 }, .check = sleep_check },
+	{ .name = "ring.sleep_two", .shows = "the same with two producers that help each other", .setup = setup_1_0, .thread = { push_wake_2, push_wake_3, sleeper }, .check = sleep_check },
+	{ .name = "ring.sleep_crowd", .shows = "the same with two producers and a thief", .setup = setup_1_0, .thread = { push_wake_2, push_wake_3, sleeper, pop_0 }, .check = sleep_check },
+	{ .name = "ring.has", .shows = "a ring that is never empty never looks empty", .setup = setup_1_2, .thread = { pop_push, has_must }, .check = all_once },
+	{ .name = "ring.seen_pop", .shows = "an item that the scan saw is found by the pop", .setup = setup_1_0, .thread = { push_2, seen_pop }, .check = all_once },
+	{ .name = "ring.own_push_helped", .shows = "the same when a third producer moved the tail on", .setup = setup_1_0, .thread = { push_5_maybe, push_2_maybe, push_seen_maybe }, .check = all_once, .bound = 3, .bound_long = 5 },
+	{ .name = "ring.own_push", .shows = "a finished push is not hidden behind an unfinished one", .setup = setup_1_0, .thread = { push_2, push_seen }, .check = all_once },
+	{ 0 },
+};

@@ -1,0 +1,290 @@
+/*
+ * model/clients/slab.c - clients of lockfree/slab.[ch]: allocation and release without caches, two poppers on one stack
+ * (the tag), batches exchanged between two caches, items of a remote node, and the counter of fresh items.
+ * Run by the explorer and by native.c.
+ *
+ * An owner of an item overwrites, by plain writes, the fields that the stack uses while the item is free: a batch taken
+ * without its content, or by two, is a data race or a wrong value. The slab is laid out by hand, small, with the cache
+ * limit that sh_slab_init gives to large ones, so that the explorer need not keep megabytes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "lockfree/slab.h"
+
+#include <string.h>
+
+#include "client.h"
+
+#define ITEMS_MAX 48u
+
+static struct sh_slab slab;
+static struct sh_slab_node nodes[2];
+static struct sh_slab_cache caches[2];
+static char memory[(ITEMS_MAX + 1u) * 64u] SH_ALIGNED(64);
+static uint32_t held[3][ITEMS_MAX]; /* plain: what thread i has in its hands */
+static uint32_t helds[3];
+static uint32_t holder[ITEMS_MAX + 1u]; /* plain: 1 + thread that has the item, 0 = free */
+
+static void slab_of(uint32_t capacity, uint32_t node_count, uint32_t cache_max)
+{
+	uint32_t i;
+
+	memset(&slab, 0, sizeof(slab));
+	memset(nodes, 0, sizeof(nodes));
+	memset(caches, 0, sizeof(caches));
+	memset(memory, 0, sizeof(memory));
+	memset(holder, 0, sizeof(holder));
+	memset(helds, 0, sizeof(helds));
+	client_assert(capacity <= ITEMS_MAX && capacity % node_count == 0);
+	slab.base = memory;
+	slab.bytes = sizeof(memory);
+	slab.item_size = 64;
+	slab.capacity = capacity;
+	slab.nodes = node_count;
+	slab.per_node = capacity / node_count;
+	slab.cache_max = cache_max;
+	slab.node = nodes;
+	for (i = 0; i < node_count; i++) {
+		nodes[i].first = 1u + i * slab.per_node;
+		nodes[i].last = nodes[i].first + slab.per_node;
+		sh_a64_init(&nodes[i].head, 0);
+		sh_a32_init(&nodes[i].fresh, nodes[i].first);
+	}
+}
+
+static void own(unsigned t, uint32_t idx)
+{
+	struct sh_slab_item *item;
+
+	client_assert(idx >= 1 && idx <= slab.capacity);
+	client_assert(holder[idx] == 0);
+	holder[idx] = 1 + t;
+	item = sh_slab_at(&slab, idx);
+	item->count = 1000u + t; /* the user's from now on */
+	item->idx[0] = 2000u + t;
+	held[t][helds[t]++] = idx;
+}
+
+static bool get_from(unsigned t, struct sh_slab_cache *cache, uint32_t node)
+{
+	uint32_t idx = sh_slab_alloc(&slab, cache, node);
+
+	if (idx == 0)
+		return false;
+	own(t, idx);
+	return true;
+}
+
+/* Gives thread t's k-th item back. */
+static void put_to(unsigned t, uint32_t k, struct sh_slab_cache *cache)
+{
+	uint32_t idx = held[t][k];
+	struct sh_slab_item *item = sh_slab_at(&slab, idx);
+
+	client_assert(holder[idx] == 1 + t);
+	client_assert(item->count == 1000u + t && item->idx[0] == 2000u + t);
+	holder[idx] = 0;
+	held[t][k] = held[t][--helds[t]];
+	sh_slab_free(&slab, cache, idx);
+}
+
+static bool get(unsigned t) { return get_from(t, NULL, 0); }
+static void put(unsigned t, uint32_t k) { put_to(t, k, NULL); }
+
+/* All that is free can be had, once each. */
+static void none_lost(void)
+{
+	uint32_t in_use = helds[0] + helds[1] + helds[2], i;
+
+	for (i = 0; i < 2; i++)
+		sh_slab_flush(&slab, &caches[i]);
+	while (in_use <= slab.capacity && get(0))
+		in_use++;
+	client_assert(in_use == slab.capacity);
+}
+
+/* `all` items, thread 0 and 1 hold the first ones, the rest is free, one item a batch, the lowest on top. */
+static void stack_of(uint32_t all, uint32_t held_0, uint32_t held_1)
+{
+	uint32_t i;
+
+	slab_of(all, 1, 0);
+	for (i = 0; i < all; i++)
+		client_assert(get(i < held_0 ? 0 : i < held_0 + held_1 ? 1
+								       : 0));
+	while (helds[0] > held_0)
+		put(0, helds[0] - 1);
+}
+
+/* --- two poppers: A reads the top and its next, B takes both and gives the first one back: only the tag has changed */
+
+static void aba_setup(void) { stack_of(3, 0, 0); }
+static void aba_pop(void) { (void)get(0); }
+
+static void aba_pop_pop_push(void)
+{
+	client_assert(get(1));
+	client_assert(get(1));
+	put(1, 0);
+}
+
+static void aba_check(void)
+{
+	client_assert(helds[0] == 1);
+	none_lost();
+}
+
+/* --- pop against push: what the popper installs is the pushed batch's own link, also after it lost the top once */
+
+static void pop_push_setup(void) { stack_of(3, 0, 1); }
+static void pop_two_0(void)
+{
+	client_assert(get(0));
+	(void)get(0);
+}
+static void push_1(void) { put(1, 0); }
+
+/* --- two pushers and a popper */
+
+static void push_push_setup(void) { stack_of(3, 1, 1); }
+static void push_0(void) { put(0, 0); }
+static void pop_two_2(void)
+{
+	client_assert(get(2));
+	(void)get(2);
+}
+
+/* --- a free item is given away and comes back: its content belongs to one at a time */
+
+static void exchange_setup(void) { stack_of(2, 1, 1); }
+static void push_pop_0(void)
+{
+	put(0, 0);
+	client_assert(get(0));
+}
+static void push_pop_1(void)
+{
+	put(1, 0);
+	client_assert(get(1));
+}
+
+static void push_pop_maybe_0(void)
+{
+	put(0, 0);
+	(void)get(0);
+}
+static void pop_one_2(void) { (void)get(2); }
+
+/* --- items never used yet */
+
+static void fresh_setup(void) { slab_of(3, 1, 0); }
+static void fresh_0(void) { client_assert(get(0)); }
+static void fresh_push_1(void)
+{
+	client_assert(get(1));
+	put(1, 0);
+	client_assert(get(1));
+}
+
+/* --- magazines: thread 0's cache is full and gives a batch of 13 away; thread 1's is empty and takes one */
+
+static void magazine_setup(void)
+{
+	uint32_t i;
+
+	slab_of(40, 1, SH_SLAB_CACHE);
+	for (i = 0; i < 40; i++)
+		client_assert(get_from(0, NULL, 0));
+	for (i = 0; i < SH_SLAB_BATCH; i++) /* for thread 1: one batch in the stack */
+		put_to(0, 0, &caches[1]);
+	sh_slab_flush(&slab, &caches[1]);
+	for (i = 0; i < SH_SLAB_CACHE; i++)
+		put_to(0, 0, &caches[0]);
+	client_assert(helds[0] == 1 && caches[0].n == SH_SLAB_CACHE && caches[1].n == 0);
+}
+
+static void magazine_free(void) { put_to(0, 0, &caches[0]); }
+
+static void magazine_alloc(void)
+{
+	client_assert(get_from(1, &caches[1], 0));
+	client_assert(caches[1].n == SH_SLAB_BATCH - 1);
+	caches[1].n = 0; /* hands all but one of its batch on, so that the next call takes the other batch, or none */
+	while (helds[1] < SH_SLAB_BATCH)
+		own(1, caches[1].idx[helds[1] - 1]);
+	(void)get_from(1, &caches[1], 0);
+}
+
+/* --- a thread without a cache finds a whole batch: it keeps one item and gives the rest back as a smaller batch */
+
+static void split_setup(void)
+{
+	uint32_t i;
+
+	slab_of(3, 1, 3);
+	for (i = 0; i < 3; i++)
+		client_assert(get(0));
+	for (i = 0; i < 3; i++)
+		put_to(0, 0, &caches[0]);
+	sh_slab_flush(&slab, &caches[0]);
+}
+
+static void split_1(void) { (void)get(1); }
+
+static void split_check(void)
+{
+	client_assert(helds[0] + helds[1] >= 1);
+	none_lost();
+}
+
+/* --- a flush of items of two nodes, each to its own stack, against threads that prefer one of them */
+
+static void remote_setup(void)
+{
+	uint32_t i;
+
+	slab_of(4, 2, 4);
+	for (i = 0; i < 4; i++)
+		client_assert(get(0));
+	client_assert(!get(0));
+	for (i = 0; i < 4; i++)
+		put_to(0, 0, &caches[0]);
+}
+
+static void remote_flush(void) { sh_slab_flush(&slab, &caches[0]); }
+
+static void remote_alloc(void)
+{
+	if (get_from(1, NULL, 1))
+		put(1, 0);
+	(void)get_from(1, NULL, 0);
+}
+
+/* Those of node 1 that are free are on its own stack. */
+static void remote_check(void)
+{
+	uint32_t i;
+
+	for (i = 3; i <= 4; i++) {
+		uint32_t before = helds[0];
+
+		if (holder[3] != 0 && holder[4] != 0)
+			break;
+		client_assert(get_from(0, NULL, 1) && held[0][before] >= 3);
+	}
+	none_lost();
+}
+
+const struct client clients[] = {
+	{ .name = "slab.aba", .shows = "two poppers on one stack: the tag tells an old top from a new one", .setup = aba_setup, .thread = { aba_pop, aba_pop_pop_push }, .check = aba_check },
+	{ .name = "slab.pop_push", .shows = "a popper sees the content of the batch that it takes", .setup = pop_push_setup, .thread = { pop_two_0, push_1 }, .check = none_lost },
+	{ .name = "slab.push_push", .shows = "two pushers: no batch is lost", .setup = push_push_setup, .thread = { push_0, push_1 }, .check = none_lost },
+	{ .name = "slab.push_push_pop", .shows = "two pushers and a popper of two", .setup = push_push_setup, .thread = { push_0, push_1, pop_two_2 }, .check = none_lost },
+	{ .name = "slab.exchange", .shows = "two threads give and take: an item has one owner at a time", .setup = exchange_setup, .thread = { push_pop_0, push_pop_1 }, .check = none_lost },
+	{ .name = "slab.exchange_three", .shows = "the same with a third thread that only takes", .setup = exchange_setup, .thread = { push_pop_maybe_0, push_1, pop_one_2 }, .check = none_lost },
+	{ .name = "slab.fresh", .shows = "fresh items are handed out once", .setup = fresh_setup, .thread = { fresh_0, fresh_push_1 }, .check = none_lost },
+	{ .name = "slab.magazine", .shows = "a full cache gives a batch, an empty one takes it", .setup = magazine_setup, .thread = { magazine_free, magazine_alloc }, .check = none_lost },
+	{ .name = "slab.split", .shows = "a batch taken for one item goes back without it", .setup = split_setup, .thread = { aba_pop, split_1 }, .check = split_check },
+	{ .name = "slab.remote", .shows = "a cache of two nodes is flushed to both while another allocates", .setup = remote_setup, .thread = { remote_flush, remote_alloc }, .check = remote_check },
+	{ 0 },
+};

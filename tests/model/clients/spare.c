@@ -1,0 +1,116 @@
+/*
+ * model/clients/spare.c - clients of declared blocking: a job that blocks until another has run, which a spare thread must
+ * do; spares that retire while somebody blocks again, and while the pool stops. Run by the explorer and natively.
+ *
+ * What must hold: whoever blocks has a stand-in, a spare that retired is found again, everything ends.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "clients/world.h"
+
+/* Even jobs block until the next odd one has run. */
+static int job(struct shunt_job_ctx *ctx, void *arg)
+{
+	uint32_t i = (uint32_t)(uintptr_t)arg;
+
+	if (i % 2 == 0) {
+		world_must(shunt_block_begin(ctx));
+		flag_await(&world.ran[i + 1], 1);
+		shunt_block_end(ctx);
+	}
+	return world_job(ctx, arg);
+}
+
+static void block_pair(uint32_t i)
+{
+	world_submit(i);
+	world_submit(i + 1);
+	flag_await(&world.ran[i], 1);
+}
+
+static void setup(void)
+{
+	struct shunt_pool_opts o;
+
+	world_pool_opts(&o, 1);
+	o.spares_max = 1;
+	world_open(&o, job, 0);
+}
+
+/* A spare was needed once: it retires, or is about to. */
+static void setup_retiring(void)
+{
+	setup();
+	block_pair(0);
+}
+
+static void block_first(void)
+{
+	block_pair(0);
+}
+
+static void block_again(void)
+{
+	block_pair(2);
+	block_pair(4);
+}
+
+/* The job waits through the runtime: for a job behind it in its own queue. */
+static int job_waits(struct shunt_job_ctx *ctx, void *arg)
+{
+	if (arg == world_arg(0)) {
+		struct shunt_job_spec s;
+		struct shunt_job_id id = { 0 };
+
+		world_spec(&s, 1);
+		s.flags = SHUNT_JOB_KEYED; /* the waiter may not run it itself: a spare must */
+		world_must(shunt_submit(world.rt, &s, &id));
+		world_join(1, id);
+	}
+	return world_job(ctx, arg);
+}
+
+static void setup_waits(void)
+{
+	struct shunt_pool_opts o;
+
+	world_pool_opts(&o, 1);
+	o.spares_max = 1;
+	world_open(&o, job_waits, 0);
+}
+
+static void submit_waiting(void)
+{
+	world_join(0, world_submit_tracked(0));
+}
+
+static void remove_pool(void)
+{
+	world_must(shunt_type_unregister(world.rt, world.type, SHUNT_FOREVER));
+	world_must(shunt_pool_remove(world.rt, world.pool));
+}
+
+static void check_first(void)
+{
+	client_assert(world.runs[0] == 1 && world.runs[1] == 1);
+}
+
+static void check_again(void)
+{
+	check_first();
+	client_assert(world.runs[2] == 1 && world.runs[3] == 1 && world.runs[4] == 1 && world.runs[5] == 1);
+}
+
+#define CLIENT(n, s, set, chk) .name = "spare." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
+
+const struct client clients[] = {
+	{ CLIENT("first", "a job blocks for the first time: a spare is made and runs the other", setup, check_first),
+	  .thread = { block_first }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("again", "a job blocks while the spare retires: it is found again", setup_retiring, check_again),
+	  .thread = { block_again }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("waits", "a job joins one that it may not run itself: a spare does", setup_waits, check_first),
+	  .thread = { submit_waiting }, .bound = 1, .bound_long = 1 },
+	{ CLIENT("remove", "the pool is removed while the spare retires", setup_retiring, check_first),
+	  .thread = { remove_pool }, .bound = 1, .bound_long = 2 },
+	{ 0 },
+};

@@ -1,0 +1,205 @@
+/* sim/world.c - see world.h. SPDX-License-Identifier: MIT */
+#include "sim/world.h"
+
+#include <string.h>
+
+#include "sim/actors.h"
+#include "sim/model_priv.h"
+
+#define DRAIN_NS UINT64_C(20000000000)
+#define TRIES 40 /* to create something while memory is refused */
+
+struct world {
+	const struct load *load;
+	struct actors a;
+	struct shunt_pool_id pool[LOAD_POOLS];
+	struct shunt_topo const *topo;
+};
+
+/* Refused memory or threads must leave nothing behind: then it is tried again. The last try is without faults. */
+static int again(int rc, int attempt)
+{
+	if (rc == 0)
+		return 0;
+	if (rc != SHUNT_ENOMEM && rc != SHUNT_ESYS && rc != SHUNT_ELIMIT)
+		sim_fail("create: %s", shunt_strerror(rc));
+	if (attempt == TRIES)
+		sim_fail("create without a fault: %s", shunt_strerror(rc));
+	sim_faults_on(attempt + 1 < TRIES);
+	return 1;
+}
+
+static void create_runtime(struct world *w)
+{
+	struct shunt_runtime_opts o = SHUNT_RUNTIME_OPTS_INIT;
+	int attempt = 0;
+
+	o.levels = w->load->levels;
+	o.jobs_max = w->load->jobs_max;
+	o.tracked_max = w->load->tracked_max;
+	o.groups_max = w->load->groups_max;
+	o.submitters_max = w->load->submitters_max;
+	o.topo = w->topo;
+	while (again(shunt_runtime_create(&w->a.rt, &o), attempt++) != 0)
+		;
+}
+
+static void pool_opts(struct shunt_pool_opts *o, const struct load_pool *p, uint32_t levels)
+{
+	o->workers = p->workers;
+	o->spares_max = p->spares;
+	o->pin = SHUNT_PIN_NONE;
+	o->idle = p->idle;
+	o->level_mode = p->mode;
+	o->strategy = p->strategy;
+	o->full = p->full;
+	o->guard_every = p->guard_every;
+	o->ring_capacity = p->ring_capacity;
+	o->strands = p->strands;
+	o->queue_max = p->queue_max;
+	o->async_max = p->async_max;
+	o->async_pool_max = p->async_pool_max;
+	if (p->mode == SHUNT_LEVELS_WEIGHTED)
+		memcpy(o->weights, p->weights, levels * sizeof(o->weights[0]));
+	if (p->mode == SHUNT_LEVELS_RESERVED)
+		memcpy(o->reserved, p->reserved, levels * sizeof(o->reserved[0]));
+}
+
+static void create_pool(struct world *w, uint32_t i)
+{
+	static uint32_t numbers[LOAD_POOLS];
+	char name[3] = { 'p', (char)('0' + i), 0 };
+	struct shunt_pool_opts o = SHUNT_POOL_OPTS_INIT;
+	struct shunt_type_opts t = SHUNT_TYPE_OPTS_INIT;
+	int attempt = 0;
+
+	numbers[i] = i;
+	pool_opts(&o, &w->load->pool[i], w->load->levels);
+	o.name = name;
+	o.on_start = model_worker;
+	o.hook_arg = &numbers[i];
+	while (again(shunt_pool_create(w->a.rt, &o, &w->pool[i]), attempt++) != 0)
+		;
+	model_pool(i, w->a.rt, w->pool[i]);
+	t.pool = w->pool[i];
+	t.handler = actors_handler;
+	t.name = name;
+	attempt = 0;
+	while (again(shunt_type_register(w->a.rt, &t, &w->a.plain[i]), attempt++) != 0)
+		;
+	name[0] = 'a';
+	t.flags = SHUNT_TYPE_ASYNC;
+	attempt = 0;
+	while (again(shunt_type_register(w->a.rt, &t, &w->a.async[i]), attempt++) != 0)
+		;
+}
+
+static void drain(struct world *w)
+{
+	int rc = shunt_drain(w->a.rt, DRAIN_NS);
+
+	if (rc != 0)
+		sim_fail("drain: %s", shunt_strerror(rc));
+	model_drained();
+}
+
+static void look(struct world *w, bool exact)
+{
+	struct shunt_snapshot *s = NULL;
+	int rc;
+
+	sim_faults_on(false);
+	rc = shunt_snapshot_take(w->a.rt, &s);
+	if (rc != 0)
+		sim_fail("snapshot: %s", shunt_strerror(rc));
+	model_snapshot(s, exact);
+	shunt_snapshot_free(s);
+}
+
+static void remove_all(struct world *w)
+{
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < w->load->pools; i++) {
+		rc = shunt_pool_remove(w->a.rt, w->pool[i]);
+		if (rc != SHUNT_EBUSY)
+			sim_fail("pool %u with types: remove: %s", i, shunt_strerror(rc));
+		rc = shunt_type_unregister(w->a.rt, w->a.plain[i], SHUNT_FOREVER);
+		if (rc == 0)
+			rc = shunt_type_unregister(w->a.rt, w->a.async[i], SHUNT_FOREVER);
+		if (rc == 0)
+			rc = shunt_pool_remove(w->a.rt, w->pool[i]);
+		if (rc != 0)
+			sim_fail("pool %u: remove: %s", i, shunt_strerror(rc));
+	}
+}
+
+static void end(struct world *w, uint32_t completer)
+{
+	struct sim_stats st;
+	int64_t cancelled;
+
+	if (w->load->end == END_CANCEL) {
+		actors_complete_stop(true);
+		virt_join(completer);
+		model.over = true; /* pools go away: nobody looks into them any more */
+		cancelled = shunt_runtime_destroy(w->a.rt);
+		model_destroyed(cancelled);
+		return;
+	}
+	drain(w);
+	actors_complete_stop(false);
+	virt_join(completer);
+	sim_stats_get(&st);
+	look(w, st.faults[SIM_ALLOC] == 0);
+	if (w->load->end == END_REMOVE)
+		remove_all(w);
+	cancelled = shunt_runtime_destroy(w->a.rt);
+	if (cancelled != 0)
+		sim_fail("destroy after drain: %lld", (long long)cancelled);
+}
+
+void world_run(const struct load *l, const struct shunt_topo *topo, FILE *trace, struct world_result *out)
+{
+	struct sim_opts o = l->machine;
+	struct world w = { l, { l, NULL, { { 0 } }, { { 0 } }, 1 }, { { 0 } }, topo };
+	uint32_t number[LOAD_SUBMITTERS], thread[LOAD_SUBMITTERS];
+	uint32_t completer, i;
+
+	o.trace = trace;
+	o.passed = model_passed;
+	o.report = model_report;
+	model_begin(l);
+	sim_begin(&o);
+	sim_faults_on(true);
+	create_runtime(&w);
+	for (i = 0; i < l->pools; i++)
+		create_pool(&w, i);
+	sim_faults_on(true);
+	(void)shunt_topo_nodes(topo, &w.a.nodes);
+	actors_begin(&w.a);
+	completer = sim_thread("completer", actors_complete, NULL);
+	model_helper(completer);
+	for (i = 0; i < l->submitters; i++) {
+		char name[24];
+
+		(void)snprintf(name, sizeof(name), "submitter %u", i);
+		number[i] = i;
+		thread[i] = sim_thread(name, actors_submit, &number[i]);
+		sim_stoppable(thread[i]);
+	}
+	if (l->end == END_EARLY) {
+		sim_sleep(1 + l->jobs / l->submitters * (l->gap_ns + 100) / 2);
+		(void)shunt_drain(w.a.rt, 100000);
+		if (shunt_resume(w.a.rt) != 0)
+			sim_fail("resume");
+	}
+	for (i = 0; i < l->submitters; i++)
+		virt_join(thread[i]);
+	end(&w, completer);
+	sim_stats_get(&out->stats);
+	out->jobs = model_jobs();
+	out->idle_most_ns = model.idle_most_ns;
+	sim_end();
+}

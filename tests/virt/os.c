@@ -1,0 +1,193 @@
+/*
+ * virt/os.c - the calls of virt/os.h, and what replaces base/futex.c and base/clock.c, on top of virt/virt.c. Compiled
+ * once per tool, with that tool's atomics.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <shunt/error.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "virt/virt_priv.h"
+
+struct sh_clock sh_clock_global; /* source 0: every read comes to sh_clock_monotonic_ns */
+
+void sh_clock_setup(void)
+{
+}
+
+uint64_t sh_clock_monotonic_ns(void)
+{
+	return virt_now_ns();
+}
+
+int sh_futex_wait(sh_a32 *word, uint32_t expected, uint64_t timeout_ns)
+{
+	return virt_futex_wait(word, expected, timeout_ns) ? 0 : SHUNT_ETIMEDOUT;
+}
+
+int sh_futex_wake(sh_a32 *word, int n)
+{
+	return virt_futex_wake(word, n);
+}
+
+#include "virt/os.h"
+
+int virt_nanosleep(const struct timespec *want, struct timespec *left)
+{
+	(void)left;
+	virt_sleep_until(virt_now_ns() + (uint64_t)want->tv_sec * UINT64_C(1000000000) + (uint64_t)want->tv_nsec);
+	return 0;
+}
+
+int virt_clock_gettime(clockid_t clock, struct timespec *out)
+{
+	uint64_t now = virt_now_ns();
+
+	(void)clock;
+	out->tv_sec = (time_t)(now / UINT64_C(1000000000));
+	out->tv_nsec = (long)(now % UINT64_C(1000000000));
+	return 0;
+}
+
+int virt_sched_yield(void)
+{
+	virt_relax();
+	return 0;
+}
+
+int virt_sched_getcpu(void)
+{
+	return 0;
+}
+
+#undef syscall
+long virt_syscall(long number, ...)
+{
+	long a[5];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 5; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (number == SYS_membarrier) {
+		if (a[0] == MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+			virt_barrier();
+		return 0;
+	}
+	return syscall(number, a[0], a[1], a[2], a[3], a[4]);
+}
+
+int virt_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	uint32_t id = virt_start("thread", fn, arg);
+
+	(void)attr;
+	*out = (pthread_t)id;
+	return 0;
+}
+
+int virt_pthread_join(pthread_t t, void **result)
+{
+	virt_join((uint32_t)t);
+	if (result)
+		*result = NULL;
+	return 0;
+}
+
+pthread_t virt_pthread_self(void)
+{
+	return (pthread_t)virt_self();
+}
+
+int virt_pthread_setname_np(pthread_t t, const char *name)
+{
+	virt_set_name((uint32_t)t, name);
+	return 0;
+}
+
+/* A mutex's first word is its holder plus one; all zero, as PTHREAD_MUTEX_INITIALIZER, is free. */
+int virt_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
+{
+	(void)attr;
+	*(uint32_t *)m = 0;
+	return 0;
+}
+
+int virt_pthread_mutex_destroy(pthread_mutex_t *m)
+{
+	return *(uint32_t *)m == 0 ? 0 : EBUSY;
+}
+
+int virt_pthread_mutex_lock(pthread_mutex_t *m)
+{
+	virt_mutex_lock((uint32_t *)m);
+	return 0;
+}
+
+int virt_pthread_mutex_trylock(pthread_mutex_t *m)
+{
+	virt_point();
+	if (*(uint32_t *)m != 0)
+		return EBUSY;
+	virt_mutex_lock((uint32_t *)m);
+	return 0;
+}
+
+int virt_pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	virt_mutex_unlock((uint32_t *)m);
+	return 0;
+}
+
+int virt_pthread_once(pthread_once_t *once, void (*fn)(void))
+{
+	while (*once == 1)
+		virt_relax();
+	if (*once == 0) {
+		*once = 1;
+		fn();
+		*once = 2;
+	}
+	return 0;
+}
+
+int virt_pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+	return virt_key_create(key, destroy) ? 0 : EAGAIN;
+}
+
+int virt_pthread_key_delete(pthread_key_t key)
+{
+	virt_key_delete(key);
+	return 0;
+}
+
+int virt_pthread_setspecific(pthread_key_t key, const void *value)
+{
+	*virt_key_value(key) = (void *)(uintptr_t)value;
+	return 0;
+}
+
+void *virt_pthread_getspecific(pthread_key_t key)
+{
+	return *virt_key_value(key);
+}
+
+int virt_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+	(void)prepare;
+	(void)parent;
+	(void)child;
+	return 0;
+}

@@ -1,0 +1,99 @@
+/*
+ * virt/os.h - included before each runtime source file that runs on fibers (-include virt/os.h): what these files ask of
+ * the operating system about threads and time is asked of virt/virt.c instead. System headers come first, so that only
+ * uses are renamed, not declarations.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef VIRT_OS_H
+#define VIRT_OS_H
+
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+
+int virt_pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int virt_pthread_join(pthread_t t, void **result);
+pthread_t virt_pthread_self(void);
+int virt_pthread_setname_np(pthread_t t, const char *name);
+int virt_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr);
+int virt_pthread_mutex_destroy(pthread_mutex_t *m);
+int virt_pthread_mutex_lock(pthread_mutex_t *m);
+int virt_pthread_mutex_trylock(pthread_mutex_t *m);
+int virt_pthread_mutex_unlock(pthread_mutex_t *m);
+int virt_pthread_once(pthread_once_t *once, void (*fn)(void));
+int virt_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+int virt_pthread_key_delete(pthread_key_t key);
+int virt_pthread_setspecific(pthread_key_t key, const void *value);
+void *virt_pthread_getspecific(pthread_key_t key);
+int virt_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int virt_nanosleep(const struct timespec *want, struct timespec *left);
+int virt_clock_gettime(clockid_t clock, struct timespec *out);
+int virt_sched_yield(void);
+int virt_sched_getcpu(void);
+long virt_syscall(long number, ...);
+void virt_relax(void);
+
+#define pthread_create virt_pthread_create
+#define pthread_join virt_pthread_join
+#define pthread_self virt_pthread_self
+#define pthread_setname_np virt_pthread_setname_np
+#define pthread_mutex_init virt_pthread_mutex_init
+#define pthread_mutex_destroy virt_pthread_mutex_destroy
+#define pthread_mutex_lock virt_pthread_mutex_lock
+#define pthread_mutex_trylock virt_pthread_mutex_trylock
+#define pthread_mutex_unlock virt_pthread_mutex_unlock
+#define pthread_once virt_pthread_once
+#define pthread_key_create virt_pthread_key_create
+#define pthread_key_delete virt_pthread_key_delete
+#define pthread_setspecific virt_pthread_setspecific
+#define pthread_getspecific virt_pthread_getspecific
+#define pthread_atfork virt_pthread_atfork
+#define nanosleep virt_nanosleep
+#define clock_gettime virt_clock_gettime
+#define sched_yield virt_sched_yield
+#define sched_getcpu virt_sched_getcpu
+#define syscall virt_syscall
+#define sh_cpu_relax virt_relax
+
+/* The explorer's memory (tests/model/arena.c). */
+void *virt_arena_calloc(size_t n, size_t size);
+void *virt_arena_malloc(size_t size);
+void *virt_arena_aligned(size_t align, size_t size);
+void *virt_arena_realloc(void *p, size_t size);
+char *virt_arena_strdup(const char *s);
+void virt_arena_free(void *p);
+void *virt_arena_memcpy(void *to, const void *from, size_t n); /* the compiler announces plain accesses, not these */
+void *virt_arena_memset(void *to, int c, size_t n);
+void *virt_loose_calloc(size_t n, size_t size);
+void *virt_loose_malloc(size_t size);
+void virt_loose_free(void *p);
+
+#ifdef VIRT_LOOSE /* as VIRT_ARENA, for code that the compiler does not watch */
+#define calloc virt_loose_calloc
+#define malloc virt_loose_malloc
+#define free virt_loose_free
+#elif defined(VIRT_ARENA) /* the tool goes back in time: all memory must be its own */
+#undef memcpy
+#define memcpy virt_arena_memcpy
+#undef memset
+#define memset virt_arena_memset
+#define calloc virt_arena_calloc
+#define malloc virt_arena_malloc
+#define aligned_alloc virt_arena_aligned
+#define realloc virt_arena_realloc
+#undef strdup
+#define strdup virt_arena_strdup
+#define free virt_arena_free
+#endif
+
+#endif
