@@ -1,19 +1,14 @@
 /*
  * tests/fuzz/fuzz_config.c - any bytes as a configuration: as a file, and line by line as flags and as variables.
  * Invariants: no crash, no leak; the return value and the list of problems agree; a problem is one line; what passes
- * the check becomes options structs. tests/e2e/config_fuzz.sh builds and runs it on the corpus.
+ * the check becomes options structs, and every effective value, set again by its printed text, is the same value.
+ * sources: runtime/config/
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz.h"
 
 #include "config/apply.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what) ((what) ? (void)0 : abort())
 
 static int on_key(void *arg, const char *key, const char *value, const char *origin, const char *help)
 {
@@ -42,15 +37,12 @@ static void check_lines(const char *errors)
 static int load_lines(struct shunt_config *c, const uint8_t *data, size_t size)
 {
 	const char *env[65];
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 	char *save = NULL;
 	char *line = NULL;
 	size_t n = 0;
 	int bad = 0;
 
-	REQUIRE(text);
-	memcpy(text, data, size);
-	text[size] = '\0';
 	for (line = strtok_r(text, "\n", &save); line && n < 64; line = strtok_r(NULL, "\n", &save)) {
 		bad |= shunt_config_set(c, "--set", line) != 0;
 		env[n++] = line;
@@ -84,6 +76,54 @@ static void produce(struct shunt_config *c)
 	}
 }
 
+/* Sets the printed value in the other configuration; only what a default describes in words may be no value. */
+static int set_again(void *arg, const char *key, const char *value, const char *origin, const char *help)
+{
+	size_t len = strlen(key) + strlen(value) + 2;
+	char *assignment = malloc(len);
+
+	(void)help;
+	REQUIRE(assignment);
+	(void)snprintf(assignment, len, "%s=%s", key, value);
+	REQUIRE(shunt_config_set(arg, "again", assignment) == 0 || strcmp(origin, "default") == 0);
+	free(assignment);
+	return 0;
+}
+
+static int write_down(void *arg, const char *key, const char *value, const char *origin, const char *help)
+{
+	(void)origin;
+	(void)help;
+	return fprintf(arg, "%s=%s\n", key, value) < 0;
+}
+
+static char *written(const struct shunt_config *c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	REQUIRE(f && shunt_config_visit(c, write_down, f) == 0 && fclose(f) == 0);
+	return text;
+}
+
+static void check_again(const struct shunt_config *c)
+{
+	struct shunt_config *again = NULL;
+	char *first = written(c);
+	char *second;
+
+	REQUIRE(shunt_config_create(&again) == 0);
+	REQUIRE(shunt_config_visit(c, set_again, again) == 0);
+	second = written(again);
+	if (strcmp(first, second) != 0)
+		(void)fprintf(stderr, "first:\n%ssecond:\n%s", first, second);
+	REQUIRE(strcmp(first, second) == 0);
+	free(second);
+	free(first);
+	shunt_config_destroy(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct shunt_config *c = NULL;
@@ -101,8 +141,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(bad == (shunt_config_errors(c)[0] != '\0'));
 	check_lines(shunt_config_errors(c));
 	REQUIRE(shunt_config_visit(c, on_key, &sum) == 0 && sum > 0);
-	if (!bad)
+	if (!bad) {
 		produce(c);
+		check_again(c);
+	}
 	shunt_config_destroy(c);
 	return 0;
 }

@@ -17,6 +17,7 @@
 static struct stress_opts *options;
 static const char *skips[SKIPS_MAX];
 static int skips_n;
+static const char *only;
 static sh_a64 progress; /* sync: atomic */
 static sh_a64 seed_now; /* sync: atomic */
 static sh_aptr runtime; /* sync: atomic */
@@ -24,7 +25,7 @@ static sh_aptr at;      /* sync: atomic; const char */
 
 static void usage(const char *name)
 {
-	(void)fprintf(stderr, "usage: %s [short|long] [--jobs N] [--seeds K] [--skip PART]\n", name);
+	(void)fprintf(stderr, "usage: %s [short|long] [--jobs N] [--seeds K] [--skip PART] [--only PART]\n", name);
 	exit(2);
 }
 
@@ -38,7 +39,7 @@ static uint64_t number(const char *name, const char *text)
 	return v;
 }
 
-static void print_workers(struct shunt_runtime *rt)
+void stress_print_workers(struct shunt_runtime *rt)
 {
 	static const char *const states[] = { "running", "parked", "stopped" };
 	struct shunt_snapshot *s = NULL;
@@ -78,7 +79,7 @@ static _Noreturn void end_failed(void)
 	(void)fflush(NULL);
 	(void)alarm(10); /* the report itself may find a lock held */
 	if (rt)
-		print_workers(rt);
+		stress_print_workers(rt);
 	(void)fflush(NULL);
 	if (getenv("SHUNT_STRESS_ABORT"))
 		abort();
@@ -141,6 +142,8 @@ void stress_init(struct stress_opts *o, const char *name, int argc, char **argv,
 			seeds = number(name, argv[++i]);
 		else if (strcmp(argv[i], "--skip") == 0 && i + 1 < argc && skips_n < SKIPS_MAX)
 			skips[skips_n++] = argv[++i];
+		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+			only = argv[++i];
 		else
 			usage(name);
 	}
@@ -168,7 +171,7 @@ bool stress_skip(const char *part)
 	for (i = 0; i < skips_n; i++)
 		if (strcmp(skips[i], part) == 0)
 			return true;
-	return false;
+	return only && strcmp(only, part) != 0;
 }
 
 void stress_round(uint64_t seed, struct shunt_runtime *rt)

@@ -3,7 +3,8 @@
  * state when nothing moves any more, and small helpers. The programs call stress_init first.
  *
  * Arguments: `short` (default) or `long`, `--jobs N` (jobs per seed), `--seeds K`, `--skip WORD` (leaves a part of the
- * mix out; may be repeated). SHUNT_LONG=1 is `long`. SHUNT_SEED=S runs the one seed S, as printed by a failure.
+ * mix out; may be repeated), `--only WORD` (leaves all other parts out). SHUNT_LONG=1 is `long`. SHUNT_SEED=S runs the
+ * one seed S, as printed by a failure.
  * SHUNT_STRESS_DEADLINE_S is how long nothing may move before a run counts as stuck (default 60, much more than any
  * step takes: it decides only how soon a hang is reported, never whether a slow run passes).
  *
@@ -35,7 +36,7 @@ struct stress_size {
 
 /* Parses, starts the watchdog, prints the seed. Exits 2 on a wrong argument. */
 void stress_init(struct stress_opts *o, const char *name, int argc, char **argv, const struct stress_size *size);
-/* True when the part was left out with --skip. */
+/* True when the part was left out with --skip or --only. */
 bool stress_skip(const char *part);
 /* Names the seed and the runtime that failures speak of; rt NULL = none now. */
 void stress_round(uint64_t seed, struct shunt_runtime *rt);
@@ -51,6 +52,8 @@ _Noreturn void stress_fail(const char *file, int line, const char *format, ...) 
 			stress_fail(__FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
 
+/* Prints what a snapshot says of each pool and worker on stderr. */
+void stress_print_workers(struct shunt_runtime *rt);
 /* Looks until cond(arg) holds; the watchdog ends a look that never does. */
 void stress_until(bool (*cond)(void *arg), void *arg, const char *what);
 /* Waits until *word reaches at least `value`. */

@@ -1,0 +1,136 @@
+/*
+ * tests/fuzz/fuzz_place.c - any text as a place expression, on a machine that the first byte chooses.
+ * Invariants: an expression gives at least one cpu, each once, all allowed; or nothing and a message that quotes the
+ * term, and names an offset within the text when a character is wrong. The cpus written as a list of numbers give the
+ * same cpus in the same order. Spelling with blanks changes nothing, nor does asking without a buffer for the message.
+ * The work is bounded: the fuzzer's own time limit ends an expression that multiplies.
+ * sources: runtime/core/place_expr.c runtime/core/cpulist.c
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "fuzz.h"
+
+#include <ctype.h>
+
+#include "core/place_expr.h"
+
+static const struct {
+	const char *xml, *synthetic, *allowed;
+} machines[] = {
+	{ FUZZ_SRCDIR "/tests/topo/two-packages-smt.xml", NULL, NULL },
+	{ FUZZ_SRCDIR "/tests/topo/four-nodes-memory-only.xml", NULL, NULL },
+	{ FUZZ_SRCDIR "/tests/topo/hybrid.xml", NULL, NULL },
+	{ FUZZ_SRCDIR "/tests/topo/cpuset-hole.xml", NULL, NULL },
+	{ FUZZ_SRCDIR "/tests/topo/one-cpu.xml", NULL, NULL },
+	{ FUZZ_SRCDIR "/tests/topo/eight-l3.xml", NULL, "1-3,9" },
+	{ NULL, "package:2 numa:2 l3:2 core:4 pu:2", NULL },
+	{ NULL, "package:2 l3:1 core:2 pu:2", "0,3-5" },
+};
+
+static struct shunt_topo *topo[SH_COUNT(machines)];
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < SH_COUNT(machines); i++) {
+		struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+
+		o.xml_file = machines[i].xml;
+		o.synthetic = machines[i].synthetic;
+		o.allowed_cpus = machines[i].allowed;
+		REQUIRE(shunt_topo_open(&topo[i], &o) == SHUNT_OK);
+	}
+	return 0;
+}
+
+/* 'TERM': what; "offset N" lies within the text. */
+static void check_message(const char *text, const char *err)
+{
+	static const char mark[] = "offset ";
+	const char *at = strstr(err, "': ");
+
+	REQUIRE(err[0] == '\'' && at && at[3]);
+	for (const char *s = err; *s; s++)
+		REQUIRE(isprint((unsigned char)*s));
+	if (strncmp(at + 3, mark, sizeof(mark) - 1) == 0) {
+		REQUIRE(strtoull(at + 3 + sizeof(mark) - 1, NULL, 10) <= strlen(text));
+		REQUIRE(strstr(at, ": expected ") && strstr(at, ", found "));
+	}
+}
+
+static void check_cpus(const struct shunt_topo *t, const uint16_t *pus, uint32_t n)
+{
+	struct sh_cpus seen;
+
+	(void)memset(&seen, 0, sizeof(seen));
+	REQUIRE(n >= 1 && n <= t->pus_n);
+	for (uint32_t i = 0; i < n; i++) {
+		REQUIRE(pus[i] < t->pus_n && t->pus[pus[i]].allowed && t->pus[pus[i]].online);
+		REQUIRE(!sh_cpus_has(&seen, pus[i]));
+		sh_cpus_add(&seen, pus[i]);
+	}
+}
+
+/* The same cpus, said by their numbers, are the same in the same order. */
+static void check_again(const struct shunt_topo *t, const uint16_t *pus, uint32_t n)
+{
+	static uint16_t again[SH_CPUS_MAX];
+	char text[SH_PLACE_TEXT_MAX + 1];
+	size_t at = 0;
+	uint32_t m = 0;
+
+	for (uint32_t i = 0; i < n && at < sizeof(text) - 8; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u", i ? "," : "", t->pus[pus[i]].os_cpu);
+	REQUIRE(sh_place_parse(t, text, again, &m, NULL, 0) == SHUNT_OK);
+	REQUIRE(m == n && memcmp(pus, again, n * sizeof(*pus)) == 0);
+}
+
+/* A blank after every sign that ends a word. */
+static void check_blanks(const struct shunt_topo *t, const char *text, const uint16_t *pus, uint32_t n)
+{
+	static uint16_t again[SH_CPUS_MAX];
+	char wide[SH_PLACE_TEXT_MAX + 1];
+	uint32_t m = 0;
+	size_t at = 0;
+
+	for (const char *s = text; *s; s++) {
+		if (at + 2 >= sizeof(wide))
+			return;
+		wide[at++] = *s;
+		if (strchr(",.:+-!", *s))
+			wide[at++] = ' ';
+	}
+	wide[at] = '\0';
+	REQUIRE(sh_place_parse(t, wide, again, &m, NULL, 0) == SHUNT_OK);
+	REQUIRE(m == n && memcmp(pus, again, n * sizeof(*pus)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint16_t pus[SH_CPUS_MAX];
+	const struct shunt_topo *t = topo[size ? data[0] % SH_COUNT(topo) : 0];
+	char *text = fuzz_text(data + (size > 0), size - (size > 0));
+	size_t room = size ? data[0] / SH_COUNT(topo) + 1u : 1u;
+	char *small = malloc(room);
+	char err[512] = "";
+	uint32_t n = 0;
+	int rc = sh_place_parse(t, text, pus, &n, err, sizeof(err));
+
+	REQUIRE(small);
+	if (rc == SHUNT_OK) {
+		REQUIRE(err[0] == '\0');
+		check_cpus(t, pus, n);
+		check_again(t, pus, n);
+		check_blanks(t, text, pus, n);
+	} else {
+		REQUIRE(rc == SHUNT_EPLACE && n == 0);
+		check_message(text, err);
+	}
+	/* The message in less room is its head. */
+	REQUIRE(sh_place_parse(t, text, pus, &n, small, room) == rc);
+	REQUIRE(strlen(small) < room && strncmp(small, err, strlen(small)) == 0);
+	free(small);
+	free(text);
+	return 0;
+}
