@@ -30,7 +30,7 @@ static void *sleeper_main(void *arg)
 	uint32_t round;
 
 	for (round = 1; round <= ROUNDS; round++) {
-		while (sh_a32_load_acq(&s->word) < round) /* mo X1 <- X1@core/calibrate.c: the round has begun. */
+		while (sh_a32_load_rlx(&s->word) < round) /* mo rlx: only its value counts. */
 			(void)sh_futex_wait(&s->word, round - 1, SH_FOREVER);
 		sh_a64_store_rlx(&s->woke_ns, sh_clock_ns()); /* mo rlx: published by ack. */
 		sh_a32_store_rel(&s->ack, round);              /* mo X2 -> X2@core/calibrate.c: woke_ns before ack. */
@@ -70,7 +70,7 @@ static void calibrate(void)
 
 		wait_until(sh_clock_ns() + GAP_NS); /* lets it fall asleep; if it has not, the round is short and the median ignores it */
 		t0 = sh_clock_ns();
-		sh_a32_store_rel(&s.word, round); /* mo X1 -> X1@core/calibrate.c: begins the round. */
+		sh_a32_store_rlx(&s.word, round); /* mo rlx: only its value counts; the kernel orders it before the wake. */
 		(void)sh_futex_wake(&s.word, 1);
 		while (sh_a32_load_acq(&s.ack) != round) /* mo X2 <- X2@core/calibrate.c: woke_ns is there. */
 			sh_cpu_relax();

@@ -497,8 +497,8 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = w;
 	rc = thread_start(w);
 	if (rc == 0) {
-		/* mo W1 -> W1@core/worker.c: complete worker before it is counted. */
-		sh_a32_store_rel(&p->slots, slot + 1);
+		/* mo W1 -> W1@core/worker.c: complete worker before it is counted. mo W3 <> W3@core/submit.c: then offer_queues. */
+		sh_a32_store_sc(&p->slots, slot + 1);
 		return 0;
 	}
 	if (w->has_thread)

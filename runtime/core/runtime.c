@@ -81,7 +81,7 @@ static uint64_t sum_submitters(struct shunt_runtime *rt, uint32_t type, bool und
 	for (i = 0; i < users + workers; i++) {
 		struct sh_submitter *sub = &rt->submitter[i < users ? i : rt->opts.submitters_max + (i - users)];
 
-		/* mo N2 <> N2@core/submit.c: after the gate was closed. */
+		/* mo N2 <> N2@core/submit.c: after the gate was closed. mo N5 <- N5@core/submit.c: undone, with its attempt. */
 		sum += sh_a64_load_acq(undone ? &sub->undone[type] : &sub->submitted[type]);
 	}
 	return sum;
@@ -89,7 +89,7 @@ static uint64_t sum_submitters(struct shunt_runtime *rt, uint32_t type, bool und
 
 static uint64_t accepted_of(struct shunt_runtime *rt, uint32_t type)
 {
-	/* mo N2 <> N2@core/submit.c: after the gate was closed. Undone first: it follows its attempt. */
+	/* mo N2 <> N2@core/submit.c: after the gate was closed. mo N5 <- N5@core/submit.c: undone first, then its attempts. */
 	uint64_t undone = sh_a64_load_sc(&rt->shared_undone[type]) + sum_submitters(rt, type, true);
 
 	/* mo N2 <> N2@core/submit.c: as above. */

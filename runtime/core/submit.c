@@ -43,9 +43,10 @@ static void count_attempt(struct shunt_runtime *rt, struct sh_submitter *sub, ui
 static void count_undone(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t type)
 {
 	if (sub)
-		sh_a64_bump_owner(&sub->undone[type], 1);
+		/* mo N5 -> N5@core/runtime.c: the attempt before its undoing. */
+		sh_a64_store_rel(&sub->undone[type], sh_a64_load_rlx(&sub->undone[type]) + 1);
 	else
-		(void)sh_a64_add_rlx(&rt->shared_undone[type], 1); /* mo rlx: statistic; a drain looks again. */
+		(void)sh_a64_add_acq_rel(&rt->shared_undone[type], 1); /* mo N5 -> N5@core/runtime.c: as above. */
 }
 
 /* ---- wake-up ---- */
@@ -134,7 +135,8 @@ static void notify(struct attempt *a, struct sh_worker *w, uint32_t level)
 	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	uint32_t s = sh_a32_load_sc(&w->state);
 	bool full = sh_a32_load_sc(&w->full) != 0; /* mo Y1 <> Y1@core/exec.c: it takes nothing; others must come. */
-	bool alone = sh_a32_load_acq(&p->slots) == 1; /* mo W1 <- W1@core/pool.c: complete workers. */
+	/* mo W3 <> W3@core/pool.c: complete workers; pushed, then the look: we see the first spare or its maker our job. */
+	bool alone = sh_a32_load_sc(&p->slots) == 1;
 	bool woken = false;
 
 	if (sh_unlikely(!full && s != SH_W_RUNNING)) {

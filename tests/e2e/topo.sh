@@ -43,6 +43,7 @@ done
 expect 0 'core 1   cpu 1 33                   cpu 1: w2   cpu 33: w3' --input "$machines/two-packages-smt.xml" --workers 4
 expect 0 'cpu 2x 10x' --input "$machines/cpuset-hole.xml"
 expect 0 'numa 3  256 GiB, no cpus' --input "$machines/four-nodes-memory-only.xml"
+expect 0 'core 1   cpu 2 ' --input "$machines/core-with-one-thread.xml" # one thread of core 0 is offline
 expect 0 'efficiency' --input "$machines/hybrid.xml" --place kind:performance
 expect 0 '3 cpus; configured limit decides' --synthetic 'core:8 pu:1' --budget 3
 expect 0 '40 workers share 2 cpus' --synthetic 'core:2 pu:1' --workers 40

@@ -3,8 +3,8 @@
 
 usage: edges.py --build DIR [--update] [--jobs N] [--only TEXT]
 
-edges.txt is the table: one line an operation, "label file operation client", or "label file operation - reason" for an
-operation that no client needs. Each run relaxes every operation, runs the client that the table names, and wants it to
+edges.txt is the table: one line an operation, "label file operation client", with "random" behind the client when its
+random executions find it, or "label file operation - reason" for an operation that no client needs. Each run relaxes every operation, runs the client that the table names, and wants it to
 fail. An operation that is not in the table, a client that does not notice, and a reason for an operation that is gone
 are failures. --update searches a client for what is missing or survives, and rewrites the table; reasons are kept.
 """
@@ -23,6 +23,7 @@ RUNTIME = os.path.join(HERE, "..", "..", "runtime")
 TABLE = os.path.join(HERE, "edges.txt")
 LABEL = re.compile(r"\bmo\s+([A-Z]+\d+[a-z]?)\s*(?:->|<-|<>)")
 LINES_ABOVE = 4
+RANDOM = "1000000"   # executions; the time ends them
 SEARCH_SECONDS = 4   # for one client, when a catcher is searched
 CHECK_SECONDS = 60   # for the client that the table names
 HEAD = """# Every ordered operation of runtime/ and the client that fails when it is relaxed. Written by edges.py --update.
@@ -100,10 +101,13 @@ def clients(found):
     return result
 
 
-def try_client(program, client, site, seconds):
-    """How the client failed, "" = it did not."""
+def try_client(home, entry, site, seconds):
+    """How the client failed, "" = it did not. entry: "client" or "client random"."""
+    client, _, mode = entry.partition(" ")
+    options = ["--random", RANDOM] if mode else []
     try:
-        out = subprocess.run([program, "--client", client, "--weaken", site.where, "--seconds", str(seconds), "--quiet"],
+        out = subprocess.run([home[client], "--client", client, "--weaken", site.where, "--seconds", str(seconds), "--quiet",
+                              *options],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=seconds * 3 + 30, check=False)
     except subprocess.TimeoutExpired:
         return "does not come to its end"
@@ -137,12 +141,14 @@ def which_clients_run(found, jobs):
 
 
 def search(site, names, home, first):
+    first = first.split()[0] if first else ""
     if first in names:
         names = [first] + [n for n in names if n != first]
-    for name in names:
-        how = try_client(home[name], name, site, SEARCH_SECONDS)
-        if how:
-            return name, how
+    for mode in ("", " random"):
+        for name in names:
+            how = try_client(home, name + mode, site, SEARCH_SECONDS)
+            if how:
+                return name + mode, how
     return None, ""
 
 
@@ -166,9 +172,9 @@ def main():
         if args.only and args.only not in site.where:
             return site, known, "(not run)"
         if known and not known.startswith("- "):
-            if known not in home:
+            if known.split()[0] not in home:
                 return site, None, f"the table names {known}, which does not exist"
-            how = try_client(home[known], known, site, CHECK_SECONDS)
+            how = try_client(home, known, site, CHECK_SECONDS)
             if how:
                 return site, known, how
             if not args.update:

@@ -455,6 +455,8 @@ static bool nobody(uint16_t spinning, uint16_t timers)
 {
 	char who[300] = "";
 
+	if (spinning && clients_ended() && !timers)
+		return false;
 	if (spinning && E->idle_rounds++ < IDLE_ROUNDS_MAX) {
 		E->time_ns += 1000;
 		while (virt_next_deadline() <= E->time_ns)
@@ -467,10 +469,6 @@ static bool nobody(uint16_t spinning, uint16_t timers)
 	if (timers) {
 		expire_first();
 		return true;
-	}
-	if (spinning) {
-		E->truncated = true;
-		return false;
 	}
 	say_deadlock(who, sizeof(who));
 	E->failed = true;

@@ -305,6 +305,7 @@ static struct loc *step(const struct model_site *site, void *addr, unsigned byte
 	if (E->mode != MODEL_EXPLORE || !is_shared(addr, self))
 		return NULL;
 	explore_point(addr, write);
+	plain_check(addr, bytes);
 	l = loc_of(addr);
 	history_sync(l, addr, bytes);
 	return l;
