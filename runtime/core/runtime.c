@@ -321,8 +321,8 @@ static void stop_names(struct shunt_runtime *rt)
 
 static int start_process(struct shunt_runtime *rt)
 {
-	if (!SH_FAIL("runtime.membarrier_register"))
-	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0); /* gate_barrier copes without */
+	if (!SH_FAIL("runtime.membarrier_register")) /* gate_barrier copes without */
+		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	return sh_submitter_register_runtime(rt);
 }
 
