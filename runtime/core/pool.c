@@ -548,12 +548,18 @@ void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w)
 	uint32_t n, i;
 
 	sh_a32_store_rlx(&w->blocked, 0); /* mo rlx: a hint. */
-	/* mo rlx: lowered without the lock; a spare sees it between two jobs and retires. */
-	(void)sh_a32_sub_rlx(&p->blocked, 1);
+	/* mo B3 <> B3@core/pool.c: lowered, then the look for one that sleeps; who parks has looked at the count last. */
+	(void)sh_a32_sub_sc(&p->blocked, 1);
 	n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
 	for (i = p->workers; i < n; i++) /* one that sleeps would keep its place, and be woken for work that is not its */
 		if (sh_worker_wake(p->worker[i]))
 			return;
+}
+
+bool sh_pool_spare_surplus(const struct sh_pool *p)
+{
+	/* mo B3 <> B3@core/pool.c: after PARKED: we see the count lowered, or who lowered it sees us sleep. */
+	return sh_a32_load_rlx(&p->spares_active) > sh_a32_load_sc(&p->blocked);
 }
 
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)

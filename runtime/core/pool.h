@@ -174,6 +174,8 @@ bool sh_worker_wake(struct sh_worker *w);
 /* Counts a blocked worker and lets a spare stand in. 0, or SHUNT_ELIMIT. */
 int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w);
 void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w);
+/* More stand-ins than blocked workers? For a spare's last look before it sleeps. */
+bool sh_pool_spare_surplus(const struct sh_pool *p);
 /* A spare with nothing to do: makes it DORMANT if there are more stand-ins than blocked workers. */
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w);
 /* Room was made: wakes submitters that wait for it. Cheap when nobody does. */

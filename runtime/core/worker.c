@@ -414,7 +414,8 @@ static void park(struct sh_worker *w, bool listed)
 		(void)word_bit(p->idle, w->slot, true);
 	SH_POINT("worker.park.before_scan");
 	/* mo S1 <> S2@core/pool.c: the stop flag like a job. */
-	if ((listed ? anything(w) : !sh_worker_async_full(w)) || sh_a32_load_sc(&p->stop) != 0) {
+	if ((listed ? anything(w) : !sh_worker_async_full(w)) || sh_a32_load_sc(&p->stop) != 0
+	    || (w->spare && sh_pool_spare_surplus(p))) {
 		s = SH_W_PARKED;
 		/* mo S1 <> S2@core/submit.c: leaves by itself; if a waker was first, the word says WAKING. */
 		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);

@@ -491,6 +491,10 @@ static uint32_t schedule_explore(enum virt_why why)
 		E->next[self].all = object == NULL && !E->next[self].addr;
 	} else {
 		memset(&E->next[self], 0, sizeof(E->next[self]));
+		if (virt_get(self)->state == VIRT_MUTEX) { /* once it is free, it is taken: a step */
+			E->next[self].addr = virt_get(self)->object;
+			E->next[self].write = true;
+		}
 	}
 	if (why == VIRT_RELAX && self != E->home)
 		E->relaxing[self] = true;
@@ -517,6 +521,7 @@ static uint32_t schedule_explore(enum virt_why why)
 				E->time_ns = virt_get(to)->deadline_ns;
 			virt_expire(to);
 		}
+		memset(&E->next[to], 0, sizeof(E->next[to])); /* it is done now */
 		return to;
 	}
 	return E->home;
@@ -559,7 +564,6 @@ void explore_point(const void *addr, bool write)
 	E->next[self].write = write;
 	E->next[self].all = false;
 	virt_point();
-	memset(&E->next[self], 0, sizeof(E->next[self]));
 }
 
 void explore_wrote(void)
