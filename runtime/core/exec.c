@@ -80,9 +80,11 @@ static void learn(struct sh_worker *w, const struct exec_in *in, const struct ex
 	uint64_t jobs = sh_a64_load_rlx(&w->jobs); /* mo rlx: own counter. */
 	uint64_t old = sh_a64_load_rlx(&w->ewma_ns); /* mo rlx: own value. */
 	uint32_t fail = sh_a32_load_rlx(&w->fail_permille); /* mo rlx: own value. */
+	uint32_t *mean = &w->type_mean[in->type_index];
 	uint32_t est;
 
 	sh_a64_store_rlx(&w->ewma_ns, old == 0 ? run : old - old / 8 + run / 8); /* mo rlx: statistic. */
+	*mean = (uint32_t)sh_ewma_next(*mean, run); /* a type of few long jobs costs what they take */
 	if (*mine != 0 && run > (uint64_t)*mine * OUTLIER)
 		run = (uint64_t)*mine * OUTLIER;
 	*mine = (uint32_t)sh_ewma_next(*mine, run);
@@ -93,7 +95,9 @@ static void learn(struct sh_worker *w, const struct exec_in *in, const struct ex
 	if (jobs >= LEARN_EVERY && jobs % LEARN_EVERY != 0)
 		return;
 	est = sh_a32_load_rlx(&in->type->est_ns); /* mo rlx: an estimate; a lost update is learned again. */
-	sh_a32_store_rlx(&in->type->est_ns, est - est / 4 + *mine / 4);
+	sh_a32_store_rlx(&in->type->est_ns, est - est / 4 + *mean / 4);
+	est = sh_a32_load_rlx(&in->type->typical_ns); /* mo rlx: as est_ns. */
+	sh_a32_store_rlx(&in->type->typical_ns, est - est / 4 + *mine / 4); /* mo rlx: as est_ns. */
 	if (est > 0) {
 		uint64_t ratio = (uint64_t)*mine * 1000u / est;
 		uint32_t speed = sh_a32_load_rlx(&w->speed_permille); /* mo rlx: own value. */

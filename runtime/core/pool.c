@@ -196,6 +196,7 @@ static void worker_free(struct sh_pool *p, struct sh_worker *w)
 		return;
 	sh_stat_free(&p->mem, w->stat, cells);
 	sh_mem_unmap(&p->mem, w->finished, sizeof(sh_a64) * SHUNT_TYPES_MAX);
+	sh_mem_unmap(&p->mem, w->type_mean, sizeof(uint32_t) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->type_ewma, sizeof(uint32_t) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->queue_mem, w->queue_bytes);
 	sh_mem_free(&p->mem, w->steal_order, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
@@ -220,11 +221,12 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 	w->stat = sh_mem_map(&p->mem, sizeof(sh_aptr) * SHUNT_TYPES_MAX * p->levels);
 	w->finished = sh_mem_map(&p->mem, sizeof(sh_a64) * SHUNT_TYPES_MAX);
 	w->type_ewma = sh_mem_map(&p->mem, sizeof(uint32_t) * SHUNT_TYPES_MAX);
+	w->type_mean = sh_mem_map(&p->mem, sizeof(uint32_t) * SHUNT_TYPES_MAX);
 	w->steal_order = sh_mem_alloc(&p->mem, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
 	/* mo rlx: the worker is published later. */
 	sh_a32_store_rlx(&w->speed_permille, 1000);
 	sh_a32_store_rlx(&w->cpu_seen, UINT32_MAX);
-	if (!w->queue_mem || !w->stat || !w->finished || !w->type_ewma || !w->steal_order) {
+	if (!w->queue_mem || !w->stat || !w->finished || !w->type_ewma || !w->type_mean || !w->steal_order) {
 		worker_free(p, w);
 		return NULL;
 	}
@@ -378,6 +380,20 @@ static int queues_alloc(struct sh_pool *p)
 	return 0;
 }
 
+/* Being at home is a merit only where some workers are and others are not; a search in vain looks at all of them. */
+static void homes_fill(struct sh_pool *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->workers; i++)
+		if (p->worker[i]->node != SHUNT_ANY)
+			p->homes |= UINT64_C(1) << p->worker[i]->node_slot;
+	for (i = 0; i < p->workers && p->worker[i]->node == p->worker[0]->node; i++)
+		;
+	if (i == p->workers)
+		p->homes = 0;
+}
+
 static int workers_alloc(struct sh_pool *p, const struct shunt_plan *plan)
 {
 	uint32_t n = 0;
@@ -394,6 +410,7 @@ static int workers_alloc(struct sh_pool *p, const struct shunt_plan *plan)
 		steal_order_fill(p, p->worker[i], plan);
 	}
 	reserve_levels(p);
+	homes_fill(p);
 	/* mo W1 -> W1@core/worker.c: complete workers before they are counted. */
 	sh_a32_store_rel(&p->slots, p->workers);
 	return 0;

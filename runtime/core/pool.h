@@ -97,7 +97,8 @@ struct sh_worker {
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
 	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
 	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
-	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here, ns */
+	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here without outliers, ns */
+	uint32_t *type_mean;      /* sync: owner; [types] run-time EWMA here of all that it ran, ns */
 	pthread_t thread;
 	sh_a32 started;           /* sync: atomic; SH_STARTED_* */
 	bool has_thread;          /* sync: lock(pool->spare_lock) for spares, else const after create */
@@ -130,6 +131,7 @@ struct sh_pool {
 	sh_a64 stop_cancelled; /* sync: atomic; jobs that a worker ended because the pool stopped */
 	/* constants */
 	struct shunt_runtime *rt SH_ALIGNED(SH_CACHELINE);
+	uint64_t homes;   /* bit = node_slot; the nodes that have workers, 0 unless some workers are elsewhere */
 	uint32_t id;      /* index + 1 = public id */
 	uint32_t workers; /* without spares */
 	uint32_t spares_max;

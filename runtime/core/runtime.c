@@ -683,6 +683,7 @@ static int type_open(struct shunt_runtime *rt, const struct shunt_type_opts *o, 
 	/* mo rlx: an estimate. */
 	sh_a32_store_rlx(&t->est_ns, o->expected_ns == 0 ? EXPECTED_DEFAULT_NS
 			 : o->expected_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)o->expected_ns);
+	sh_a32_store_rlx(&t->typical_ns, sh_a32_load_rlx(&t->est_ns)); /* mo rlx: an estimate. */
 	p->types++;
 	if (i + 1 > rt->types_used)
 		rt->types_used = i + 1;

@@ -29,7 +29,8 @@
 
 struct sh_type {
 	sh_a32 state;             /* sync: atomic; SH_TYPE_* */
-	sh_a32 est_ns;            /* sync: atomic; learned run time, all workers */
+	sh_a32 est_ns;            /* sync: atomic; learned run time, all workers: what a job is charged with */
+	sh_a32 typical_ns;        /* sync: atomic; the same without outliers: what workers are compared with */
 	struct sh_pool *pool;     /* sync: const while OPEN */
 	shunt_handler_fn handler; /* sync: const while OPEN */
 	uint32_t flags;           /* sync: const while OPEN */

@@ -227,12 +227,20 @@ static uint32_t first_able(const struct sh_pool *p, uint32_t level)
 	return 0;
 }
 
+static uint32_t home_of(const struct attempt *a)
+{
+	if (!a->sub)
+		return SHUNT_ANY;
+	if (a->pool->opts.strategy != SHUNT_SELECT_USER && !(a->pool->homes >> a->sub->node_slot & 1u))
+		return SHUNT_ANY;
+	return a->sub->node;
+}
+
 static uint32_t choose_by_strategy(const struct attempt *a, struct sh_select_state *st)
 {
 	struct level_view obj = { a->pool, a->level };
 	struct sh_select_view view = { &obj, level_load, a->pool->workers, a->pool->opts.select, a->pool->opts.select_arg, NULL };
-	int w = sh_select(a->pool->opts.strategy, &view, st, a->spec->key, (a->spec->flags & SHUNT_JOB_KEYED) != 0,
-			  a->sub ? a->sub->node : SHUNT_ANY);
+	int w = sh_select(a->pool->opts.strategy, &view, st, a->spec->key, (a->spec->flags & SHUNT_JOB_KEYED) != 0, home_of(a));
 
 	/* "No available worker" cannot refuse an accepted job: it waits where it would run first when one is back. */
 	return w >= 0 && (uint32_t)w < a->pool->workers ? (uint32_t)w : first_able(a->pool, a->level);

@@ -340,7 +340,7 @@ static void share_leftover(struct sh_worker *w)
 		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u);
 
 		/* mo H2 <> H1@core/submit.c: a wake-up that brought us may have been for a job that waits elsewhere. */
-		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && others_have(w, l)))
+		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && idle_any(p) && others_have(w, l)))
 			continue;
 		hint_set(&p->hot, 1u << l);
 		if (idle_any(p)) {
@@ -413,9 +413,9 @@ static void park(struct sh_worker *w, bool listed)
 	if (listed)
 		(void)word_bit(p->idle, w->slot, true);
 	SH_POINT("worker.park.before_scan");
-	/* mo S1 <> S2@core/pool.c: the stop flag like a job. */
+	/* mo S1 <> S2@core/pool.c: the stop flag like a job. A spare at its capacity may have jobs queued, and cannot retire then. */
 	if ((listed ? anything(w) : !sh_worker_async_full(w)) || sh_a32_load_sc(&p->stop) != 0
-	    || (w->spare && sh_pool_spare_surplus(p))) {
+	    || (listed && w->spare && sh_pool_spare_surplus(p))) {
 		s = SH_W_PARKED;
 		/* mo S1 <> S2@core/submit.c: leaves by itself; if a waker was first, the word says WAKING. */
 		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);

@@ -36,7 +36,7 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 		uint64_t t = sh_a64_load_acq(&r->tail);
 		sh_a64 *slot = &r->slots[t & r->mask];
 		uint32_t lap = sh_ring_lap(r, t);
-		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; having read it, nobody behind us reads an older one. */
+		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; who is ordered behind us reads none older. */
 		uint32_t v_lap = (uint32_t)(v >> 32);
 
 		if (v_lap == lap) {

@@ -54,7 +54,8 @@ class Site:
 
 
 def programs(build):
-    found = sorted(p for p in glob.glob(os.path.join(build, "model_*")) if os.access(p, os.X_OK) and os.path.isfile(p))
+    names = sorted(os.path.basename(c)[:-2] for c in glob.glob(os.path.join(HERE, "clients", "*.c")))
+    found = [p for p in (os.path.join(build, "model_" + n) for n in names) if os.access(p, os.X_OK)]
     if not found:
         sys.exit(f"edges.py: no explorer programs in {build}")
     return found
@@ -106,15 +107,15 @@ def try_client(home, entry, site, seconds):
     client, _, mode = entry.partition(" ")
     options = ["--random", RANDOM] if mode else []
     try:
-        out = subprocess.run([home[client], "--client", client, "--weaken", site.where, "--seconds", str(seconds), "--quiet",
+        out = subprocess.run([home[client], "--client", client, "--weaken", site.where, "--seconds", str(int(seconds)), "--quiet",
                               *options],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=seconds * 3 + 30, check=False)
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=int(seconds) * 3 + 30, check=False)
     except subprocess.TimeoutExpired:
-        return "does not come to its end"
+        return ""
     if out.returncode == 0:
         return ""
-    if out.returncode != 1:
-        return f"crash ({out.returncode})"
+    if out.returncode != 1:  # not a failed execution: the explorer itself could not go on
+        sys.exit(f"edges.py: {client} --weaken {site.where}: exit code {out.returncode}")
     text = out.stdout.splitlines()
     return text[2].strip() if len(text) > 2 else "failed"
 

@@ -2,7 +2,8 @@
  * model/explore.c - which executions there are. An execution is a list of decisions: who takes the next step, which of the
  * permitted values a load returns. Three searches share the list:
  *
- *   ALL      depth first with dynamic partial-order reduction (Flanagan, Godefroid 2005) and sleep sets (Godefroid 1996)
+ *   ALL      depth first with dynamic partial-order reduction (Flanagan, Godefroid 2005; source sets: Abdulla, Aronis,
+ *            Jonsson, Sagonas 2014) and sleep sets (Godefroid 1996)
  *   BOUNDED  depth first over everything that deviates at most `bound` times from "stay on this thread, read the newest"
  *   RANDOM   probabilistic concurrency testing (Burckhardt et al. 2010): random priorities with random change points, and
  *            old values at random
@@ -156,26 +157,56 @@ static bool dependent(const struct step *a, const struct step *b)
 	return a->addr != NULL && a->addr == b->addr && (a->write || b->write);
 }
 
+/*
+ * Steps b and d race: no third step orders them. The steps behind b that do not follow it, and d, could have gone before b;
+ * one of the threads that could have begun with them must be tried there (a source set: Abdulla et al. 2014). To try just
+ * d's thread is not enough together with sleep sets: its own next step there may need a third thread's before it.
+ */
+static void turn_round(struct decision *b, const struct decision *d)
+{
+	uint32_t first[MODEL_THREADS] = { 0 };
+	uint16_t begin = 0;
+
+	for (const struct decision *x = b + 1; x <= d; x++) {
+		bool leads = true;
+
+		if (x->kind != SCHEDULE || first[x->pick] || (x != d && x->clock.at[b->pick] >= b->number))
+			continue;
+		for (uint32_t q = 0; q < MODEL_THREADS; q++)
+			leads = leads && (!first[q] || x->clock.at[q] < first[q]);
+		first[x->pick] = x->number;
+		if (leads)
+			begin = (uint16_t)(begin | 1u << x->pick);
+	}
+	if (begin & (b->backtrack | b->sleep))
+		return;
+	begin &= b->enabled;
+	if (begin >> d->pick & 1u)
+		begin = (uint16_t)(1u << d->pick);
+	else
+		begin = (uint16_t)(begin & -begin);
+	b->backtrack = (uint16_t)(b->backtrack | (begin ? begin : b->enabled));
+}
+
 /* The picked step of decision d follows all dependent ones; where it could have gone first, that is to be tried. */
 static void order_step(struct decision *d, bool look_for_races)
 {
-	uint32_t p = d->pick;
-	bool raced = !look_for_races;
+	struct decision *race[MODEL_THREADS];
+	uint32_t p = d->pick, races = 0;
 
 	for (struct decision *b = d; b-- > m->d;) {
 		if (b->kind != SCHEDULE || b->pick == p || !dependent(&b->step, &d->step))
 			continue;
 		if (m->order[p].at[b->pick] >= b->number)
 			continue; /* it came first in every execution that is equal to this one */
-		if (!raced) {
-			b->backtrack = (uint16_t)(b->backtrack | ((b->enabled >> p & 1u) ? 1u << p : b->enabled));
-			raced = true;
-		}
+		race[races++] = b; /* at most one of each thread: earlier ones come before it */
 		clock_join(&m->order[p], &b->clock);
 	}
 	d->number = ++m->done[p];
 	m->order[p].at[p] = d->number;
 	d->clock = m->order[p];
+	for (uint32_t i = 0; look_for_races && i < races; i++)
+		turn_round(race[i], d);
 }
 
 /* An execution that stops early: what its threads were about to do may conflict as well. */

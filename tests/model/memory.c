@@ -323,6 +323,7 @@ uint64_t model_load(const struct model_site *site, void *addr, unsigned bytes)
 
 		if (E->mode == MODEL_EXPLORE)
 			note(site, addr, bytes, v, v, 0, true);
+		plain_atomic(addr, bytes, false);
 		return v;
 	}
 	o = order_of(site, false);
@@ -334,6 +335,7 @@ uint64_t model_load(const struct model_site *site, void *addr, unsigned bytes)
 	see(s, self);
 	if (acquires(o))
 		clock_join(&E->now[self], &s->gives);
+	plain_atomic(addr, bytes, false);
 	note(site, addr, bytes, s->value, s->value, k, true);
 	step_done(self);
 	return s->value;
@@ -351,6 +353,7 @@ void model_store(const struct model_site *site, void *addr, unsigned bytes, uint
 			note(site, addr, bytes, peek(addr, bytes), x, 0, true);
 			explore_wrote();
 		}
+		plain_atomic(addr, bytes, true);
 		poke(addr, bytes, x);
 		return;
 	}
@@ -366,6 +369,7 @@ void model_store(const struct model_site *site, void *addr, unsigned bytes, uint
 	see(s, self);
 	if (releases(o))
 		s->gives = E->now[self];
+	plain_atomic(addr, bytes, true);
 	note(site, addr, bytes, peek(addr, bytes), x, k, true);
 	poke(addr, bytes, m->store[l->newest].value);
 	explore_wrote();
@@ -414,6 +418,7 @@ uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, ui
 			note(site, addr, bytes, old, new, 0, true);
 			explore_wrote();
 		}
+		plain_atomic(addr, bytes, true);
 		poke(addr, bytes, new);
 		return old;
 	}
@@ -423,6 +428,7 @@ uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, ui
 	old = m->store[can[k]].value;
 	new = combine(site->kind, old, x, bytes);
 	follow(l, self, can[k], new, o);
+	plain_atomic(addr, bytes, true);
 	note(site, addr, bytes, old, new, k, true);
 	poke(addr, bytes, m->store[l->newest].value);
 	explore_wrote();
@@ -440,6 +446,7 @@ static bool cas_private(const struct model_site *site, void *addr, unsigned byte
 		if (done)
 			explore_wrote();
 	}
+	plain_atomic(addr, bytes, done);
 	if (done)
 		poke(addr, bytes, x);
 	*expected = old;
@@ -469,6 +476,7 @@ bool model_cas(const struct model_site *site, void *addr, unsigned bytes, uint64
 	s = &m->store[ok[k]];
 	if (s->value == *expected) {
 		follow(l, self, ok[k], x, o);
+		plain_atomic(addr, bytes, true);
 		note(site, addr, bytes, *expected, x, k, true);
 		poke(addr, bytes, m->store[l->newest].value);
 		explore_wrote();
@@ -478,6 +486,7 @@ bool model_cas(const struct model_site *site, void *addr, unsigned bytes, uint64
 	see(s, self);
 	if (acquires(f))
 		clock_join(&E->now[self], &s->gives);
+	plain_atomic(addr, bytes, false);
 	note(site, addr, bytes, s->value, s->value, k, false);
 	step_done(self);
 	*expected = s->value;
@@ -493,6 +502,7 @@ void model_init(const struct model_site *site, void *addr, unsigned bytes, uint6
 		x = (uint32_t)x;
 	if (E->mode == MODEL_EXPLORE) {
 		E->seen_site[site - __start_model_sites] = true;
+		plain_write(addr, bytes);
 		l = loc_of(addr);
 		l->newest = store_new(x);
 		memset(&m->store[l->newest].seen, 0, sizeof(struct clock));

@@ -5,6 +5,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/atomic.h"
@@ -16,6 +18,8 @@ static sh_a32 x, y, z;
 static uint32_t r[6];
 static uint32_t plain;
 static uint32_t *block;
+static sh_a32 *cell;
+static pthread_mutex_t a, b;
 
 static void setup(void)
 {
@@ -24,12 +28,16 @@ static void setup(void)
 	sh_a32_init(&z, 0);
 	memset(r, 0, sizeof(r));
 	plain = 0;
+	(void)pthread_mutex_init(&a, NULL);
+	(void)pthread_mutex_init(&b, NULL);
 }
 
 static void setup_block(void)
 {
 	setup();
 	block = client_alloc(sizeof(*block));
+	cell = client_alloc(sizeof(*cell));
+	sh_a32_init(cell, 0);
 }
 
 /* Store buffering: both loads may miss both stores, unless all four are seq_cst. */
@@ -151,6 +159,79 @@ static void spin_0(void)
 static void spin_1(void) { plain = 7; sh_a32_store_rel(&x, 1); }
 static void spin_check(void) { client_assert(r[0] == 7); }
 
+/* Two mutexes, taken in opposite order. */
+static void locks_0(void)
+{
+	(void)pthread_mutex_lock(&a);
+	(void)pthread_mutex_lock(&b);
+	(void)pthread_mutex_unlock(&b);
+	(void)pthread_mutex_unlock(&a);
+}
+static void locks_1(void)
+{
+	(void)pthread_mutex_lock(&b);
+	(void)pthread_mutex_lock(&a);
+	(void)pthread_mutex_unlock(&a);
+	(void)pthread_mutex_unlock(&b);
+}
+
+/* A thread that waited for a mutex takes it between two sections of another. */
+static void between_0(void)
+{
+	(void)pthread_mutex_lock(&a);
+	r[0] = sh_a32_add_acq_rel(&x, 1);
+	(void)pthread_mutex_unlock(&a);
+	(void)pthread_mutex_lock(&a);
+	plain++;
+	(void)pthread_mutex_unlock(&a);
+}
+static void between_1(void)
+{
+	(void)sh_a32_add_acq_rel(&x, 1);
+	(void)pthread_mutex_lock(&a);
+	r[1] = sh_a32_load_rlx(&x);
+	r[2] = plain;
+	(void)pthread_mutex_unlock(&a);
+}
+static void between_check(void) { client_assert(!(r[0] == 1 && r[1] == 2 && r[2] == 0)); }
+
+/* Thread 0 is first at y only if it goes on after thread 2's store and before thread 1 began. */
+static void third_0(void) { r[0] = sh_a32_load_sc(&x); r[1] = sh_a32_add_rlx(&y, 1); }
+static void third_1(void) { r[2] = sh_a32_add_rlx(&y, 1); sh_a32_store_sc(&x, 2); }
+static void third_2(void) { sh_a32_store_sc(&x, 1); }
+static void third_check(void) { client_assert(!(r[0] == 1 && r[1] == 0 && r[2] == 1)); }
+
+/* Freed by one thread while another may still look: found though nobody looks afterwards, atomic or not. */
+static void freed_0(void) { *block = 1; }
+static void freed_1(void) { free(block); }
+static void freed_atomic_0(void) { sh_a32_store_rel(cell, 1); }
+static void freed_atomic_1(void) { free(cell); }
+static void freed_after_0(void) { *block = 1; sh_a32_store_rel(&x, 1); }
+static void freed_after_1(void)
+{
+	if (sh_a32_load_acq(&x) == 1) {
+		free(block);
+		block = NULL;
+	}
+}
+static void setup_freed(void)
+{
+	setup();
+	block = calloc(1, sizeof(*block));
+	if (!block)
+		abort();
+}
+static void teardown_freed(void) { free(block); }
+
+/* An object is prepared, then published. */
+static void init_0(void) { sh_a32_init(cell, 1); sh_a32_store_rel(&x, 1); }
+static void init_rlx_0(void) { sh_a32_init(cell, 1); sh_a32_store_rlx(&x, 1); }
+static void init_1(void)
+{
+	if (sh_a32_load_acq(&x) == 1)
+		r[0] = sh_a32_load_rlx(cell);
+}
+
 static void bad_pointer_0(void)
 {
 	if (sh_a32_load_rlx(&x) == 1)
@@ -208,6 +289,21 @@ const struct client clients[] = {
 	  .thread = { sc_0, sc_1, sc_2, sc_3 }, .check = sc_check },
 	{ .name = "litmus.spin", .shows = "a thread that spins sees the store in the end", .setup = setup,
 	  .thread = { spin_0, spin_1 }, .check = spin_check },
+	{ .name = "litmus.deadlock", .shows = "two mutexes taken in opposite order", .setup = setup,
+	  .thread = { locks_0, locks_1 }, .fails = true },
+	{ .name = "litmus.between", .shows = "a waiter gets the mutex between two sections", .setup = setup,
+	  .thread = { between_0, between_1 }, .check = between_check, .fails = true },
+	{ .name = "litmus.third", .shows = "an order that needs a third thread first", .setup = setup,
+	  .thread = { third_0, third_1, third_2 }, .check = third_check, .fails = true },
+	{ .name = "litmus.freed", .shows = "freed while another may write", .setup = setup_block,
+	  .thread = { freed_0, freed_1 }, .fails = true },
+	{ .name = "litmus.freed_atomic", .shows = "freed while another may store", .setup = setup_block,
+	  .thread = { freed_atomic_0, freed_atomic_1 }, .fails = true },
+	{ .name = "litmus.freed_after", .shows = "freed after the last use", .setup = setup_freed,
+	  .thread = { freed_after_0, freed_after_1 }, .teardown = teardown_freed },
+	{ .name = "litmus.init", .shows = "prepared, then published", .setup = setup_block, .thread = { init_0, init_1 } },
+	{ .name = "litmus.init_rlx", .shows = "prepared, published relaxed", .setup = setup_block,
+	  .thread = { init_rlx_0, init_1 }, .fails = true },
 	{ .name = "litmus.pointer", .shows = "an invalid address", .setup = setup_block,
 	  .thread = { bad_pointer_0, bad_pointer_1 }, .fails = true },
 	{ .name = "litmus.bounded", .shows = "store buffering within two deviations", .setup = setup,

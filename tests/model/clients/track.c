@@ -194,6 +194,68 @@ static void stale(void)
 		finish(1, 8, SH_TRACK_CANCELLED);
 }
 
+/* A later job in the record is opened and published here; its handle is known before to the one who takes it. */
+static uint32_t argument;
+
+static void setup_next(void)
+{
+	setup();
+	client_assert(sh_track_move(&rt, handle, SH_TRACK_QUEUED, SH_TRACK_FINISHING));
+	sh_track_end(&rt, handle, SH_TRACK_DONE);
+	client_assert(shunt_detach(&rt, (struct shunt_job_id){ handle }) == 0);
+	argument = 0;
+}
+
+static void publisher(void)
+{
+	uint64_t h = sh_track_open(&rt, NULL);
+	struct sh_track *t = sh_track_at(&rt, h);
+
+	t->arg = &argument;
+	t->done = NULL;
+	t->start_ns = 5;
+	sh_track_publish(&rt, h, false);
+}
+
+static void taker(void)
+{
+	uint64_t h = handle + (UINT64_C(1) << SH_TRACK_GEN_SHIFT);
+
+	while (!sh_track_move(&rt, h, SH_TRACK_QUEUED, SH_TRACK_RUNNING))
+		client_relax();
+	client_assert(sh_track_at(&rt, h)->arg == &argument);
+	sh_track_at(&rt, h)->start_ns = 6;
+}
+
+/* As an asynchronous start: locked until it is written down. */
+static void runner(void)
+{
+	uint64_t h = handle + (UINT64_C(1) << SH_TRACK_GEN_SHIFT);
+
+	while (!sh_track_move(&rt, h, SH_TRACK_QUEUED, SH_TRACK_FINISHING))
+		client_relax();
+	sh_track_at(&rt, h)->start_ns = 6;
+	client_assert(sh_track_move(&rt, h, SH_TRACK_FINISHING, SH_TRACK_RUNNING));
+}
+
+static void flag_reader(void)
+{
+	uint64_t h = handle + (UINT64_C(1) << SH_TRACK_GEN_SHIFT);
+
+	while ((sh_track_flags(&rt, h) & SH_TRACK_STATUS) == 0)
+		client_relax();
+	client_assert(sh_track_at(&rt, h)->arg == &argument);
+}
+
+static void ender(void)
+{
+	uint64_t h = handle + (UINT64_C(1) << SH_TRACK_GEN_SHIFT);
+
+	while (!sh_track_move(&rt, h, SH_TRACK_RUNNING, SH_TRACK_FINISHING))
+		client_relax();
+	client_assert(sh_track_at(&rt, h)->start_ns == 6);
+}
+
 static void check_ended(void)
 {
 	client_assert(ended[0] + ended[1] == 1);
@@ -231,6 +293,10 @@ const struct client clients[] = {
 	  .thread = { worker, waiter, waiter_other, second_life }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("poll_reuse", "a poll while the record goes to another job: its own result or none", setup, NULL),
 	  .thread = { worker, waiter, second_life, poller }, .bound = 2, .bound_long = 3 },
+	{ CLIENT("publish", "a record is published, taken and looked at by its handle alone: its fields are there", setup_next, NULL),
+	  .thread = { publisher, taker, flag_reader }, .bound = 2, .bound_long = 4 },
+	{ CLIENT("hand_over", "a running job's record passes to who ends it: what its runner wrote is there", setup_next, NULL),
+	  .thread = { publisher, runner, ender }, .bound = 1, .bound_long = 3 },
 	{ CLIENT("stale", "a canceller with a handle that goes stale: no second end", setup, check_ended),
 	  .thread = { worker, waiter, stale, reuser }, .bound = 2, .bound_long = 3 },
 	{ 0 },
