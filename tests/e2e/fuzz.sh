@@ -22,6 +22,10 @@ fi
 seconds=10
 [ "${SHUNT_LONG:-0}" != 1 ] || seconds=600
 seconds=${FUZZ_SECONDS:-$seconds}
+if ! [[ $seconds =~ ^[0-9]+$ ]]; then
+	echo "fuzz.sh: FUZZ_SECONDS: '$seconds': want a number of seconds" >&2
+	exit 2
+fi
 seed=${SHUNT_SEED:-$RANDOM}
 echo "SHUNT_SEED=$seed, $seconds s a target"
 targets=("$@")

@@ -158,9 +158,10 @@ static bool dependent(const struct step *a, const struct step *b)
 }
 
 /*
- * Steps b and d race: no third step orders them. The steps behind b that do not follow it, and d, could have gone before b;
- * one of the threads that could have begun with them must be tried there (a source set: Abdulla et al. 2014). To try just
- * d's thread is not enough together with sleep sets: its own next step there may need a third thread's before it.
+ * Steps b and d race: no third step orders them. The steps behind b that do not follow it, and d, could have gone
+ * before b; one of the threads that could have begun with them must be tried there (a source set: Abdulla et al. 2014).
+ * To try just d's thread is not enough together with sleep sets: its own next step there may need a third thread's
+ * before it.
  */
 static void turn_round(struct decision *b, const struct decision *d)
 {
@@ -191,7 +192,7 @@ static void turn_round(struct decision *b, const struct decision *d)
 /* The picked step of decision d follows all dependent ones; where it could have gone first, that is to be tried. */
 static void order_step(struct decision *d, bool look_for_races)
 {
-	struct decision *race[MODEL_THREADS];
+	struct decision *race[MODEL_THREADS]; /* one of each thread at most */
 	uint32_t p = d->pick, races = 0;
 
 	for (struct decision *b = d; b-- > m->d;) {
@@ -199,7 +200,7 @@ static void order_step(struct decision *d, bool look_for_races)
 			continue;
 		if (m->order[p].at[b->pick] >= b->number)
 			continue; /* it came first in every execution that is equal to this one */
-		race[races++] = b; /* at most one of each thread: earlier ones come before it */
+		race[races++] = b;
 		clock_join(&m->order[p], &b->clock);
 	}
 	d->number = ++m->done[p];

@@ -143,7 +143,7 @@ uint32_t order_event(uint32_t thread, uint32_t at, const struct order_set *befor
 void plain_start(void);
 void plain_freed(const void *p, size_t bytes);
 void plain_check(const void *p, size_t bytes);              /* fails when it was freed */
-void plain_atomic(const void *p, size_t bytes, bool write); /* the current thread's atomic operation, after it acquired */
+void plain_atomic(const void *p, size_t bytes, bool write); /* an atomic operation, after it acquired */
 void plain_write(const void *p, size_t bytes);              /* as an assignment */
 
 /* arena.c */

@@ -1,8 +1,9 @@
 /*
- * model/plain.c - plain accesses of the code under test. It is compiled with -fsanitize=thread, which makes the compiler
- * announce each load and store by a call; here these calls are ours. Two accesses of different threads to the same byte,
- * one of them a write, not both atomic, with no happens-before between them, are a data race; an access to freed memory
- * is an error. To free is to write: an access that might as well have come later is found, whichever came first.
+ * model/plain.c - plain accesses of the code under test. It is compiled with -fsanitize=thread, which makes the
+ * compiler announce each load and store by a call; here these calls are ours. Two accesses of different threads to the
+ * same byte, one of them a write, not both atomic, with no happens-before between them, are a data race; an access to
+ * freed memory is an error. To free is to write: an access that might as well have come later is found, whichever came
+ * first.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -83,7 +84,8 @@ static struct word *word_of(uintptr_t addr, bool add)
 
 static const char *doing(bool write, bool atomic)
 {
-	return atomic ? write ? "atomic write" : "atomic read" : write ? "write" : "read";
+	return atomic ? write ? "atomic write" : "atomic read" : write ? "write"
+								       : "read";
 }
 
 static void compare(const struct word *w, const struct cell *a, const char *what)
@@ -94,9 +96,9 @@ static void compare(const struct word *w, const struct cell *a, const char *what
 	for (uint32_t i = 0; i < CELLS && w->cell[i].at != 0; i++) {
 		const struct cell *c = &w->cell[i];
 
-		if ((c->mask & a->mask) && c->thread != a->thread && (c->write || a->write) && !(c->atomic && a->atomic) &&
-		    c->at > now->at[c->thread])
-			model_fail("data race: %s of %s here, %s by %s before, nothing between them orders the two", what,
+		if ((c->mask & a->mask) && c->thread != a->thread && (c->write || a->write) &&
+		    !(c->atomic && a->atomic) && c->at > now->at[c->thread])
+			model_fail("data race: %s of %s here, %s by %s before, nothing orders the two", what,
 				   arena_name((const void *)w->addr, where, sizeof(where)), doing(c->write, c->atomic),
 				   virt_get(c->thread)->name);
 	}

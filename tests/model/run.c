@@ -165,6 +165,15 @@ static void count(double start)
 	s->seconds = seconds() - start;
 }
 
+/* Only a random schedule may starve a thread. */
+static void judge_cut(void)
+{
+	if (!E->truncated || E->failed || E->limits.search == MODEL_RANDOM)
+		return;
+	E->failed = true;
+	(void)snprintf(E->failure, sizeof(E->failure), "nobody gets on: no end within %u steps", E->steps_max);
+}
+
 /* The failed execution once more, with a trace. */
 static void again(const void *machine)
 {
@@ -175,6 +184,7 @@ static void again(const void *machine)
 	explore_replay(choices);
 	E->verbose = true;
 	execute(machine);
+	judge_cut();
 	E->verbose = false;
 	if (!E->failed || strcmp(failure, E->failure) != 0)
 		(void)snprintf(E->failure, sizeof(E->failure), "%.400s (not the same when repeated)", failure);
@@ -230,6 +240,7 @@ bool run_client(const struct client *c, const struct limits *limits, const char 
 		for (;;) {
 			execute(machine);
 			count(start);
+			judge_cut();
 			if (E->failed) {
 				again(machine);
 				ok = false;
