@@ -250,7 +250,7 @@ static const char *parse_seconds(const char *p, uint64_t *ns)
 		return NULL;
 	for (; *p >= '0' && *p <= '9'; p++) {
 		whole = whole * 10 + (uint64_t)(*p - '0');
-		if (whole > UINT64_MAX / NS_PER_S - 1)
+		if (whole > UINT64_MAX / NS_PER_S)
 			return NULL;
 	}
 	if (*p == '.')
@@ -258,6 +258,8 @@ static const char *parse_seconds(const char *p, uint64_t *ns)
 			part += (uint64_t)(*p - '0') * unit;
 			unit /= 10;
 		}
+	if (part > UINT64_MAX - whole * NS_PER_S)
+		return NULL;
 	*ns = whole * NS_PER_S + part;
 	return p;
 }

@@ -20,7 +20,7 @@
 #define LOCS_MAX (1u << 16)
 #define STORES_MAX (1u << 16)
 #define CANDIDATES_MAX 64u
-#define STALE_MAX 2u
+#define STALE_MAX 3u
 
 struct store {
 	uint64_t value;
