@@ -1,7 +1,8 @@
 /*
  * Live placement with workers of different speed: one takes ten times as long as its peer. Through the whole way (learning,
- * the default strategy and its short cuts) it must get about its share, a tenth. Jobs come one at a time, so both
- * workers are idle at every choice: a choice that looks at idleness alone gives the slow one half of them.
+ * the default strategy and its short cuts) it must get about its share, a tenth. Once both have run some, jobs come
+ * one at a time, so both workers are idle at every choice: a choice that looks at idleness alone gives the slow one
+ * half of them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +14,7 @@
 #include "base/compiler.h"
 
 #define JOBS 600u
-#define WARM_UP 100u /* what each worker needs is learned from these */
+#define WARM_UP 200u /* what each worker needs is learned from these */
 #define FAST_NS 20000u
 #define ROUNDS 6
 
@@ -38,6 +39,7 @@ static uint32_t slow_share(enum shunt_idle idle)
 	struct shunt_pool_opts po = tu_pool_opts("main", 2);
 	struct shunt_runtime *rt = tu_runtime();
 	struct count c = { { 0, 0 } };
+	struct shunt_job_id warm[WARM_UP];
 	struct shunt_type_id spin;
 	struct shunt_pool_id pool;
 	uint32_t slow, i;
@@ -45,13 +47,15 @@ static uint32_t slow_share(enum shunt_idle idle)
 	po.idle = idle;
 	pool = tu_pool_with(rt, &po);
 	spin = tu_type(rt, pool, "spin", spin_job);
-	for (i = 0; i < WARM_UP + JOBS; i++) {
-		if (i == WARM_UP) {
-			atomic_store(&c.ran[0], 0);
-			atomic_store(&c.ran[1], 0);
-		}
+	/* At once, so that both run some: a worker that never ran has nothing to be compared by (docs/CONCURRENCY.md). */
+	for (i = 0; i < WARM_UP; i++)
+		warm[i] = tu_submit(rt, spin, &c);
+	for (i = 0; i < WARM_UP; i++)
+		tu_join(rt, warm[i], SHUNT_JOB_DONE);
+	atomic_store(&c.ran[0], 0);
+	atomic_store(&c.ran[1], 0);
+	for (i = 0; i < JOBS; i++)
 		tu_join(rt, tu_submit(rt, spin, &c), SHUNT_JOB_DONE);
-	}
 	slow = atomic_load(&c.ran[0]);
 	print_message("the slow worker ran %u of %u\n", slow, JOBS);
 	assert_true(slow + atomic_load(&c.ran[1]) == JOBS);
