@@ -47,7 +47,7 @@ static uint32_t slow_share(enum shunt_idle idle)
 	po.idle = idle;
 	pool = tu_pool_with(rt, &po);
 	spin = tu_type(rt, pool, "spin", spin_job);
-	/* At once, so that both run some: a worker that never ran has nothing to be compared by (docs/CONCURRENCY.md). */
+	/* At once, so that both run some: who never ran has nothing to be compared by (docs/CONCURRENCY.md). */
 	for (i = 0; i < WARM_UP; i++)
 		warm[i] = tu_submit(rt, spin, &c);
 	for (i = 0; i < WARM_UP; i++)
@@ -64,8 +64,8 @@ static uint32_t slow_share(enum shunt_idle idle)
 }
 
 /*
- * A cpu that is taken away makes the fast worker slow too, so one undisturbed round of several is asked for. A choice that
- * ignores speed gives half of the jobs to the slow one in every round.
+ * A cpu that is taken away makes the fast worker slow too, so one undisturbed round of several is asked for. A choice
+ * that ignores speed gives half of the jobs to the slow one in every round.
  */
 static void share_is_small(enum shunt_idle idle)
 {
