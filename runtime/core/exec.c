@@ -67,6 +67,19 @@ static void count_outside(const struct exec_in *in, const struct exec_out *out)
 #endif
 }
 
+/* Once in LEARN_EVERY jobs. A worker that never ran has the speed it was made with, 1000. */
+static void learn_fastest(struct sh_pool *p)
+{
+	uint32_t best = UINT32_MAX;
+
+	for (uint32_t i = 0; i < p->workers; i++) {
+		uint32_t speed = sh_a32_load_rlx(&p->worker[i]->speed_permille); /* mo rlx: an estimate. */
+
+		best = speed < best ? speed : best;
+	}
+	sh_a32_store_rlx(&p->fastest, best); /* mo rlx: an estimate. */
+}
+
 /*
  * EWMA of weight 1/8 for time, 1/16 for failures: integer, exact for a constant input within one unit. What is compared
  * between workers takes no sample above OUTLIER times what was learned: a job whose cpu was taken away says nothing of
@@ -104,6 +117,7 @@ static void learn(struct sh_worker *w, const struct exec_in *in, const struct ex
 
 		ratio = ratio < 50 ? 50 : ratio > 100000 ? 100000 : ratio;
 		sh_a32_store_rlx(&w->speed_permille, speed - speed / 4 + (uint32_t)ratio / 4); /* mo rlx: statistic. */
+		learn_fastest(w->pool);
 	}
 }
 

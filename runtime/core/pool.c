@@ -411,6 +411,7 @@ static int workers_alloc(struct sh_pool *p, const struct shunt_plan *plan)
 	}
 	reserve_levels(p);
 	homes_fill(p);
+	sh_a32_store_rlx(&p->fastest, 1000); /* mo rlx: before any thread of the pool exists. */
 	/* mo W1 -> W1@core/worker.c: complete workers before they are counted. */
 	sh_a32_store_rel(&p->slots, p->workers);
 	return 0;

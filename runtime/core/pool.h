@@ -118,6 +118,7 @@ struct sh_pool {
 	sh_a32 stop;                         /* sync: atomic; 1 = workers leave */
 	sh_a32 slots;                        /* sync: atomic; worker slots in use, spares included */
 	sh_a32 blocked;                      /* sync: atomic, up under lock(spare_lock); workers declared blocked */
+	sh_a32 fastest;                      /* sync: atomic; the lowest speed_permille of its workers, an estimate */
 	sh_a32 spares_active;                /* sync: atomic, changed under lock(spare_lock) */
 	/* line 2: parked workers; bit set after state PARKED */
 	sh_a64 idle[SH_WORDS] SH_ALIGNED(SH_CACHELINE); /* sync: atomic */

@@ -146,9 +146,9 @@ static void notify(struct attempt *a, struct sh_worker *w, uint32_t level)
 	}
 	if (alone || (s == SH_W_RUNNING && is_spinning(p, w->slot)))
 		return;
-	hot_set(p, level);
 	if (woken)
-		return;
+		return; /* it was chosen, and it comes: a spinner beside it does not take its job before that */
+	hot_set(p, level);
 	wake_idle(a->sub, p, level);
 }
 
@@ -267,7 +267,9 @@ static uint32_t choose_on_node(const struct attempt *a)
 /* Being idle is no merit in a worker that takes much longer than its peers: the strategy weighs that. */
 static bool is_slow(const struct sh_worker *w)
 {
-	return sh_a32_load_rlx(&w->speed_permille) >= SLOW_PERMILLE; /* mo rlx: an estimate. */
+	/* mo rlx: estimates. Against the fastest: the type's mean is the slow worker's own when it runs most jobs. */
+	return (uint64_t)sh_a32_load_rlx(&w->speed_permille) * 1000u
+	       >= (uint64_t)sh_a32_load_rlx(&w->pool->fastest) * SLOW_PERMILLE; /* mo rlx: as above. */
 }
 
 /* Neither blocked nor at its asynchronous capacity. */
