@@ -28,6 +28,7 @@ for signal in INT TERM; do
 		kill -0 "$pid" 2> /dev/null || fail "$signal: it ended by itself: $(cat "$tmp/err")"
 		sleep 0.05
 	done
+	grep -q '^Tag=run\.scan' "$tmp/log.hlog" || fail "$signal: no interval was logged within a minute"
 	kill -s "$signal" "$pid"
 	code=0
 	wait "$pid" || code=$?

@@ -405,11 +405,30 @@ static void *remove_main(void *arg)
 	return NULL;
 }
 
+/* The type's name is gone: what its removal does next is to wait for its jobs. */
+static bool type_goes(void *arg)
+{
+	const struct round *r = arg;
+	struct shunt_type_id type;
+
+	return shunt_type_find(r->rt, "job", &type) == SHUNT_ENOENT;
+}
+
+/* The pool's name is gone: what its removal does next is to wait for submitters. */
+static bool pool_goes(void *arg)
+{
+	const struct round *r = arg;
+	struct shunt_pool_id pool;
+
+	return shunt_pool_find(r->rt, "stop", &pool) == SHUNT_ENOENT;
+}
+
 /*
- * A submitter stands between its push and the end of its submit, and the job has ended: the pool that it will look at
- * must not go away under it. (A remove that returns early is seen here or by the address sanitizer.)
+ * A submitter stands between its push and the end of its submit, and the job has ended (or cannot be seen yet): the pool
+ * that it will look at must not go away under it. (A remove that returns early is seen here or by the address sanitizer.)
+ * `goes` says that the remover has come to where it must wait for this submitter.
  */
-static bool remove_under_submitter(const char *point)
+static bool remove_under_submitter(const char *point, bool (*goes)(void *round))
 {
 	struct round r = { 0 };
 	pthread_t victim, remover;
@@ -429,7 +448,8 @@ static bool remove_under_submitter(const char *point)
 	caught = sh_a32_load_sc(&trap.caught) != 0;
 	sh_a32_store_sc(&r.quit, 1);
 	STRESS_CHECK(pthread_create(&remover, NULL, remove_main, &r) == 0, "thread");
-	stress_pause_ns(20000000);
+	stress_until(goes, &r, "pool removed under a stopped submitter: remove");
+	stress_pause_ns(20000000); /* for a removal that does not wait to end */
 	STRESS_CHECK(!caught || !sh_a32_load_sc(&removed), "the pool was removed while a submitter was inside");
 	trap_release();
 	(void)pthread_join(victim, NULL);
@@ -512,8 +532,8 @@ int main(int argc, char **argv)
 					}
 				}
 		rounds += 4;
-		reached += remove_under_submitter("submit.after_enqueue");
-		reached += remove_under_submitter("ring.push.after_cas");
+		reached += remove_under_submitter("submit.after_enqueue", pool_goes);
+		reached += remove_under_submitter("ring.push.after_cas", type_goes);
 		reached += waker_stops_other_busy(SHUNT_SELECT_ROUND_ROBIN);
 		reached += waker_stops_other_busy(SHUNT_SELECT_DEFAULT);
 	}

@@ -3,18 +3,9 @@
  * that see only part of a hierarchy, throttling, files that change between two calls, damaged files; and cpu lists.
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testutil.h"
 
 #include <ftw.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,13 +60,11 @@ static void put(const char *path, const char *text)
 static struct shunt_topo *open_cpus(const char *synthetic, uint32_t config)
 {
 	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
 
 	o.synthetic = synthetic;
 	o.sysfs_root = root;
 	o.cpu_budget_config = config;
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
-	return t;
+	return tu_topo_with(&o);
 }
 
 static struct shunt_cpu_budget budget_of(const struct shunt_topo *t)
@@ -253,13 +242,10 @@ static void damaged_files(void **state)
 /* A recorded machine has no share in this machine's groups. */
 static void other_machines_do_not_count(void **state)
 {
-	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
+	struct shunt_topo *t = tu_topo_text("core:64 pu:1", NULL);
 	struct shunt_cpu_budget b;
 
 	(void)state;
-	o.synthetic = "core:64 pu:1";
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
 	b = budget_of(t);
 	assert_true(b.budget == 64 && b.cpuset == 0 && b.quota_milli == 0);
 	assert_int_equal(shunt_topo_budget(NULL, &b), SHUNT_EINVAL);

@@ -10,13 +10,7 @@
 
 #include "core/runtime.h"
 
-struct fixture {
-	struct shunt_runtime *rt;
-	struct shunt_pool_id pool;
-	struct shunt_type_id gate, count;
-};
-
-static void open_with(struct fixture *f, uint32_t jobs_max, uint32_t tracked_max, uint32_t queue_max, uint32_t spares_max)
+static void open_with(struct tu_fixture *f, uint32_t jobs_max, uint32_t tracked_max, uint32_t queue_max, uint32_t spares_max)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("main", 1);
@@ -25,13 +19,10 @@ static void open_with(struct fixture *f, uint32_t jobs_max, uint32_t tracked_max
 	ro.tracked_max = tracked_max;
 	po.queue_max = queue_max;
 	po.spares_max = spares_max;
-	f->rt = tu_runtime_with(&ro);
-	f->pool = tu_pool_with(f->rt, &po);
-	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
-	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
+	tu_fixture_open(f, &ro, &po);
 }
 
-static void close_all(struct fixture *f)
+static void close_all(struct tu_fixture *f)
 {
 	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
 	assert_int_equal(sh_a64_load_acq(&sh_runtime_pool(f->rt, f->pool.v)->in_pool), 0);
@@ -39,7 +30,7 @@ static void close_all(struct fixture *f)
 }
 
 /* Submits until refused; returns how many were taken. */
-static uint32_t fill(struct fixture *f, atomic_uint *n)
+static uint32_t fill(struct tu_fixture *f, atomic_uint *n)
 {
 	struct shunt_job_spec s = tu_spec(f->count, n);
 	uint32_t took = 0;
@@ -54,7 +45,7 @@ static uint32_t fill(struct fixture *f, atomic_uint *n)
 /* The bounds are exact, again and again. */
 static void test_error(void **state)
 {
-	struct fixture f;
+	struct tu_fixture f;
 	atomic_uint n = 0;
 	uint32_t round;
 	uint32_t total = 0;
@@ -89,7 +80,7 @@ static void test_tracked(void **state)
 {
 	struct shunt_job_id ids[6];
 	atomic_uint n = 0;
-	struct fixture f;
+	struct tu_fixture f;
 	uint32_t round, i;
 
 	(void)state;
@@ -118,7 +109,7 @@ static void test_tracked(void **state)
 /* After a wait has returned the room is there: nothing is released behind the waiter's back. */
 static void test_room_after_wait(void **state)
 {
-	struct fixture f;
+	struct tu_fixture f;
 	atomic_uint n = 0;
 	uint32_t i;
 
@@ -130,7 +121,7 @@ static void test_room_after_wait(void **state)
 }
 
 struct blocker {
-	struct fixture *f;
+	struct tu_fixture *f;
 	atomic_uint *n;
 	uint32_t jobs;
 	atomic_uint bad;
@@ -160,7 +151,7 @@ static void test_block(void **state)
 		struct tu_gate g = { 0, 0 };
 		atomic_uint n = 0;
 		struct shunt_job_spec s;
-		struct fixture f;
+		struct tu_fixture f;
 		struct blocker b;
 		pthread_t t[3];
 		uint32_t took;
@@ -187,7 +178,7 @@ static void test_block(void **state)
 /* ---- from inside a job of the full pool ---- */
 
 struct inner {
-	struct fixture *f;
+	struct tu_fixture *f;
 	atomic_uint n;
 	uint32_t jobs;
 	enum shunt_full full;
@@ -212,7 +203,7 @@ static int inner_job(struct shunt_job_ctx *ctx, void *arg)
 
 static void inner_run(enum shunt_full full, uint32_t spares_max, uint64_t timeout_ns, int want)
 {
-	struct fixture f;
+	struct tu_fixture f;
 	struct inner in;
 	struct shunt_job_id id;
 
@@ -243,7 +234,7 @@ static void test_inside(void **state)
 /* ---- inline ---- */
 
 struct rec {
-	struct fixture *f;
+	struct tu_fixture *f;
 	struct shunt_type_id type;
 	uint32_t depth, deepest;
 	uint32_t max;
@@ -283,7 +274,7 @@ static void test_inline(void **state)
 	atomic_uint n = 0;
 	struct shunt_job_spec s;
 	struct shunt_job_id id;
-	struct fixture f;
+	struct tu_fixture f;
 	struct rec r;
 	uint32_t took;
 
@@ -352,8 +343,7 @@ static void test_pool_default(void **state)
 	s.full = SHUNT_FULL_ERROR;
 	assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_EFULL);
 	atomic_store(&g.open, 1);
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_close(rt);
 }
 
 int main(void)

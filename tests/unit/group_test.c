@@ -6,30 +6,16 @@
 
 #include <shunt/error.h>
 
-struct fixture {
-	struct shunt_runtime *rt;
-	struct shunt_type_id gate, count;
-	struct shunt_pool_id pool;
-};
-
-static void open_with(struct fixture *f, uint32_t workers, uint32_t groups_max)
+static void open_with(struct tu_fixture *f, uint32_t workers, uint32_t groups_max)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("main", workers);
 
 	ro.groups_max = groups_max;
-	f->rt = tu_runtime_with(&ro);
-	f->pool = tu_pool(f->rt, "main", workers);
-	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
-	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
+	tu_fixture_open(f, &ro, &po);
 }
 
-static void close_all(struct fixture *f)
-{
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
-}
-
-static void put(struct fixture *f, struct shunt_type_id type, void *arg, struct shunt_group_id g, struct shunt_job_id *id)
+static void put(struct tu_fixture *f, struct shunt_type_id type, void *arg, struct shunt_group_id g, struct shunt_job_id *id)
 {
 	struct shunt_job_spec s = tu_spec(type, arg);
 
@@ -42,7 +28,7 @@ static void test_count(void **state)
 	struct tu_gate gate = { 0, 0 };
 	struct shunt_group_id g;
 	atomic_uint n = 0;
-	struct fixture f;
+	struct tu_fixture f;
 	uint32_t i;
 
 	(void)state;
@@ -66,14 +52,14 @@ static void test_count(void **state)
 	assert_int_equal(shunt_group_pending(f.rt, g), SHUNT_ESTALE);
 	assert_int_equal(shunt_group_wait(f.rt, g, SHUNT_FOREVER), SHUNT_ESTALE);
 	assert_int_equal(shunt_group_cancel(f.rt, g), SHUNT_ESTALE);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_limits(void **state)
 {
 	struct shunt_group_id g[5];
 	struct shunt_group_id odd = { 0 };
-	struct fixture f;
+	struct tu_fixture f;
 	uint32_t round, i;
 
 	(void)state;
@@ -100,7 +86,7 @@ static void test_limits(void **state)
 	assert_int_equal(shunt_group_destroy(f.rt, odd), SHUNT_ESTALE);
 	assert_int_equal(shunt_group_create(NULL, &odd), SHUNT_EINVAL);
 	assert_int_equal(shunt_group_create(f.rt, NULL), SHUNT_EINVAL);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* A cancelled group: what has not started never runs; what runs sees the request. */
@@ -111,7 +97,7 @@ static void test_cancel(void **state)
 	struct shunt_job_id ids[20];
 	atomic_uint n = 0;
 	atomic_uint bystander = 0;
-	struct fixture f;
+	struct tu_fixture f;
 	uint32_t i;
 
 	(void)state;
@@ -131,7 +117,7 @@ static void test_cancel(void **state)
 	assert_int_equal(atomic_load(&n), 0);
 	assert_int_equal(atomic_load(&bystander), 40);
 	assert_int_equal(shunt_group_destroy(f.rt, g), 0);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static int poll_cancelled(struct shunt_job_ctx *ctx, void *arg)
@@ -150,7 +136,7 @@ static void test_cancel_running(void **state)
 	struct shunt_result r;
 	struct shunt_job_id id;
 	atomic_uint n = 0;
-	struct fixture f;
+	struct tu_fixture f;
 
 	(void)state;
 	open_with(&f, 1, 0);
@@ -160,13 +146,13 @@ static void test_cancel_running(void **state)
 	assert_int_equal(shunt_group_cancel(f.rt, g), 0);
 	assert_int_equal(shunt_wait(f.rt, id, TU_LONG_NS, &r), 0);
 	assert_int_equal(r.code, 5);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* ---- waiting inside jobs ---- */
 
 struct tree {
-	struct fixture *f;
+	struct tu_fixture *f;
 	struct shunt_type_id type;
 	uint32_t fan;
 	atomic_uint leaves;
@@ -210,7 +196,7 @@ static int tree_job(struct shunt_job_ctx *ctx, void *arg)
 
 static void test_tree(void **state)
 {
-	struct fixture f;
+	struct tu_fixture f;
 	struct tree t;
 	struct node root;
 	uint32_t workers;
@@ -226,7 +212,7 @@ static void test_tree(void **state)
 		tu_join(f.rt, tu_submit(f.rt, t.type, &root), SHUNT_JOB_DONE);
 		assert_int_equal(atomic_load(&t.bad), 0);
 		assert_int_equal(atomic_load(&t.leaves), 1024);
-		close_all(&f);
+		tu_close(f.rt);
 	}
 }
 
@@ -246,7 +232,7 @@ static int member_waits(struct shunt_job_ctx *ctx, void *arg)
 static void test_member_waits(void **state)
 {
 	struct member m = { { 0 }, 0 };
-	struct fixture f;
+	struct tu_fixture f;
 
 	(void)state;
 	open_with(&f, 1, 0);
@@ -254,12 +240,12 @@ static void test_member_waits(void **state)
 	put(&f, tu_type(f.rt, f.pool, "member", member_waits), &m, m.g, NULL);
 	assert_int_equal(shunt_group_wait(f.rt, m.g, TU_LONG_NS), 0);
 	assert_int_equal(m.rc, SHUNT_EDEADLK);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* Several threads wait for one group that others fill and empty: all of them come back. */
 struct waiter {
-	struct fixture *f;
+	struct tu_fixture *f;
 	struct shunt_group_id g;
 	int rc;
 };
@@ -274,7 +260,7 @@ static void *wait_thread(void *arg)
 
 static void test_many_waiters(void **state)
 {
-	struct fixture f;
+	struct tu_fixture f;
 	uint32_t round, i;
 
 	(void)state;
@@ -298,7 +284,7 @@ static void test_many_waiters(void **state)
 		}
 		assert_int_equal(shunt_group_destroy(f.rt, g), 0);
 	}
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 int main(void)

@@ -10,26 +10,12 @@
 
 #include "core/runtime.h"
 
-struct fixture {
-	struct shunt_runtime *rt;
-	struct shunt_pool_id pool;
-	struct shunt_type_id gate, count;
-};
-
-static void open_with(struct fixture *f, uint32_t workers)
+static void open_with(struct tu_fixture *f, uint32_t workers)
 {
-	memset(f, 0, sizeof(*f));
-	f->rt = tu_runtime();
-	f->pool = tu_pool(f->rt, "main", workers);
-	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
-	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
-}
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("main", workers);
 
-/* Everything ended, nothing is left. */
-static void close_all(struct fixture *f)
-{
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+	tu_fixture_open(f, &ro, &po);
 }
 
 struct where {
@@ -48,7 +34,7 @@ static int where_job(struct shunt_job_ctx *ctx, void *arg)
 static void test_on_worker(void **state)
 {
 	struct where where;
-	struct fixture f;
+	struct tu_fixture f;
 	struct shunt_type_id type;
 	struct tu_gate g = { 0, 0 };
 	struct shunt_job_spec s;
@@ -92,7 +78,7 @@ static void test_on_worker(void **state)
 	assert_int_equal(atomic_load(&where.ran[1]), 0);
 	atomic_store(&g.open, 1);
 	tu_wait_until(atomic_load(&where.ran[1]) == 20);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* The queue of one worker is bounded: full is full, and room comes back. */
@@ -100,7 +86,7 @@ static void test_on_worker_full(void **state)
 {
 	struct tu_gate g = { 0, 0 };
 	atomic_uint n = 0;
-	struct fixture f;
+	struct tu_fixture f;
 	struct shunt_job_spec s;
 	uint32_t took = 0;
 	int rc;
@@ -123,14 +109,14 @@ static void test_on_worker_full(void **state)
 	s.full_timeout_ns = 0;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	tu_wait_until(atomic_load(&n) == took + 1);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_on_node(void **state)
 {
 	struct shunt_snapshot *snap = NULL;
 	struct where where;
-	struct fixture f;
+	struct tu_fixture f;
 	struct shunt_type_id type;
 	struct shunt_job_spec s;
 	uint32_t i;
@@ -161,7 +147,7 @@ static void test_on_node(void **state)
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ENOENT);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&where.ran[0]), node == SHUNT_ANY ? 0 : 100);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 int main(void)

@@ -75,13 +75,6 @@ static void open_with(struct fixture *f, uint32_t workers)
 	f->facts = tu_type(f->rt, f->pool, "facts", facts_job);
 }
 
-/* Everything ended, nothing is left, nothing was counted twice. */
-static void close_all(struct fixture *f)
-{
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
-}
-
 /* ---- tests ---- */
 
 static void test_forget(void **state)
@@ -99,7 +92,7 @@ static void test_forget(void **state)
 	}
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&n), 1000);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_results(void **state)
@@ -121,7 +114,7 @@ static void test_results(void **state)
 		assert_int_equal(r.code, code); /* PENDING from a type that may not say so is a failure like others */
 		assert_true(r.queue_ns < TU_LONG_NS && r.run_ns < TU_LONG_NS);
 	}
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_poll_wait(void **state)
@@ -154,7 +147,7 @@ static void test_poll_wait(void **state)
 	assert_int_equal(shunt_poll(f.rt, b, &r), SHUNT_ESTALE);
 	assert_int_equal(shunt_wait(f.rt, b, 0, &r), SHUNT_ESTALE);
 	tu_join(f.rt, a, SHUNT_JOB_DONE);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_stale(void **state)
@@ -193,7 +186,7 @@ static void test_stale(void **state)
 		assert_int_equal(shunt_complete(f.rt, odd, 1), SHUNT_ESTALE);
 		assert_int_equal(shunt_detach(f.rt, odd), SHUNT_ESTALE);
 	}
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 struct joiner {
@@ -242,7 +235,7 @@ static void test_double_join(void **state)
 		}
 		assert_int_equal(won, 1);
 	}
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_detach(void **state)
@@ -263,7 +256,7 @@ static void test_detach(void **state)
 	atomic_store(&g.open, 1);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&n), 1); /* the job itself went on */
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_cancel(void **state)
@@ -297,7 +290,7 @@ static void test_cancel(void **state)
 	assert_int_equal(r.status, SHUNT_JOB_FAILED);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&n), 1); /* the cancelled handler never ran */
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* Cancel races with the start: each job is either done or cancelled, never both, never neither. */
@@ -323,7 +316,7 @@ static void test_cancel_race(void **state)
 	}
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&n) + cancelled, jobs);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_errors(void **state)
@@ -386,7 +379,7 @@ static void test_errors(void **state)
 	assert_int_equal(shunt_complete(NULL, id, 0), SHUNT_EINVAL);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0); /* no refused attempt is counted as pending */
 	assert_int_equal(atomic_load(&n), 0);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 struct done_seen {
@@ -444,7 +437,7 @@ static void test_done_callbacks(void **state)
 			assert_int_equal(seen[i].result.status, i % 2 ? SHUNT_JOB_FAILED : SHUNT_JOB_DONE);
 	}
 	(void)g;
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* The queue delay counts from the intended start, in the past or now; a start in the future gives no negative delay. */
@@ -471,7 +464,7 @@ static void test_start_ns(void **state)
 	assert_int_equal(shunt_wait(f.rt, id, TU_LONG_NS, &r), 0);
 	assert_true(r.queue_ns == 0);
 	assert_true(facts.queue_ns == 0);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_batch(void **state)
@@ -508,7 +501,7 @@ static void test_batch(void **state)
 	assert_int_equal(error, SHUNT_EINVAL);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_int_equal(atomic_load(&n), 64 + 64 + 10);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 static void test_facts(void **state)
@@ -540,7 +533,7 @@ static void test_facts(void **state)
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
 	assert_true(facts.self.v == 0); /* nobody asked for a handle */
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* What was submitted to an idle pool is charged to workers and comes off again: nobody stays "loaded" for ever. */
@@ -585,7 +578,7 @@ static void test_load_settles(void **state)
 		assert_int_equal(snap->workers[i].work_left_ns, 0);
 	}
 	shunt_snapshot_free(snap);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 /* Waiter, poller and canceller against one job at a time, from three threads: the books balance. */
@@ -644,7 +637,7 @@ static void test_mob(void **state)
 		(void)pthread_join(t[i], NULL);
 	assert_int_equal(atomic_load(&m.odd), 0);
 	assert_int_equal(atomic_load(&n), done);
-	close_all(&f);
+	tu_close(f.rt);
 }
 
 int main(void)

@@ -206,8 +206,7 @@ static void test_other_keys_go_on(void **state)
 	assert_int_equal(atomic_load(&same), 0);
 	atomic_store(&g.open, 1);
 	tu_wait_until(atomic_load(&same) == 50);
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_close(rt);
 }
 
 /* ---- a job that submits its own successor with its own key ---- */
@@ -254,8 +253,7 @@ static void test_chain(void **state)
 	}
 	tu_wait_until(atomic_load(&c.ran) == c.length);
 	assert_int_equal(atomic_load(&c.overlap), 0);
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_close(rt);
 }
 
 /* Everything of a key cancelled while its first job runs; then the key works on. */
@@ -291,8 +289,7 @@ static void test_cancel_all(void **state)
 		tu_join(rt, ids[0], SHUNT_JOB_DONE);
 		assert_int_equal(atomic_load(&n), 1);
 	}
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_close(rt);
 }
 
 int main(void)

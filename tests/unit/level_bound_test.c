@@ -68,12 +68,6 @@ static void bench_open(struct bench *b, struct shunt_pool_opts *po)
 	atomic_store(&ran_n, 0);
 }
 
-static void bench_close(struct bench *b)
-{
-	assert_int_equal(shunt_drain(b->rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(b->rt), 0);
-}
-
 static void put(struct bench *b, uint32_t level, uint32_t count)
 {
 	uint32_t i;
@@ -159,7 +153,7 @@ static void test_strict(void **state)
 	assert_in_range(l, URGENT / GUARD - 1, URGENT / GUARD + 1);
 	/* And what is left is served most urgent first between the guards. */
 	assert_true(position(1, PER_LEVEL - 1) < position(LEVELS - 1, PER_LEVEL - 1));
-	bench_close(&b);
+	tu_close(b.rt);
 }
 
 static void test_weighted(void **state)
@@ -188,7 +182,7 @@ static void test_weighted(void **state)
 		got[ran[i].level]++;
 	for (l = 0; l < LEVELS; l++)
 		assert_in_range(got[l], 5 * weights[l] - 1, 5 * weights[l] + 1);
-	bench_close(&b);
+	tu_close(b.rt);
 }
 
 /* ---- one level, all of its sources ---- */
@@ -264,7 +258,7 @@ static void test_sources(void **state)
 	for (i = 0; i < 4; i++)
 		assert_true(source_first[i] < 2 * SH_SOURCE_PERIOD);
 	assert_true(oldest_own <= SH_OLDEST_PERIOD); /* as a mere stack it would run last, at 319 */
-	bench_close(&b);
+	tu_close(b.rt);
 }
 
 /* ---- reserved ---- */
@@ -308,7 +302,7 @@ static void test_reserved(void **state)
 		assert_true(ran[i].level == 0 || ran[i].level == 2);
 	atomic_store(&g.open, 1);
 	tu_wait_until(atomic_load(&ran_n) == 15);
-	bench_close(&b);
+	tu_close(b.rt);
 }
 
 /* Keyed jobs of one key at different levels: the strand must not carry a low job into a reserved worker. */
@@ -336,7 +330,7 @@ static void test_reserved_keyed(void **state)
 	tu_wait_until(atomic_load(&ran_n) == 2000);
 	for (i = 0; i < 2000; i++)
 		assert_true(ran[i].worker != 0 || ran[i].level == 0);
-	bench_close(&b);
+	tu_close(b.rt);
 }
 
 int main(void)

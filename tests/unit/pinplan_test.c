@@ -3,46 +3,13 @@
  * distance, notes, refusals and failing allocation. Seats and orders are written out by hand.
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "testutil.h"
 
 #include "base/compiler.h"
 #include "base/inject.h"
 #include "core/pinplan.h"
 
-#define XML(name) SHUNT_TEST_SRCDIR "/tests/topo/" name ".xml"
-
 static char err[512];
-
-static struct shunt_topo *open_xml(const char *file, uint32_t budget)
-{
-	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
-
-	o.xml_file = file;
-	o.cpu_budget_config = budget;
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
-	return t;
-}
-
-static struct shunt_topo *open_text(const char *synthetic, const char *allowed)
-{
-	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
-
-	o.synthetic = synthetic;
-	o.allowed_cpus = allowed;
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
-	return t;
-}
 
 static int try_plan(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy, uint32_t workers,
 		    struct shunt_plan **out)
@@ -104,7 +71,7 @@ static void steals(const struct shunt_plan *p, uint32_t worker, const char *want
 
 static void policies(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 
 	(void)state;
 	seats(t, NULL, SHUNT_PIN_DEFAULT, 5, "0 32 1 33 2");
@@ -120,7 +87,7 @@ static void policies(void **state)
 
 static void explicit_order(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 	struct shunt_plan *p;
 
 	(void)state;
@@ -137,7 +104,7 @@ static void explicit_order(void **state)
 
 static void scatter_over_caches(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("eight-l3"), 0);
 
 	(void)state;
 	seats(t, NULL, SHUNT_PIN_SCATTER, 10, "0 32 8 40 16 48 24 56 2 34");
@@ -147,7 +114,7 @@ static void scatter_over_caches(void **state)
 
 static void counts(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 3);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 3);
 	struct shunt_plan *p;
 	uint32_t n;
 
@@ -156,7 +123,7 @@ static void counts(void **state)
 	seats(t, "0-1", SHUNT_PIN_COMPACT, 0, "0 1");   /* place of 2 */
 	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 0, "0 1 2");
 	shunt_topo_close(t);
-	t = open_xml(XML("one-cpu"), 0);
+	t = tu_topo_xml(TU_XML("one-cpu"), 0);
 	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0");
 	seats(t, NULL, SHUNT_PIN_SCATTER, 0, "0");
 	p = plan(t, NULL, SHUNT_PIN_AVOID_CPU0, 0);
@@ -174,7 +141,7 @@ static void counts(void **state)
 
 static void not_pinned(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 	struct shunt_plan *p = plan(t, "numa:1.core:0", SHUNT_PIN_NONE, 0);
 	uint32_t n;
 	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
@@ -192,7 +159,7 @@ static void not_pinned(void **state)
 
 static void holes(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("cpuset-hole"), 0); /* forbidden: 2-3, 5, 10-11 */
+	struct shunt_topo *t = tu_topo_xml(TU_XML("cpuset-hole"), 0); /* forbidden: 2-3, 5, 10-11 */
 	struct shunt_plan *p;
 
 	(void)state;
@@ -207,7 +174,7 @@ static void holes(void **state)
 
 static void where_workers_sit(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("eight-l3"), 0);
 	struct shunt_plan *p = plan(t, "package:1.l3:2.core:1", SHUNT_PIN_COMPACT, 0);
 	uint32_t n;
 	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
@@ -225,7 +192,7 @@ static void where_workers_sit(void **state)
 
 static void steal_near_first(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("eight-l3"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("eight-l3"), 0);
 	struct shunt_plan *p;
 	uint32_t n = 1;
 
@@ -247,7 +214,7 @@ static void steal_near_first(void **state)
 
 static void steal_by_node_distance(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("four-nodes-memory-only"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("four-nodes-memory-only"), 0);
 	struct shunt_plan *p = plan(t, "cpus:8,4,0,9", SHUNT_PIN_EXPLICIT, 0);
 
 	(void)state;
@@ -259,7 +226,7 @@ static void steal_by_node_distance(void **state)
 
 static void every_worker_once(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"), 0);
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 
 	(void)state;
 	for (int policy = SHUNT_PIN_DEFAULT; policy <= SHUNT_PIN_NONE; policy++) {
@@ -288,7 +255,7 @@ static void options(void **state)
 		struct shunt_plan_opts o;
 		uint64_t newer;
 	} big = { SHUNT_PLAN_OPTS_INIT, 0 };
-	struct shunt_topo *t = open_text("core:2 pu:1", NULL);
+	struct shunt_topo *t = tu_topo_text("core:2 pu:1", NULL);
 	struct shunt_plan *p = NULL;
 	enum shunt_pin_policy policy;
 
@@ -331,7 +298,7 @@ static int fail_one(void *arg, const char *point)
 /* Fails each allocation in turn; the sanitizer build shows that nothing leaks. */
 static void out_of_memory(void **state)
 {
-	struct shunt_topo *t = open_text("package:2 core:2 pu:2", NULL);
+	struct shunt_topo *t = tu_topo_text("package:2 core:2 pu:2", NULL);
 	struct shunt_plan *p = NULL;
 	int k = 0, rc;
 

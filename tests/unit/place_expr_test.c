@@ -3,49 +3,19 @@
  * and random text, which must either be refused with a message or give allowed cpus, each once.
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "testutil.h"
 
 #include "base/clock.h"
 #include "base/rng.h"
 #include "core/place_expr.h"
 
-#define SMT SHUNT_TEST_SRCDIR "/tests/topo/two-packages-smt.xml"
-#define NODES SHUNT_TEST_SRCDIR "/tests/topo/four-nodes-memory-only.xml"
-#define HYBRID SHUNT_TEST_SRCDIR "/tests/topo/hybrid.xml"
-#define HOLE SHUNT_TEST_SRCDIR "/tests/topo/cpuset-hole.xml"
+#define SMT TU_XML("two-packages-smt")
+#define NODES TU_XML("four-nodes-memory-only")
+#define HYBRID TU_XML("hybrid")
+#define HOLE TU_XML("cpuset-hole")
 
 static uint16_t picked[SH_CPUS_MAX];
 static char err[512];
-
-static struct shunt_topo *open_xml(const char *file)
-{
-	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
-
-	o.xml_file = file;
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
-	return t;
-}
-
-static struct shunt_topo *open_text(const char *synthetic, const char *allowed)
-{
-	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
-	struct shunt_topo *t = NULL;
-
-	o.synthetic = synthetic;
-	o.allowed_cpus = allowed;
-	assert_int_equal(shunt_topo_open(&t, &o), SHUNT_OK);
-	return t;
-}
 
 /* Compares the kernel numbers, in order, with "1 2 3". */
 static void gives(const struct shunt_topo *t, const char *expr, const char *want)
@@ -78,7 +48,7 @@ static void refuses(const struct shunt_topo *t, const char *expr, const char *me
 
 static void paths(void **state)
 {
-	struct shunt_topo *t = open_xml(SMT);
+	struct shunt_topo *t = tu_topo_xml(SMT, 0);
 
 	(void)state;
 	gives(t, "numa:1.core:*.pu:0", "16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31");
@@ -96,7 +66,7 @@ static void paths(void **state)
 
 static void lists(void **state)
 {
-	struct shunt_topo *t = open_xml(SMT);
+	struct shunt_topo *t = tu_topo_xml(SMT, 0);
 
 	(void)state;
 	gives(t, "0-3", "0 1 2 3");
@@ -114,7 +84,7 @@ static void lists(void **state)
 
 static void all_is_the_default(void **state)
 {
-	struct shunt_topo *t = open_text("package:1 core:2 pu:2", NULL);
+	struct shunt_topo *t = tu_topo_text("package:1 core:2 pu:2", NULL);
 
 	(void)state;
 	gives(t, NULL, "0 1 2 3");
@@ -127,7 +97,7 @@ static void all_is_the_default(void **state)
 
 static void kinds(void **state)
 {
-	struct shunt_topo *t = open_xml(HYBRID);
+	struct shunt_topo *t = tu_topo_xml(HYBRID, 0);
 
 	(void)state;
 	gives(t, "kind:performance", "0 1 2 3");
@@ -136,7 +106,7 @@ static void kinds(void **state)
 	gives(t, "numa:0.kind:performance.core:3", "3");
 	gives(t, "all,!kind:efficiency", "0 1 2 3");
 	shunt_topo_close(t);
-	t = open_text("package:1 core:2 pu:2", NULL);
+	t = tu_topo_text("package:1 core:2 pu:2", NULL);
 	gives(t, "kind:performance", "0 1 2 3");
 	refuses(t, "kind:efficiency", "'kind:efficiency': no efficiency cores on this machine; allowed cpus: 0-3");
 	shunt_topo_close(t);
@@ -144,7 +114,7 @@ static void kinds(void **state)
 
 static void nodes(void **state)
 {
-	struct shunt_topo *t = open_xml(NODES);
+	struct shunt_topo *t = tu_topo_xml(NODES, 0);
 
 	(void)state;
 	gives(t, "numa:2", "8 9 10 11");
@@ -157,7 +127,7 @@ static void nodes(void **state)
 
 static void holes(void **state)
 {
-	struct shunt_topo *t = open_xml(HOLE); /* forbidden: 2-3, 5, 10-11 */
+	struct shunt_topo *t = tu_topo_xml(HOLE, 0); /* forbidden: 2-3, 5, 10-11 */
 
 	(void)state;
 	gives(t, "all", "0 8 1 9 4 12 13 6 14 7 15");
@@ -172,7 +142,7 @@ static void holes(void **state)
 	refuses(t, "0,!all", "'0,!all': the exclusions leave no cpu; allowed cpus: 0-1,4,6-9,12-15");
 	refuses(t, "!package:*", "'!package:*': the exclusions leave no cpu; allowed cpus: 0-1,4,6-9,12-15");
 	shunt_topo_close(t);
-	t = open_text("package:2 core:2 pu:1", "0-1");
+	t = tu_topo_text("package:2 core:2 pu:1", "0-1");
 	refuses(t, "package:1", "'package:1': no cpu of it is allowed; allowed cpus: 0-1");
 	refuses(t, "0,package:*.core:1.pu:1",
 		"'package:*.core:1.pu:1': there is no such place on this machine; allowed cpus: 0-1");
@@ -182,7 +152,7 @@ static void holes(void **state)
 
 static void indexes(void **state)
 {
-	struct shunt_topo *t = open_xml(SMT);
+	struct shunt_topo *t = tu_topo_xml(SMT, 0);
 
 	(void)state;
 	refuses(t, "numa:1.core:16", "'numa:1.core:16': no core 16 there; available: 0-15");
@@ -198,7 +168,7 @@ static void indexes(void **state)
 
 static void syntax(void **state)
 {
-	struct shunt_topo *t = open_xml(SMT);
+	struct shunt_topo *t = tu_topo_xml(SMT, 0);
 
 	(void)state;
 	refuses(t, "", "'': offset 0: expected " NAMES ", found the end");
@@ -234,7 +204,7 @@ static void syntax(void **state)
 
 static void limits(void **state)
 {
-	struct shunt_topo *t = open_text("package:1 core:4 pu:2", NULL);
+	struct shunt_topo *t = tu_topo_text("package:1 core:4 pu:2", NULL);
 	char *text = malloc(SH_PLACE_TEXT_MAX + 2);
 	uint32_t n = 0;
 
@@ -273,7 +243,7 @@ static void random_text(void **state)
 	static const char *const words[] = { "numa:", "core:", "pu:", "l3:", "package:", "kind:", "cpus:", "all", "*",
 		"0", "1", "7", "15", "63", "-", "+", ",", ".", "!", " ", "performance", "efficiency", "99999",
 		"x", "\x80", ":", "0-3" };
-	struct shunt_topo *t = open_xml(HOLE);
+	struct shunt_topo *t = tu_topo_xml(HOLE, 0);
 	const char *given = getenv("SHUNT_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : sh_clock_ns();
 	struct sh_rng rng;

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include <shunt/runtime.h>
+#include <shunt/topo.h>
 
 #define TU_UNUSED __attribute__((unused))
 #define TU_DEADLINE_S 20
@@ -74,6 +75,36 @@ static TU_UNUSED uint64_t tu_now_s(void)
 		tu_ok; \
 	})
 #define tu_wait_until(cond) assert_true(tu_until(cond))
+
+/* A recorded machine of tests/topo. */
+#define TU_XML(name) SHUNT_TEST_SRCDIR "/tests/topo/" name ".xml"
+
+static TU_UNUSED struct shunt_topo *tu_topo_with(const struct shunt_topo_opts *opts)
+{
+	struct shunt_topo *t = NULL;
+
+	assert_int_equal(shunt_topo_open(&t, opts), SHUNT_OK);
+	return t;
+}
+
+static TU_UNUSED struct shunt_topo *tu_topo_xml(const char *file, uint32_t budget)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+
+	o.xml_file = file;
+	o.cpu_budget_config = budget;
+	return tu_topo_with(&o);
+}
+
+/* A described machine. `allowed` NULL = all its cpus. */
+static TU_UNUSED struct shunt_topo *tu_topo_text(const char *synthetic, const char *allowed)
+{
+	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
+
+	o.synthetic = synthetic;
+	o.allowed_cpus = allowed;
+	return tu_topo_with(&o);
+}
 
 /* A gate that handlers stand at until the test opens it. */
 struct tu_gate {
@@ -205,6 +236,28 @@ static TU_UNUSED void tu_join(struct shunt_runtime *rt, struct shunt_job_id id, 
 
 	assert_int_equal(shunt_wait(rt, id, TU_LONG_NS, &r), SHUNT_OK);
 	assert_int_equal(r.status, status);
+}
+
+/* Every job ends, and nothing is left. */
+static TU_UNUSED void tu_close(struct shunt_runtime *rt)
+{
+	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_destroy(rt), 0);
+}
+
+/* A runtime with one pool and the two types that most tests need. */
+struct tu_fixture {
+	struct shunt_runtime *rt;
+	struct shunt_pool_id pool;
+	struct shunt_type_id gate, count;
+};
+
+static TU_UNUSED void tu_fixture_open(struct tu_fixture *f, struct shunt_runtime_opts *ro, const struct shunt_pool_opts *po)
+{
+	f->rt = tu_runtime_with(ro);
+	f->pool = tu_pool_with(f->rt, po);
+	f->gate = tu_type(f->rt, f->pool, "gate", tu_gate_job);
+	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
 }
 
 #endif

@@ -3,24 +3,13 @@
  * on this machine: every success is read back from the kernel. Parts that the system does not permit say so.
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testutil.h"
 
-#include <cmocka.h>
-
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/inject.h"
 #include "core/topo_bind.h"
-
-#define XML(name) SHUNT_TEST_SRCDIR "/tests/topo/" name ".xml"
 
 static int open_as(struct shunt_topo **t, const char *xml, const char *synthetic, const char *allowed)
 {
@@ -33,25 +22,9 @@ static int open_as(struct shunt_topo **t, const char *xml, const char *synthetic
 	return shunt_topo_open(t, &o);
 }
 
-static struct shunt_topo *open_xml(const char *file)
-{
-	struct shunt_topo *t = NULL;
-
-	assert_int_equal(open_as(&t, file, NULL, NULL), SHUNT_OK);
-	return t;
-}
-
-static struct shunt_topo *open_here(void)
-{
-	struct shunt_topo *t = NULL;
-
-	assert_int_equal(shunt_topo_open(&t, NULL), SHUNT_OK);
-	return t;
-}
-
 static void flat_view(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("two-packages-smt"));
+	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 	uint32_t n = 0;
 	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
 	const struct shunt_topo_node *node;
@@ -75,7 +48,7 @@ static void flat_view(void **state)
 
 static void one_cpu(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("one-cpu"));
+	struct shunt_topo *t = tu_topo_xml(TU_XML("one-cpu"), 0);
 	uint32_t n = 0;
 	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
 
@@ -87,7 +60,7 @@ static void one_cpu(void **state)
 
 static void memory_only_node(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("four-nodes-memory-only"));
+	struct shunt_topo *t = tu_topo_xml(TU_XML("four-nodes-memory-only"), 0);
 	uint32_t n = 0, pus = 0;
 	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
 	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &pus);
@@ -106,7 +79,7 @@ static void memory_only_node(void **state)
 
 static void kinds_and_holes(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("hybrid"));
+	struct shunt_topo *t = tu_topo_xml(TU_XML("hybrid"), 0);
 	uint32_t n = 0;
 	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
 	char list[64], tiny[4];
@@ -116,7 +89,7 @@ static void kinds_and_holes(void **state)
 	for (uint32_t i = 0; i < n; i++)
 		assert_int_equal(pu[i].kind, i < 4 ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY);
 	shunt_topo_close(t);
-	t = open_xml(XML("cpuset-hole"));
+	t = tu_topo_xml(TU_XML("cpuset-hole"), 0);
 	pu = shunt_topo_pus(t, &n);
 	assert_int_equal(n, 16); /* forbidden cpus are shown */
 	assert_true(sh_topo_pu_find(t, 5)->online && !sh_topo_pu_find(t, 5)->allowed && sh_topo_pu_find(t, 4)->allowed);
@@ -148,7 +121,7 @@ static void refusals(void **state)
 	assert_int_equal(open_as(&t, "/nonexistent.xml", NULL, NULL), SHUNT_EIO);
 	assert_null(t);
 	assert_int_equal(open_as(&t, NULL, "core:0x", NULL), SHUNT_EINVAL);
-	assert_int_equal(open_as(&t, XML("hybrid"), "core:2 pu:1", NULL), SHUNT_EINVAL);
+	assert_int_equal(open_as(&t, TU_XML("hybrid"), "core:2 pu:1", NULL), SHUNT_EINVAL);
 	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", "0-2"), SHUNT_EINVAL); /* cpu 2 does not exist */
 	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", "0;1"), SHUNT_EINVAL);
 	assert_int_equal(open_as(&t, NULL, "core:2 pu:1", ""), SHUNT_EPLACE); /* nothing is allowed */
@@ -186,7 +159,7 @@ static void out_of_memory(void **state)
 /* hwloc itself accepts these calls on a described machine and does nothing. */
 static void never_a_silent_no_op(void **state)
 {
-	struct shunt_topo *t = open_xml(XML("one-cpu"));
+	struct shunt_topo *t = tu_topo_xml(TU_XML("one-cpu"), 0);
 	char page[64];
 
 	(void)state;
@@ -243,7 +216,7 @@ static void *pin_and_read_back(void *arg)
 
 static void threads(void **state)
 {
-	struct shunt_topo *t = open_here();
+	struct shunt_topo *t = tu_topo_with(NULL);
 	pthread_t thread;
 
 	(void)state;
@@ -260,7 +233,7 @@ static void *open_wide(void *arg)
 	char all[4096], got[4096];
 
 	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_OK);
-	wide = open_here();
+	wide = tu_topo_with(NULL);
 	assert_true(shunt_topo_allowed(t, all, sizeof(all)) > 0 && shunt_topo_allowed(wide, got, sizeof(got)) > 0);
 	assert_string_equal(got, all);
 	shunt_topo_close(wide);
@@ -270,7 +243,7 @@ static void *open_wide(void *arg)
 /* Opening must not move the caller, and one narrowed by its affinity sees the rest as forbidden. */
 static void narrowed(void **state)
 {
-	struct shunt_topo *t = open_here(), *small = NULL;
+	struct shunt_topo *t = tu_topo_with(NULL), *small = NULL;
 	char before[4096], after[4096], want[16];
 	int cpu = (int)last_allowed(t);
 	pthread_t thread;
@@ -278,7 +251,7 @@ static void narrowed(void **state)
 	(void)state;
 	assert_int_equal(sh_topo_readback(before, sizeof(before), NULL), SHUNT_OK);
 	assert_int_equal(sh_topo_bind_thread(t, cpu), SHUNT_OK); /* this is the main thread */
-	small = open_here();
+	small = tu_topo_with(NULL);
 	(void)snprintf(want, sizeof(want), "%d", cpu);
 	assert_true(shunt_topo_allowed(small, after, sizeof(after)) > 0);
 	assert_string_equal(after, want);
@@ -286,7 +259,7 @@ static void narrowed(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, open_wide, t), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(sh_topo_bind_thread(t, -1), SHUNT_OK);
-	small = open_here();
+	small = tu_topo_with(NULL);
 	assert_int_equal(sh_topo_readback(after, sizeof(after), NULL), SHUNT_OK);
 	assert_string_equal(after, before);
 	shunt_topo_close(small);
@@ -295,7 +268,7 @@ static void narrowed(void **state)
 
 static void memory(void **state)
 {
-	struct shunt_topo *t = open_here();
+	struct shunt_topo *t = tu_topo_with(NULL);
 	uint32_t n = 0;
 	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
 	size_t len = 64u * 1024u;

@@ -203,43 +203,27 @@ static void submit_once(void)
 	flag_await(&done, 1);
 }
 
-static void check_pair(void)
-{
-	client_assert(world.runs[0] == 1 && world.runs[1] == 1);
-}
-
-static void check_triple(void)
-{
-	check_pair();
-	client_assert(world.runs[2] == 1);
-}
-
-static void check_one(void)
-{
-	client_assert(world.runs[0] == 1);
-}
-
 static void check_race(void)
 {
-	check_one();
+	world_ran(1);
 	client_assert(sh_a32_load_rlx(&wins) == 1);
 }
 
 #define CLIENT(n, s, set, chk) .name = "async." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
-	{ CLIENT("complete", "a completion against the handler's return, then drained", setup_one, check_one),
+	{ CLIENT("complete", "a completion against the handler's return, then drained", setup_one, world_one_ran),
 	  .thread = { submit_and_drain, complete_first }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("race", "two completions of one job: one wins", setup_race, check_race),
 	  .thread = { submit_once, complete_racing, complete_racing }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("bound", "two jobs, one place: the worker sleeps at its bound and wakes for the second", setup_one, check_pair),
+	{ CLIENT("bound", "two jobs, one place: the worker sleeps at its bound and wakes for the second", setup_one, world_two_ran),
 	  .thread = { submit_pair, complete_pair }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("wide", "three jobs, two places: one completion lets the third start", setup_wide, check_triple),
+	{ CLIENT("wide", "three jobs, two places: one completion lets the third start", setup_wide, world_three_ran),
 	  .thread = { submit_triple, complete_triple }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("mixed", "a plain job behind an asynchronous one that fills the worker", setup_mixed, check_pair),
+	{ CLIENT("mixed", "a plain job behind an asynchronous one that fills the worker", setup_mixed, world_two_ran),
 	  .thread = { submit_mixed, complete_first }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("pool_bound", "two workers, one place in the pool: the other worker's job runs afterwards", setup_pool_bound,
-		 check_pair),
+		 world_two_ran),
 	  .thread = { submit_apart, complete_first, complete_second }, .random_only = true },
 	{ 0 },
 };

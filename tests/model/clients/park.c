@@ -22,17 +22,9 @@ static void setup_one(void)
 	open_with(1, world_job);
 }
 
-/* Job 0 ends when job 1 has: another worker must come for job 1. */
-static int wait_for_one(struct shunt_job_ctx *ctx, void *arg)
-{
-	if (arg == world_arg(0))
-		flag_await(&world.ran[1], 1);
-	return world_job(ctx, arg);
-}
-
 static void setup_busy(void)
 {
-	open_with(2, wait_for_one);
+	open_with(2, world_job_after);
 }
 
 /* Job 0 spawns job 1 into its own deque and waits until it has run. */
@@ -85,41 +77,6 @@ static void submit_second(void)
 	flag_await(&world.ran[1], 1);
 }
 
-/* Both at once to the same worker; the first waits for the second. */
-static void submit_both(void)
-{
-	world_submit(0);
-	world_submit(1);
-	flag_await(&world.ran[0], 1);
-}
-
-/* A job that only this worker runs. */
-static void submit_pinned(void)
-{
-	struct shunt_job_spec s;
-	uint32_t i;
-
-	for (i = 0; i < 2; i++) {
-		world_spec(&s, i);
-		s.flags = SHUNT_JOB_ON_WORKER;
-		s.worker = 0;
-		world_must(shunt_submit(world.rt, &s, NULL));
-		flag_await(&world.ran[i], 1);
-	}
-}
-
-/* More than the ring holds: the rest goes through the pool's backlog. */
-static void submit_four(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < 4; i++)
-		world_submit(i);
-	for (i = 0; i < 4; i++)
-		flag_await(&world.ran[i], 1);
-}
-
-/* Job 0 and job 2, at two workers, end when job 1 has, which is behind job 0: the third worker must come. */
 static uint32_t home; /* plain: the only submitter's; the worker that gets its next job */
 
 static int at_home(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t node)
@@ -132,6 +89,7 @@ static int at_home(void *arg, const struct shunt_worker_load *loads, uint32_t n,
 	return (int)home;
 }
 
+/* Job 0 and job 2, at two workers, end when job 1 has, which is behind job 0: the third worker must come. */
 static int wait_for_middle(struct shunt_job_ctx *ctx, void *arg)
 {
 	if (arg != world_arg(1))
@@ -167,7 +125,7 @@ static int start_and_wait(struct shunt_job_ctx *ctx, void *arg)
 {
 	if (arg == world_arg(0))
 		flag_raise(&world.go[0]);
-	return wait_for_one(ctx, arg);
+	return world_job_after(ctx, arg);
 }
 
 static void setup_parking(void)
@@ -194,56 +152,32 @@ static void submit_beside(void)
 	flag_await(&world.ran[2], 1);
 }
 
-static void check_first(void)
-{
-	client_assert(world.runs[0] == 1);
-}
-
-static void check_two(void)
-{
-	client_assert(world.runs[0] == 1 && world.runs[1] == 1);
-}
-
-static void check_three(void)
-{
-	check_two();
-	client_assert(world.runs[2] == 1);
-}
-
-static void check_four(void)
-{
-	uint32_t i;
-
-	for (i = 0; i < 4; i++)
-		client_assert(world.runs[i] == 1);
-}
-
 #define CLIENT(n, s, set, chk) .name = "park." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
-	{ CLIENT("again", "a job, then another while the worker goes to sleep: both run", setup_one, check_two),
+	{ CLIENT("again", "a job, then another while the worker goes to sleep: both run", setup_one, world_two_ran),
 	  .thread = { submit_again }, .bound = 3, .bound_long = 5 },
-	{ CLIENT("join", "a tracked job against its waiter and the sleeping worker", setup_one, check_first),
+	{ CLIENT("join", "a tracked job against its waiter and the sleeping worker", setup_one, world_one_ran),
 	  .thread = { submit_joined }, .bound = 3, .bound_long = 5 },
-	{ CLIENT("push_push", "two submitters, one worker: each job runs", setup_one, check_two),
+	{ CLIENT("push_push", "two submitters, one worker: each job runs", setup_one, world_two_ran),
 	  .thread = { submit_first, submit_second }, .bound = 1, .bound_long = 3 },
-	{ CLIENT("join_join", "two submitters that join, one worker", setup_one, check_two),
+	{ CLIENT("join_join", "two submitters that join, one worker", setup_one, world_two_ran),
 	  .thread = { submit_joined, submit_joined_other }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("pinned", "jobs for a stated worker against its sleep", setup_one, check_two),
-	  .thread = { submit_pinned }, .bound = 3, .bound_long = 5 },
-	{ CLIENT("backlog", "more jobs than the ring holds against a worker that drains and sleeps", setup_one, check_four),
-	  .thread = { submit_four }, .bound = 2, .bound_long = 3 },
-	{ CLIENT("steal", "a job behind a busy worker: the other one wakes and takes it", setup_busy, check_two),
-	  .thread = { submit_both }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("steal_two", "two submitters, a job that waits for the other's: nobody sleeps beside it", setup_busy, check_two),
+	{ CLIENT("pinned", "jobs for a stated worker against its sleep", setup_one, world_two_ran),
+	  .thread = { world_submit_pinned }, .bound = 3, .bound_long = 5 },
+	{ CLIENT("backlog", "more jobs than the ring holds against a worker that drains and sleeps", setup_one, world_four_ran),
+	  .thread = { world_submit_four }, .bound = 2, .bound_long = 3 },
+	{ CLIENT("steal", "a job behind a busy worker: the other one wakes and takes it", setup_busy, world_two_ran),
+	  .thread = { world_submit_pair }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("steal_two", "two submitters, a job that waits for the other's: nobody sleeps beside it", setup_busy, world_two_ran),
 	  .thread = { submit_first, submit_second }, .random_only = true },
-	{ CLIENT("spawn", "a job in a busy worker's own deque: the other one wakes and takes it", setup_spawn, check_two),
+	{ CLIENT("spawn", "a job in a busy worker's own deque: the other one wakes and takes it", setup_spawn, world_two_ran),
 	  .thread = { submit_first }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("steal_parking", "a job behind a busy worker while the other one goes to sleep: it is taken", setup_parking,
-		 check_three),
+		 world_three_ran),
 	  .thread = { submit_beside }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("three", "a job behind a busy worker, another one on its way to its own work: the third wakes", setup_three,
-		 check_three),
+		 world_three_ran),
 	  .thread = { submit_three }, .random_only = true },
 	{ 0 },
 };

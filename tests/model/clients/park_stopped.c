@@ -7,32 +7,14 @@
  */
 #include "clients/world.h"
 
-static int job(struct shunt_job_ctx *ctx, void *arg)
-{
-	if (arg == world_arg(0))
-		flag_await(&world.ran[1], 1);
-	return world_job(ctx, arg);
-}
-
-/* Every job is put before worker 0. */
-static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
-{
-	(void)arg;
-	(void)loads;
-	(void)n;
-	(void)key;
-	(void)home;
-	return 0;
-}
-
 static void setup_with(uint32_t workers)
 {
 	struct shunt_pool_opts o;
 
 	world_pool_opts(&o, workers);
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = first_worker;
-	world_open(&o, job, 0);
+	o.select = world_select_first;
+	world_open(&o, world_job_after, 0);
 }
 
 static void setup_one(void)
@@ -102,18 +84,13 @@ static void check_one(void)
 	client_assert(world.runs[1] == 1);
 }
 
-static void check_two(void)
-{
-	client_assert(world.runs[0] == 1 && world.runs[1] == 1);
-}
-
 #define CLIENT(n, s, set, chk) .name = "park_stopped." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
 	{ CLIENT("waker", "a waker stopped before its system call: the next submitter repeats it", setup_one, check_one),
 	  .thread = { stopped_waker, submit_behind_waker }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("pusher", "a submitter stopped after its push: whoever wakes beside its job calls others to the rest", setup_two,
-		 check_two),
+		 world_two_ran),
 	  .thread = { stopped_pusher, submit_behind_pusher }, .bound = 1, .bound_long = 2 },
 	{ 0 },
 };

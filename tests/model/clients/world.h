@@ -54,6 +54,25 @@ static SH_UNUSED int world_job(struct shunt_job_ctx *ctx, void *arg)
 	return 0;
 }
 
+/* A handler: job 0 ends when job 1 has, so another worker must come for job 1. */
+static SH_UNUSED int world_job_after(struct shunt_job_ctx *ctx, void *arg)
+{
+	if (arg == world_arg(0))
+		flag_await(&world.ran[1], 1);
+	return world_job(ctx, arg);
+}
+
+/* A strategy: every job is put before worker 0. */
+static SH_UNUSED int world_select_first(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+{
+	(void)arg;
+	(void)loads;
+	(void)n;
+	(void)key;
+	(void)home;
+	return 0;
+}
+
 static SH_UNUSED void world_pool_opts(struct shunt_pool_opts *o, uint32_t workers)
 {
 	const struct shunt_pool_opts init = SHUNT_POOL_OPTS_INIT;
@@ -133,6 +152,69 @@ static SH_UNUSED struct shunt_job_id world_submit_tracked(uint32_t i)
 	world_spec(&s, i);
 	world_must(shunt_submit(world.rt, &s, &id));
 	return id;
+}
+
+/* Jobs 0 and 1, both at once; ends when job 0 has run. */
+static SH_UNUSED void world_submit_pair(void)
+{
+	world_submit(0);
+	world_submit(1);
+	flag_await(&world.ran[0], 1);
+}
+
+/* Jobs 0 and 1 one after the other, which only worker 0 runs. */
+static SH_UNUSED void world_submit_pinned(void)
+{
+	struct shunt_job_spec s;
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		world_spec(&s, i);
+		s.flags = SHUNT_JOB_ON_WORKER;
+		s.worker = 0;
+		world_must(shunt_submit(world.rt, &s, NULL));
+		flag_await(&world.ran[i], 1);
+	}
+}
+
+/* More than a ring holds: the rest goes through the pool's backlog. */
+static SH_UNUSED void world_submit_four(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 4; i++)
+		world_submit(i);
+	for (i = 0; i < 4; i++)
+		flag_await(&world.ran[i], 1);
+}
+
+/* The first n jobs ran, each once. */
+static SH_UNUSED void world_ran(uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		client_assert(world.runs[i] == 1);
+}
+
+static SH_UNUSED void world_one_ran(void)
+{
+	world_ran(1);
+}
+
+static SH_UNUSED void world_two_ran(void)
+{
+	world_ran(2);
+}
+
+static SH_UNUSED void world_three_ran(void)
+{
+	world_ran(3);
+}
+
+static SH_UNUSED void world_four_ran(void)
+{
+	world_ran(4);
 }
 
 static SH_UNUSED void world_is_done(uint32_t i)
