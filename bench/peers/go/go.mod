@@ -1,0 +1,3 @@
+module shunt/bench/peers/go
+
+go 1.19
