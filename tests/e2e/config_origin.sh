@@ -35,7 +35,7 @@ bad() {
 }
 
 clean SHUNT_POOLS_IO_QUEUE_MAX=200 WORKER_CONCURRENCY=20 LOG_LEVEL=debug WORKER_PRIORITIES=urgent,lazy \
-	"$SHUNT" config --file f.yaml --set pools.io.strands=2048 --set log.level=error > out
+	"$SHUNT" config --config f.yaml --set pools.io.strands=2048 --set log.level=error > out
 want pools.io.workers 4 f.yaml:5
 want pools.io.queue_max 200 'env SHUNT_POOLS_IO_QUEUE_MAX'
 want pools.io.strands 2048 --set
@@ -44,7 +44,7 @@ want pools.cpu.idle adaptive default
 want log.level error --set
 want runtime.levels urgent,lazy 'env WORKER_PRIORITIES'
 
-clean "$SHUNT" config --file f.yaml --json > out.json
+clean "$SHUNT" config --config f.yaml --json > out.json
 python3 - <<'END' || failed=1
 import json
 rows = {r["key"]: r for r in json.load(open("out.json"))["config"]}
@@ -52,7 +52,7 @@ assert rows["pools.io.workers"]["value"] == "4" and rows["pools.io.workers"]["or
 assert rows["log.level"]["origin"] == "f.yaml:2" and all(r["help"] for r in rows.values())
 END
 
-bad 2 "env SHUNT_POOLS_OI_WORKERS: no pool 'oi'; did you mean 'io'?" SHUNT_POOLS_OI_WORKERS=4 "$SHUNT" config --file f.yaml
+bad 2 "env SHUNT_POOLS_OI_WORKERS: no pool 'oi'; did you mean 'io'?" SHUNT_POOLS_OI_WORKERS=4 "$SHUNT" config --config f.yaml
 bad 2 'env SHUNT_RUNTIME_JOB_MAX: unknown variable; did you mean SHUNT_RUNTIME_JOBS_MAX?' SHUNT_RUNTIME_JOB_MAX=9 "$SHUNT" config
 bad 2 "env WORKER_CONCURRENCY: '300' is more than the 256 workers a pool can have" WORKER_CONCURRENCY=300 "$SHUNT" config
 bad 2 "--set: pools.io.worker: unknown key; did you mean 'workers'?" "$SHUNT" config --set pools.io.worker=4

@@ -104,7 +104,7 @@ grep -qF "shunt run: --digests: '$tmp/cut': File too large" "$tmp/err.pipe.txt" 
 wants 1 'shunt hist: /proc/self/mem: cannot be read' hist /proc/self/mem
 wants 1 "shunt hist: $tmp/dir: cannot be read" hist "$tmp/dir"
 wants 2 '/proc/self/mem: cannot be read: Input/output error' config --check /proc/self/mem
-wants 2 "$tmp/dir: cannot be read: Is a directory" config --file "$tmp/dir"
+wants 2 "$tmp/dir: cannot be read: Is a directory" config --config "$tmp/dir"
 wants 2 "$tmp/dir: cannot be read: Is a directory" run --config "$tmp/dir"
 wants 2 "shunt load: --service: '/proc/self/mem': Input/output error" load --service file:/proc/self/mem
 wants 2 "shunt load: --service: '$tmp/dir': Is a directory" load --service "file:$tmp/dir"

@@ -129,7 +129,8 @@ static void option_text(char *const *argv, char *buf, size_t size)
 		(void)snprintf(buf, size, "%.*s", (int)strcspn(word, "="), word);
 }
 
-int cli_bad_option(char *const *argv, int got, const struct option *options)
+/* What getopt_long did not like; prints it. */
+static int bad_option(char *const *argv, int got, const struct option *options)
 {
 	const char *names[64];
 	const char *known = optopt ? option_name(options, optopt) : NULL;
@@ -155,6 +156,26 @@ int cli_bad_option(char *const *argv, int got, const struct option *options)
 	else
 		cli_error("%s: no such option; see shunt %s --help", text, command);
 	return CLI_USAGE;
+}
+
+int cli_options(int argc, char **argv, const char *shorts, const struct option *options, const char *help,
+		int (*take)(void *arg, int option), void *arg)
+{
+	int code = CLI_GO_ON;
+	int got;
+
+	assert(shorts[0] == ':'); /* tells a missing value from an unknown option */
+	optind = opterr = 0;      /* getopt starts afresh, and silent */
+	while (code == CLI_GO_ON && (got = getopt_long(argc, argv, shorts, options, NULL)) != -1) {
+		if (got == '?' || got == ':')
+			return bad_option(argv, got, options);
+		if (got == CLI_HELP) {
+			(void)fputs(help, stdout);
+			return cli_stdout_flush();
+		}
+		code = take(arg, got);
+	}
+	return code;
 }
 
 int cli_no_arguments(int argc, char *const *argv)
@@ -208,6 +229,16 @@ bool cli_parse_count(const char *opt, const char *text, uint64_t min, uint64_t m
 		return false;
 	}
 	*out = (uint64_t)v;
+	return true;
+}
+
+bool cli_parse_count32(const char *opt, const char *text, uint32_t min, uint32_t max, uint32_t *out)
+{
+	uint64_t v = 0;
+
+	if (!cli_parse_count(opt, text, min, max, &v))
+		return false;
+	*out = (uint32_t)v;
 	return true;
 }
 

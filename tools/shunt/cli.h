@@ -34,8 +34,15 @@ void cli_error(const char *fmt, ...) SH_PRINTF(1, 2);
 void cli_log(void *unused, enum shunt_log_level level, const char *message);
 
 /* ---- options ---- */
-/* What getopt_long did not like (opterr = 0, optstring starting with ':'); prints it, returns CLI_USAGE. */
-int cli_bad_option(char *const *argv, int got, const struct option *options);
+#define CLI_HELP 'h' /* the value of --help in every table of options */
+
+/*
+ * Reads all options: --help prints `help`; `take` gets every other one's value, finds its argument in optarg and
+ * returns CLI_GO_ON or an exit code, which ends the reading. `shorts` is getopt's string, ":" if there are none.
+ * Returns CLI_GO_ON with optind at the first argument, or the exit code; messages were printed.
+ */
+int cli_options(int argc, char **argv, const char *shorts, const struct option *options, const char *help,
+		int (*take)(void *arg, int option), void *arg);
 /* An argument where none is allowed: prints it and returns CLI_USAGE; CLI_GO_ON if there is none. */
 int cli_no_arguments(int argc, char *const *argv);
 /* The candidate that `word` most likely means, or NULL if none is near. `candidates` ends with NULL. */
@@ -45,6 +52,7 @@ const char *cli_nearest(const char *word, const char *const *candidates);
  * sizes KiB, MiB, GiB (also K, M, G); shares `70%` or `0.7`.
  */
 bool cli_parse_count(const char *opt, const char *text, uint64_t min, uint64_t max, uint64_t *out);
+bool cli_parse_count32(const char *opt, const char *text, uint32_t min, uint32_t max, uint32_t *out);
 bool cli_parse_duration(const char *opt, const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *out_ns);
 bool cli_parse_size(const char *opt, const char *text, uint64_t min, uint64_t max, uint64_t *out);
 bool cli_parse_share(const char *opt, const char *text, double min, double max, double *out);

@@ -9,18 +9,20 @@
 
 #include "cli.h"
 #include "config_doc_shim.h"
+#include "place_check.h"
 
 static const char config_help[] =
-	"usage: shunt config [--file FILE] [--set KEY=VALUE]... [--json]\n"
+	"usage: shunt config [--config FILE] [--set KEY=VALUE]... [--json]\n"
 	"       shunt config --check FILE [--set KEY=VALUE]...\n"
 	"       shunt config --markdown\n"
 	"\n"
 	"Shows the effective value of every configuration key and where it comes from: flag, environment, file or\n"
 	"default, the first of these that sets it. docs/CONFIG.md explains the keys.\n"
 	"\n"
-	"  -f, --file FILE      read this YAML file\n"
+	"  -f, --config FILE    read this YAML file\n"
 	"  -s, --set KEY=VALUE  set one key, such as pools.io.workers=4; may be repeated\n"
 	"  -c, --check FILE     only check FILE, without the environment: prints \"FILE: ok\", or every problem\n"
+	"                       (it may be for another machine: shunt topo --place tells if this one has the place)\n"
 	"  -j, --json           print a JSON document\n"
 	"  -m, --markdown       print the reference of all keys, docs/CONFIG.md\n"
 	"  -h, --help           this text\n"
@@ -134,6 +136,25 @@ static int print_json(const struct shunt_config *c)
 	return rc;
 }
 
+/* A visitor: says what is wrong with the grammar of a place; the configuration itself only looks at its length. */
+static int check_place(void *arg, const char *key, const char *value, const char *origin, const char *help)
+{
+	bool *bad = arg;
+	char why[512];
+	int rc;
+
+	(void)help;
+	if (strncmp(key, "pools.", 6) != 0 || strcmp(key + 6 + strcspn(key + 6, "."), ".place") != 0 ||
+	    strcmp(origin, "default") == 0)
+		return 0;
+	rc = place_check(value, why, sizeof(why));
+	if (rc != SHUNT_EPLACE)
+		return rc;
+	(void)fprintf(stderr, "%s: %s: %s; want a place such as 0-3,8 or numa:1.core:*.pu:0\n", origin, key, why);
+	*bad = true;
+	return 0;
+}
+
 /* Loads everything, weak to strong; bad values are kept in c and reported at the end. Only SHUNT_ENOMEM is returned. */
 static int load(struct shunt_config *c, const struct args *a)
 {
@@ -153,13 +174,18 @@ static int load(struct shunt_config *c, const struct args *a)
 static int show(const struct args *a)
 {
 	struct shunt_config *c = NULL;
+	bool bad = false;
 	int code = CLI_OK;
 	int rc = shunt_config_create(&c);
 
 	if (rc == 0)
 		rc = load(c, a);
-	if (rc == 0 && shunt_config_errors(c)[0]) {
+	if (rc == 0) {
+		bad = shunt_config_errors(c)[0] != '\0';
 		(void)fputs(shunt_config_errors(c), stderr);
+		rc = shunt_config_visit(c, check_place, &bad);
+	}
+	if (rc == 0 && bad) {
 		code = CLI_USAGE;
 	} else if (rc == 0 && a->check) {
 		(void)printf("%s: ok\n", a->check);
@@ -174,42 +200,32 @@ static int show(const struct args *a)
 	return code ? code : cli_stdout_flush();
 }
 
+static int take_option(void *arg, int option)
+{
+	struct args *a = arg;
+
+	switch (option) {
+	case 'f': a->file = optarg; return CLI_GO_ON;
+	case 's': a->sets[a->sets_count++] = optarg; return CLI_GO_ON;
+	case 'c': a->check = optarg; return CLI_GO_ON;
+	case 'j': a->json = true; return CLI_GO_ON;
+	case 'm': a->markdown = true; return CLI_GO_ON;
+	default: return CLI_USAGE;
+	}
+}
+
 static int parse(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "file", required_argument, NULL, 'f' }, { "set", required_argument, NULL, 's' },
+		{ "config", required_argument, NULL, 'f' }, { "set", required_argument, NULL, 's' },
 		{ "check", required_argument, NULL, 'c' }, { "json", no_argument, NULL, 'j' },
-		{ "markdown", no_argument, NULL, 'm' },   { "help", no_argument, NULL, 'h' },
+		{ "markdown", no_argument, NULL, 'm' },   { "help", no_argument, NULL, CLI_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
-	int got = 0;
+	int code = cli_options(argc, argv, ":f:s:c:jmh", options, config_help, take_option, a);
 
-	optind = 0;
-	opterr = 0;
-	while ((got = getopt_long(argc, argv, ":f:s:c:jmh", options, NULL)) != -1) {
-		switch (got) {
-		case 'f':
-			a->file = optarg;
-			break;
-		case 's':
-			a->sets[a->sets_count++] = optarg;
-			break;
-		case 'c':
-			a->check = optarg;
-			break;
-		case 'j':
-			a->json = true;
-			break;
-		case 'm':
-			a->markdown = true;
-			break;
-		case 'h':
-			(void)fputs(config_help, stdout);
-			return cli_stdout_flush();
-		default:
-			return cli_bad_option(argv, got, options);
-		}
-	}
+	if (code != CLI_GO_ON)
+		return code;
 	if (a->check && (a->file || a->json)) {
 		cli_error("--check: stands alone but for --set; see shunt config --help");
 		return CLI_USAGE;

@@ -6,16 +6,16 @@
 #include "cmd_hist.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <shunt/error.h>
 #include <shunt/hist.h>
+
+#include "cli.h"
+#include "fmt.h"
 
 #define SERIES_MAX 1024u /* 36 KiB each */
 #define ERRORS_SHOWN 10u
@@ -56,7 +56,7 @@ static const char *const percentile_keys[PERCENTILES] = { "p50_ns", "p90_ns", "p
 static void line_error(struct hist_report *rep, uint64_t line, const char *text)
 {
 	if (rep->errors++ < ERRORS_SHOWN)
-		(void)fprintf(stderr, "shunt hist: %s:%" PRIu64 ": %s\n", rep->path, line, text);
+		cli_error("%s:%" PRIu64 ": %s", rep->path, line, text);
 }
 
 /* The series of a tag, made if it is new; NULL and *rc when that fails. */
@@ -108,13 +108,12 @@ static int report_read(struct hist_report *rep)
 	int rc = shunt_hist_create(&h);
 
 	if (rc != SHUNT_OK) {
-		(void)fprintf(stderr, "shunt hist: %s\n", shunt_strerror(rc));
+		cli_error("%s", shunt_strerror(rc));
 		return rc;
 	}
 	rc = shunt_hlog_reader_open(rep->path, &r);
 	if (rc != SHUNT_OK) {
-		(void)fprintf(stderr, "shunt hist: %s: %s\n", rep->path,
-			      rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
+		cli_error("%s: %s", rep->path, rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
 		goto out;
 	}
 	for (;;) { /* bound: the lines of the file */
@@ -122,7 +121,7 @@ static int report_read(struct hist_report *rep)
 		if (rc == 0)
 			break;
 		if (rc == SHUNT_EIO || rc == SHUNT_ENOMEM) {
-			(void)fprintf(stderr, "shunt hist: %s: %s\n", rep->path, shunt_hlog_reader_message(r));
+			cli_error("%s: %s", rep->path, shunt_hlog_reader_message(r));
 			goto out;
 		}
 		if (rc < 0) {
@@ -133,8 +132,7 @@ static int report_read(struct hist_report *rep)
 		if (rc == SHUNT_ELIMIT) {
 			line_error(rep, e.line, "too many tags (1024) or counts beyond 2^63-1");
 		} else if (rc != SHUNT_OK) {
-			(void)fprintf(stderr, "shunt hist: %s:%" PRIu64 ": %s\n", rep->path, e.line,
-				      shunt_strerror(rc));
+			cli_error("%s:%" PRIu64 ": %s", rep->path, e.line, shunt_strerror(rc));
 			goto out;
 		}
 	}
@@ -190,26 +188,6 @@ static void print_table(const struct hist_report *rep)
 	}
 }
 
-/* A JSON string of bytes that may not be UTF-8: then each byte above 127 becomes '?'. */
-static json_t *json_text(const char *text)
-{
-	json_t *j = json_string(text);
-	char *copy;
-	char *p;
-
-	if (j)
-		return j;
-	copy = strdup(text);
-	if (!copy)
-		return NULL;
-	for (p = copy; *p; p++)
-		if ((unsigned char)*p > 127)
-			*p = '?';
-	j = json_string(copy);
-	free(copy);
-	return j;
-}
-
 static json_t *series_json(const struct series *s)
 {
 	json_t *o = json_object();
@@ -218,7 +196,7 @@ static json_t *series_json(const struct series *s)
 	size_t k;
 
 	shunt_hist_percentiles(s->h, percentiles, p, PERCENTILES);
-	bad |= json_object_set_new(o, "tag", json_text(s->tag));
+	bad |= json_object_set_new(o, "tag", fmt_json_text(s->tag));
 	bad |= json_object_set_new(o, "lines", json_integer((json_int_t)s->lines));
 	bad |= json_object_set_new(o, "start_ns", json_integer((json_int_t)s->start_ns));
 	bad |= json_object_set_new(o, "end_ns", json_integer((json_int_t)s->end_ns));
@@ -244,7 +222,7 @@ static int print_json(const struct hist_report *rep)
 	for (i = 0; i < rep->count && !bad; i++)
 		if (selected(rep, &rep->series[i]))
 			bad |= json_array_append_new(list, series_json(&rep->series[i]));
-	bad |= json_object_set_new(root, "file", json_text(rep->path));
+	bad |= json_object_set_new(root, "file", fmt_json_text(rep->path));
 	bad |= json_object_set_new(root, "damaged_lines", json_integer(rep->errors));
 	bad |= json_object_set_new(root, "series", list);
 	if (!bad)
@@ -256,75 +234,70 @@ static int print_json(const struct hist_report *rep)
 
 static bool tag_present(const struct hist_report *rep)
 {
+	char known[1536] = ""; /* as many as a message holds */
+	size_t used = 0;
 	size_t i;
 
 	for (i = 0; i < rep->count; i++)
 		if (selected(rep, &rep->series[i]))
 			return true;
-	(void)fprintf(stderr, "shunt hist: --tag: '%s': no such tag; available:", rep->tag);
-	for (i = 0; i < rep->count; i++)
-		(void)fprintf(stderr, "%s '%s'", i ? "," : "", rep->series[i].tag);
-	(void)fputs(rep->count ? "\n" : " none\n", stderr);
+	for (i = 0; i < rep->count && used + sizeof(rep->series[i].tag) + 8 < sizeof(known); i++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s'%s'", i ? ", " : "",
+					 rep->series[i].tag);
+	cli_error("--tag: '%s': no such tag; available: %s%s", rep->tag, used ? known : "none",
+		  i < rep->count ? ", ..." : "");
 	return false;
 }
 
 static int report_run(struct hist_report *rep)
 {
 	if (report_read(rep) != SHUNT_OK)
-		return 1;
+		return CLI_FAILED;
 	if (rep->errors > ERRORS_SHOWN)
-		(void)fprintf(stderr, "shunt hist: %s: %u more damaged lines\n", rep->path, rep->errors - ERRORS_SHOWN);
+		cli_error("%s: %u more damaged lines", rep->path, rep->errors - ERRORS_SHOWN);
 	if (rep->tag && !tag_present(rep))
-		return 2;
+		return CLI_USAGE;
 	if (!rep->json) {
 		print_table(rep);
 	} else if (print_json(rep) != SHUNT_OK) {
-		(void)fputs("shunt hist: the report could not be made or written\n", stderr);
-		return 1;
+		cli_error("the report could not be made or written");
+		return CLI_FAILED;
 	}
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		(void)fprintf(stderr, "shunt hist: standard output: %s\n", strerror(errno));
-		return 1;
-	}
-	return rep->errors ? 2 : 0;
+	if (cli_stdout_flush() != CLI_OK)
+		return CLI_FAILED;
+	return rep->errors ? CLI_USAGE : CLI_OK;
 }
 
-/* Fills rep from the arguments: -1 to go on, else the exit code. */
+static int take_option(void *arg, int option)
+{
+	struct hist_report *rep = arg;
+
+	if (option == 't')
+		rep->tag = optarg;
+	else
+		rep->json = true;
+	return CLI_GO_ON;
+}
+
+/* Fills rep from the arguments: CLI_GO_ON, or the exit code. */
 static int parse_args(struct hist_report *rep, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "tag", required_argument, NULL, 't' },
 		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "help", no_argument, NULL, CLI_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
-	int c;
+	int code = cli_options(argc, argv, ":h", options, hist_help, take_option, rep);
 
-	optind = 0; /* getopt starts afresh */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-		if (c == 't') {
-			rep->tag = optarg;
-		} else if (c == 'j') {
-			rep->json = true;
-		} else if (c == 'h') {
-			(void)fputs(hist_help, stdout);
-			if (fflush(stdout) == 0)
-				return 0;
-			(void)fprintf(stderr, "shunt hist: standard output: %s\n", strerror(errno));
-			return 1;
-		} else {
-			(void)fprintf(stderr, "shunt hist: %s: %s; see shunt hist --help\n", argv[optind - 1],
-				      c == ':' ? "needs a value" : "no such option");
-			return 2;
-		}
-	}
+	if (code != CLI_GO_ON)
+		return code;
 	if (argc - optind != 1) {
-		(void)fprintf(stderr, "shunt hist: want one FILE.hlog, got %d; see shunt hist --help\n", argc - optind);
-		return 2;
+		cli_error("want one FILE.hlog, got %d; see shunt hist --help", argc - optind);
+		return CLI_USAGE;
 	}
 	rep->path = argv[optind];
-	return -1;
+	return CLI_GO_ON;
 }
 
 int cmd_hist(int argc, char **argv)
@@ -333,12 +306,13 @@ int cmd_hist(int argc, char **argv)
 	size_t i;
 	int code;
 
+	cli_begin("hist");
 	if (!rep) {
-		(void)fprintf(stderr, "shunt hist: %s\n", shunt_strerror(SHUNT_ENOMEM));
-		return 1;
+		cli_error("%s", shunt_strerror(SHUNT_ENOMEM));
+		return CLI_FAILED;
 	}
 	code = parse_args(rep, argc, argv);
-	if (code < 0)
+	if (code == CLI_GO_ON)
 		code = report_run(rep);
 	for (i = 0; i < rep->count; i++)
 		shunt_hist_destroy(rep->series[i].h);

@@ -38,10 +38,6 @@ static const char run_help[] =
 	"  --one-file-system  do not enter other filesystems\n"
 	"  --sample SIZE      compress at most so much of each file (default 1MiB)\n"
 	"  --digests FILE     digests in sha256sum's format, sorted by path; `sha256sum -c FILE` accepts it\n"
-	"  --json FILE        the report as JSON ('-' = standard output, in place of the text)\n"
-	"  --hist FILE.hlog   HdrHistogram interval log, one interval a second\n"
-	"  --quiet            no report on standard output\n"
-	"  --no-progress      no progress line (there is none unless standard error is a terminal)\n"
 	SETUP_HELP
 	"  --help             this text\n"
 	"\n"
@@ -53,18 +49,14 @@ static const char run_config[] =
 	"pools:\n"
 	"  main: {full: error}\n";
 
-enum { OPT_TREE = 1, OPT_ONE_FS, OPT_SAMPLE, OPT_DIGESTS, OPT_JSON, OPT_HIST, OPT_QUIET, OPT_NO_PROGRESS, OPT_HELP };
+enum { OPT_TREE = 1, OPT_ONE_FS, OPT_SAMPLE, OPT_DIGESTS };
 
 static const struct option run_options[] = {
 	{ "tree", required_argument, NULL, OPT_TREE },
 	{ "one-file-system", no_argument, NULL, OPT_ONE_FS },
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
 	{ "digests", required_argument, NULL, OPT_DIGESTS },
-	{ "json", required_argument, NULL, OPT_JSON },
-	{ "hist", required_argument, NULL, OPT_HIST },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, CLI_HELP },
 	SETUP_OPTIONS,
 	{ NULL, 0, NULL, 0 },
 };
@@ -74,10 +66,9 @@ struct run {
 	struct setup setup;
 	struct walk walk;
 	struct interval_log hist;
-	const char *digests_path, *json_path, *hist_path;
+	const char *digests_path;
 	FILE *digests, *json;
 	char *tree; /* without slashes at its end */
-	bool quiet, progress;
 };
 
 static int set_tree(struct run *r, const char *path)
@@ -100,9 +91,13 @@ static int set_tree(struct run *r, const char *path)
 	return CLI_GO_ON;
 }
 
-static int parse_one(struct run *r, int c)
+static int take_option(void *arg, int option)
 {
-	switch (c) {
+	struct run *r = arg;
+
+	if (setup_flag(&r->flags, option, optarg))
+		return CLI_GO_ON;
+	switch (option) {
 	case OPT_TREE:
 		return set_tree(r, optarg);
 	case OPT_ONE_FS:
@@ -113,18 +108,6 @@ static int parse_one(struct run *r, int c)
 	case OPT_DIGESTS:
 		r->digests_path = optarg;
 		return CLI_GO_ON;
-	case OPT_JSON:
-		r->json_path = optarg;
-		return CLI_GO_ON;
-	case OPT_HIST:
-		r->hist_path = optarg;
-		return CLI_GO_ON;
-	case OPT_QUIET:
-		r->quiet = true;
-		return CLI_GO_ON;
-	case OPT_NO_PROGRESS:
-		r->progress = false;
-		return CLI_GO_ON;
 	default:
 		return CLI_USAGE;
 	}
@@ -133,23 +116,12 @@ static int parse_one(struct run *r, int c)
 static int parse_args(struct run *r, int argc, char **argv)
 {
 	int code = set_tree(r, "/usr/share");
-	int c;
 
-	optind = 0; /* getopt starts afresh */
-	opterr = 0;
-	while (code == CLI_GO_ON && (c = getopt_long(argc, argv, ":", run_options, NULL)) != -1) {
-		if (c == OPT_HELP) {
-			(void)fputs(run_help, stdout);
-			return cli_stdout_flush();
-		}
-		if (c == '?' || c == ':')
-			return cli_bad_option(argv, c, run_options);
-		if (!setup_flag(&r->flags, c, optarg))
-			code = parse_one(r, c);
-	}
+	if (code == CLI_GO_ON)
+		code = cli_options(argc, argv, ":", run_options, run_help, take_option, r);
 	if (code == CLI_GO_ON)
 		code = cli_no_arguments(argc, argv);
-	if (code == CLI_GO_ON && r->json_path && r->digests_path && strcmp(r->json_path, "-") == 0 &&
+	if (code == CLI_GO_ON && r->flags.json_path && r->digests_path && strcmp(r->flags.json_path, "-") == 0 &&
 	    strcmp(r->digests_path, "-") == 0) {
 		cli_error("--json and --digests: both want standard output");
 		return CLI_USAGE;
@@ -181,21 +153,19 @@ static int open_outputs(struct run *r)
 		walk_output(&r->walk, fileno(r->digests));
 		r->walk.keep_digests = true;
 	}
-	if (r->json_path) {
-		r->json = cli_output_open("--json", r->json_path);
-		if (!r->json)
-			return CLI_FAILED;
+	if (setup_json_open(&r->flags, &r->json) != CLI_OK)
+		return CLI_FAILED;
+	if (r->json)
 		walk_output(&r->walk, fileno(r->json));
-	}
-	if (r->digests == stdout || r->json == stdout)
-		r->quiet = true;
+	if (r->digests == stdout)
+		r->flags.quiet = true;
 	return CLI_OK;
 }
 
 /* The interval log opens its file itself; this only tells the walk which one it is. */
 static void note_hist_file(struct run *r)
 {
-	FILE *f = r->hist_path ? fopen(r->hist_path, "re") : NULL;
+	FILE *f = r->flags.hist_path ? fopen(r->flags.hist_path, "re") : NULL;
 
 	if (!f)
 		return;
@@ -243,12 +213,12 @@ static int write_results(struct run *r, const struct run_result *result)
 		code = walk_write_digests(&r->walk, r->digests, &lines);
 	if (r->json && !run_report_json(result, r->json))
 		code = CLI_FAILED; /* cli_output_close says why */
-	if (!r->quiet) {
+	if (!r->flags.quiet) {
 		run_report_print(result, stdout);
 		if (r->digests)
 			(void)printf("  %llu digests in %s\n", (unsigned long long)lines, r->digests_path);
 		if (r->hist.log)
-			(void)printf("  %llu lines of histograms in %s\n", (unsigned long long)r->hist.lines, r->hist_path);
+			(void)printf("  %llu lines of histograms in %s\n", (unsigned long long)r->hist.lines, r->flags.hist_path);
 		if (cli_stdout_flush() != CLI_OK)
 			code = CLI_FAILED;
 	}
@@ -296,10 +266,10 @@ static int run(struct run *r)
 	if (code == CLI_OK)
 		code = cli_signals_catch();
 	if (code == CLI_OK)
-		code = interval_open(&r->hist, r->hist_path, r->setup.rt);
+		code = interval_open(&r->hist, r->flags.hist_path, r->setup.rt);
 	if (code == CLI_OK) {
 		note_hist_file(r);
-		cli_progress_init(r->progress);
+		cli_progress_init(!r->flags.no_progress);
 		code = walk_and_report(r);
 	}
 	setup_destroy(&r->setup);
@@ -307,7 +277,7 @@ static int run(struct run *r)
 		code = CLI_FAILED;
 	if (!cli_output_close("--digests", r->digests_path, r->digests))
 		code = CLI_FAILED;
-	if (!cli_output_close("--json", r->json_path, r->json))
+	if (!cli_output_close("--json", r->flags.json_path, r->json))
 		code = CLI_FAILED;
 	return code;
 }
@@ -324,7 +294,6 @@ int cmd_run(int argc, char **argv)
 	}
 	walk_init(&r->walk);
 	r->walk.sample_max = UINT64_C(1) << 20;
-	r->progress = true;
 	code = parse_args(r, argc, argv);
 	if (code == CLI_GO_ON)
 		code = run(r);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <shunt/topo.h>
+#include <shunt/runtime.h>
 
 #include "cli.h"
 #include "topo_report.h"
@@ -26,7 +26,7 @@ static const char topo_help[] =
 	"  --place EXPR     cpus of the pool (default all): 0-3,8  numa:1.core:*.pu:0  l3:0  all,!cpus:0\n"
 	"                   kind:performance; levels from wide to narrow: package, numa, l3, kind, core, pu\n"
 	"  --policy P       compact (default), scatter, one-per-core, avoid-cpu0, none, explicit\n"
-	"  --workers N      1 to 1024 (default: the cpu budget, at most the cpus of the place)\n"
+	"  --workers N      1 to 256 (default: the cpu budget, at most the cpus of the place)\n"
 	"  --budget N       upper limit of the cpu budget, 1 to 8192\n"
 	"  --allowed LIST   pretend that these cpus are allowed, such as 0-3,8\n"
 	"  --input FILE     a machine saved by `lstopo FILE.xml` in place of this one\n"
@@ -44,8 +44,7 @@ enum {
 	OPT_ALLOWED,
 	OPT_INPUT,
 	OPT_SYNTHETIC,
-	OPT_JSON,
-	OPT_HELP
+	OPT_JSON
 };
 
 static const struct option options[] = {
@@ -57,7 +56,7 @@ static const struct option options[] = {
 	{ "input", required_argument, NULL, OPT_INPUT },
 	{ "synthetic", required_argument, NULL, OPT_SYNTHETIC },
 	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, CLI_HELP },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -83,43 +82,34 @@ static int parse_policy(const char *text, enum shunt_pin_policy *out)
 	return CLI_USAGE;
 }
 
-static int parse_number(const char *opt, const char *text, uint64_t max, uint32_t *out)
+static int take_number(const char *opt, uint32_t max, uint32_t *out)
 {
-	uint64_t v = 0;
-
-	if (!cli_parse_count(opt, text, 1, max, &v))
-		return CLI_USAGE;
-	*out = (uint32_t)v;
-	return CLI_GO_ON;
+	return cli_parse_count32(opt, optarg, 1, max, out) ? CLI_GO_ON : CLI_USAGE;
 }
 
-static int take_option(int got, char *const *argv, struct topo_args *a)
+static int take_option(void *arg, int option)
 {
-	switch (got) {
+	struct topo_args *a = arg;
+
+	switch (option) {
 	case OPT_PLACE: a->plan.place = optarg; return CLI_GO_ON;
 	case OPT_POLICY: return parse_policy(optarg, &a->plan.policy);
-	case OPT_WORKERS: return parse_number("--workers", optarg, SHUNT_PLAN_WORKERS_MAX, &a->plan.workers);
-	case OPT_BUDGET: return parse_number("--budget", optarg, SHUNT_TOPO_CPUS_MAX, &a->topo.cpu_budget_config);
+	case OPT_WORKERS: return take_number("--workers", SHUNT_WORKERS_MAX, &a->plan.workers);
+	case OPT_BUDGET: return take_number("--budget", SHUNT_TOPO_CPUS_MAX, &a->topo.cpu_budget_config);
 	case OPT_ALLOWED: a->topo.allowed_cpus = optarg; return CLI_GO_ON;
 	case OPT_INPUT: a->topo.xml_file = optarg; return CLI_GO_ON;
 	case OPT_SYNTHETIC: a->topo.synthetic = optarg; return CLI_GO_ON;
 	case OPT_JSON: a->json = true; return CLI_GO_ON;
-	case OPT_HELP: (void)fputs(topo_help, stdout); return cli_stdout_flush();
-	default: return cli_bad_option(argv, got, options);
+	default: return CLI_USAGE;
 	}
 }
 
 static int parse(int argc, char **argv, struct topo_args *a)
 {
-	int got, rc;
+	int code = cli_options(argc, argv, ":", options, topo_help, take_option, a);
 
-	opterr = 0;
-	optind = 1;
-	while ((got = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		rc = take_option(got, argv, a);
-		if (rc != CLI_GO_ON)
-			return rc;
-	}
+	if (code != CLI_GO_ON)
+		return code;
 	if (a->topo.xml_file && a->topo.synthetic) {
 		cli_error("--input and --synthetic: give one of them");
 		return CLI_USAGE;

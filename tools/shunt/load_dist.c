@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "load_hlog.h"
 
 /* Uniform in (0, 1]. */
 static double uniform(struct sh_rng *rng)
@@ -22,7 +23,7 @@ static double exponential(struct sh_rng *rng, double mean)
 
 static bool bad_service(const char *text)
 {
-	cli_error("--service: '%s': want fixed:5us, exp:10us, bimodal:1us,100us,0.5%% or file:PATH", text);
+	cli_error("--service: '%s': want fixed:5us, exp:10us, bimodal:1us,100us,0.5%%, file:PATH or hlog:PATH", text);
 	return false;
 }
 
@@ -133,6 +134,10 @@ bool load_service_parse(const char *text, struct load_service *out)
 		out->kind = LOAD_FILE;
 		if (!read_file(text + 5, out))
 			return false;
+	} else if (strncmp(text, "hlog:", 5) == 0) {
+		out->kind = LOAD_HLOG;
+		if (!load_hlog_read(text + 5, out))
+			return false;
 	} else {
 		size_t skip = strncmp(text, "fixed:", 6) == 0 ? 6 : strncmp(text, "exp:", 4) == 0 ? 4 : 0;
 
@@ -151,8 +156,27 @@ bool load_service_parse(const char *text, struct load_service *out)
 void load_service_fini(struct load_service *s)
 {
 	free(s->value_ns);
+	free(s->up_to);
 	s->value_ns = NULL;
+	s->up_to = NULL;
 	s->values = 0;
+}
+
+/* One of all values of a log, by how often each was there. */
+static double draw_counted(const struct load_service *s, struct sh_rng *rng)
+{
+	uint64_t nth = (uint64_t)(uniform(rng) * (double)s->up_to[s->values - 1]);
+	size_t low = 0, high = s->values - 1;
+
+	while (low < high) { /* bound: log2 of the values */
+		size_t middle = low + (high - low) / 2;
+
+		if (s->up_to[middle] < nth)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return s->value_ns[low];
 }
 
 uint64_t load_service_draw(const struct load_service *s, struct sh_rng *rng)
@@ -170,6 +194,9 @@ uint64_t load_service_draw(const struct load_service *s, struct sh_rng *rng)
 		break;
 	case LOAD_FILE:
 		v = s->value_ns[sh_rng_below(rng, (uint32_t)s->values)];
+		break;
+	case LOAD_HLOG:
+		v = draw_counted(s, rng);
 		break;
 	}
 	return (uint64_t)(v < LOAD_SERVICE_MAX_NS ? v : LOAD_SERVICE_MAX_NS);

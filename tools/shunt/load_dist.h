@@ -1,8 +1,9 @@
 /*
  * shunt/load_dist.h - what `shunt load` draws: gaps between arrivals and service times, from a seeded generator.
- * Called by cmd_load.c (parse) and load_gen.c (draw).
+ * Called by load_flags.c (parse) and load_gen.c (draw).
  *
- *   service  fixed:5us | exp:10us | bimodal:1us,100us,0.5% (the second with that share) | file:PATH (one duration a line)
+ *   service  fixed:5us | exp:10us | bimodal:1us,100us,0.5% (the second with that share)
+ *            | file:PATH (one duration a line) | hlog:PATH (run times of an interval log)
  *   arrivals poisson | constant | burst:N (N at one instant, exponential gaps between bursts)
  *
  * SPDX-License-Identifier: MIT
@@ -19,13 +20,14 @@
 #define LOAD_SERVICE_MAX_NS 60e9 /* one job */
 #define LOAD_FILE_MAX 10000000u  /* lines */
 
-enum load_service_kind { LOAD_FIXED, LOAD_EXP, LOAD_BIMODAL, LOAD_FILE };
+enum load_service_kind { LOAD_FIXED, LOAD_EXP, LOAD_BIMODAL, LOAD_FILE, LOAD_HLOG };
 
 struct load_service {
 	enum load_service_kind kind;
 	double a_ns, b_ns; /* b: the rare one of bimodal */
 	double share_b;
-	double *value_ns;  /* of a file, drawn with equal chances; freed by load_service_fini */
+	double *value_ns; /* of a file, drawn with equal chances; freed by load_service_fini */
+	uint64_t *up_to;  /* of a log: so many are at most value_ns[i]; likewise */
 	size_t values;
 	double mean_ns;
 };

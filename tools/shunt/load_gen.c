@@ -44,17 +44,17 @@ static bool wait_until(const struct load_gen *g, uint64_t t)
 	}
 }
 
-static uint8_t draw_level(const struct load_plan *p, struct sh_rng *rng)
+static uint32_t draw_level(const struct load_plan *p, struct sh_rng *rng)
 {
 	double u = (double)(sh_rng_next(rng) >> 11) * 0x1.0p-53;
 	uint32_t i = 0;
 
 	while (i + 1 < p->levels && u >= p->level[i].up_to)
 		i++;
-	return SHUNT_LEVEL(p->level[i].level);
+	return p->level[i].level;
 }
 
-static void submit_one(struct load_submitter *s, struct sh_rng *rng, uint64_t start_ns)
+static void submit_one(struct load_submitter *s, uint64_t start_ns, uint32_t level, uint64_t service_ns)
 {
 	const struct load_plan *p = s->plan;
 	struct shunt_job_spec spec;
@@ -64,9 +64,9 @@ static void submit_one(struct load_submitter *s, struct sh_rng *rng, uint64_t st
 
 	(void)memset(&spec, 0, sizeof(spec));
 	spec.type = p->type;
-	spec.level = draw_level(p, rng);
+	spec.level = SHUNT_LEVEL(level);
 	spec.full = SHUNT_FULL_ERROR; /* an open loop: what finds no room is refused and counted */
-	spec.arg = (void *)(uintptr_t)load_service_draw(&p->service, rng);
+	spec.arg = (void *)(uintptr_t)service_ns;
 	spec.start_ns = start_ns;
 	now = shunt_now_ns();
 	rc = shunt_submit(p->rt, &spec, NULL);
@@ -82,9 +82,42 @@ static void submit_one(struct load_submitter *s, struct sh_rng *rng, uint64_t st
 		s->refused++;
 }
 
-static void *submitter_main(void *arg)
+static void draw_one(struct load_submitter *s, struct sh_rng *rng, uint64_t start_ns)
 {
-	struct load_submitter *s = arg;
+	uint32_t level = draw_level(s->plan, rng);
+
+	submit_one(s, start_ns, level, load_service_draw(&s->plan->service, rng));
+}
+
+/* Every n-th job of the trace, stretched to the rate of the plan; over and over. */
+static void play_trace(struct load_submitter *s)
+{
+	const struct load_plan *p = s->plan;
+	const struct load_trace *trace = p->trace;
+	double stretch = load_trace_rate(trace) / p->rate_per_s;
+	double began = 0; /* of this round, ns after start_ns, not stretched */
+	size_t i = s->index;
+	struct sh_rng rng;
+
+	sh_rng_init(&rng, p->seed + s->index);
+	while (s->error == 0) { /* bound: end_ns */
+		const struct load_trace_job *job;
+		uint64_t t;
+
+		for (; i >= trace->jobs; i -= trace->jobs) /* bound: submitters / jobs */
+			began += (double)trace->period_ns;
+		job = &trace->job[i];
+		t = p->start_ns + (uint64_t)((began + (double)job->arrival_ns) * stretch);
+		if (t >= p->end_ns || !wait_until(s->gen, t))
+			break;
+		submit_one(s, t, job->level == LOAD_TRACE_NO_LEVEL ? draw_level(p, &rng) : p->trace_level[job->level],
+			   job->service_ns);
+		i += p->submitters;
+	}
+}
+
+static void draw_arrivals(struct load_submitter *s)
+{
 	const struct load_plan *p = s->plan;
 	double rate = p->rate_per_s / (double)p->submitters;
 	double at = 0; /* ns after start_ns; a double keeps 1 ns for 100 days */
@@ -101,9 +134,22 @@ static void *submitter_main(void *arg)
 		if (t >= p->end_ns || !wait_until(s->gen, t))
 			break;
 		for (uint32_t i = 0; i < p->arrivals.burst; i++)
-			submit_one(s, &rng, t);
+			draw_one(s, &rng, t);
 		at += load_arrivals_draw(&p->arrivals, rate, &rng);
 	}
+}
+
+static void *submitter_main(void *arg)
+{
+	struct load_submitter *s = arg;
+	struct timespec ts = { 0, 0 };
+
+	if (s->plan->trace)
+		play_trace(s);
+	else
+		draw_arrivals(s);
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	s->cpu_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	return NULL;
 }
 

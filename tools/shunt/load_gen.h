@@ -1,7 +1,7 @@
 /*
  * shunt/load_gen.h - the generators of `shunt load`: threads that submit at instants drawn beforehand, whatever
  * happens to the jobs. They never wait for a completion; late ones submit at once and keep their intended start, so
- * that no delay is left out of the figures. How late they are themselves is recorded too. Called by cmd_load.c.
+ * that no delay is left out of the figures. How late they are themselves is recorded too. Called by load_run.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,13 +14,11 @@
 #include <shunt/job.h>
 
 #include "base/atomic.h"
-#include "load_dist.h"
-
-#define LOAD_SUBMITTERS_MAX 64u
+#include "load_flags.h"
 
 struct load_level {
-	uint32_t level;  /* 0 = most urgent */
-	double up_to;    /* upper border of its part of 0..1 */
+	uint32_t level; /* 0 = most urgent */
+	double up_to;   /* upper border of its part of 0..1 */
 };
 
 struct load_plan { /* const while generators run */
@@ -28,9 +26,12 @@ struct load_plan { /* const while generators run */
 	struct shunt_type_id type;
 	struct load_service service;
 	struct load_arrivals arrivals;
+	const struct load_trace *trace;         /* in place of these two; NULL = none */
+	uint32_t trace_level[SHUNT_LEVELS_MAX]; /* the level of each of its names */
 	struct load_level level[SHUNT_LEVELS_MAX];
 	uint32_t levels;
-	double rate_per_s;    /* of all generators together */
+	double mean_ns;                        /* of the service times */
+	double rate_per_s;                     /* of all generators together */
 	uint64_t start_ns, measure_ns, end_ns; /* shunt_now_ns(): first arrival, end of the warm-up, no arrival after */
 	uint64_t seed;
 	uint32_t submitters;
@@ -43,9 +44,10 @@ struct load_submitter {
 	const struct load_gen *gen;
 	pthread_t thread;
 	uint32_t index;
-	struct shunt_hist *lag;   /* ns late, after the warm-up */
+	struct shunt_hist *lag;           /* ns late, after the warm-up */
 	uint64_t submitted, refused, all; /* after the warm-up; `all` counts the warm-up too */
-	int error;                /* an error of submit other than full, 0 = none */
+	uint64_t cpu_ns;                  /* what the thread used, once it has ended */
+	int error;                        /* an error of submit other than full, 0 = none */
 };
 
 struct load_gen {

@@ -40,7 +40,7 @@ static void print_head(const struct load_result *r, FILE *f)
 	if (r->signal)
 		(void)fprintf(f, ": stopped by signal (%s)", cli_signal_name(r->signal));
 	(void)fprintf(f, "\n  mean service %s: %s of what %" PRIu32 " worker%s on %" PRIu32 " cpu%s can do (%s jobs/s); seed %" PRIu64
-		      "\n", fmt_ns(p->service.mean_ns).s, fmt_permille(offered(r), 1.0).s, r->workers, plural(r->workers), r->cpus,
+		      "\n", fmt_ns(p->mean_ns).s, fmt_permille(offered(r), 1.0).s, r->workers, plural(r->workers), r->cpus,
 		      plural(r->cpus), fmt_count((uint64_t)r->capacity_per_s).s, p->seed);
 	(void)fprintf(f, "  %s submitted", fmt_count(r->submitted).s);
 	if (!r->signal)
@@ -126,7 +126,7 @@ bool load_report_json(const struct load_result *r, FILE *f)
 	fmt_json_set(root, "stopped_by", r->signal ? fmt_json_text(cli_signal_name(r->signal)) : json_null(), &bad);
 	fmt_json_set(root, "service", fmt_json_text(r->service), &bad);
 	fmt_json_set(root, "arrivals", fmt_json_text(r->arrivals), &bad);
-	fmt_json_set_real(root, "service_mean_ns", p->service.mean_ns, &bad);
+	fmt_json_set_real(root, "service_mean_ns", p->mean_ns, &bad);
 	fmt_json_set_real(root, "rate_per_s", p->rate_per_s, &bad);
 	fmt_json_set_real(root, "capacity_per_s", r->capacity_per_s, &bad);
 	fmt_json_set_real(root, "utilisation_offered", offered(r), &bad);
@@ -137,6 +137,7 @@ bool load_report_json(const struct load_result *r, FILE *f)
 	fmt_json_set_u64(root, "submitted", r->submitted, &bad);
 	fmt_json_set_u64(root, "refused", r->refused, &bad);
 	fmt_json_set_u64(root, "unfinished", r->unfinished, &bad);
+	fmt_json_set_real(root, "worker_cpus", r->worker_cpus, &bad);
 	fmt_json_set(root, "generator_lag", report_hist_json(r->lag), &bad);
 	if (r->limits) {
 		fmt_json_set(root, "limits_before", limits_json(&r->before, &bad), &bad);

@@ -12,6 +12,7 @@
 #include <shunt/version.h>
 
 #include "cli.h"
+#include "cmd_advise.h"
 #include "cmd_config.h"
 #include "cmd_hist.h"
 #include "cmd_load.h"
@@ -25,6 +26,7 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "hash and test-compress a directory tree by jobs that spawn jobs, and report" },
 	{ "load", cmd_load, "open-loop load: latency percentiles beside the machine's own limits" },
+	{ "advise", cmd_advise, "run a load on every configuration of this machine; which is best, and its YAML" },
 	{ "topo", cmd_topo, "draw the machine and who runs where" },
 	{ "config", cmd_config, "check a configuration; every value and where it comes from" },
 	{ "hist", cmd_hist, "read an HdrHistogram interval log" },

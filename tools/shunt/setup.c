@@ -1,7 +1,6 @@
 /* shunt/setup.c - see setup.h. SPDX-License-Identifier: MIT */
 #include "setup.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +35,18 @@ int setup_flag(struct setup_flags *flags, int option, const char *value)
 		return 1;
 	case SETUP_POOL:
 		flags->pool = value;
+		return 1;
+	case SETUP_JSON:
+		flags->json_path = value;
+		return 1;
+	case SETUP_HIST:
+		flags->hist_path = value;
+		return 1;
+	case SETUP_QUIET:
+		flags->quiet = true;
+		return 1;
+	case SETUP_NO_PROGRESS:
+		flags->no_progress = true;
 		return 1;
 	default:
 		return 0;
@@ -97,7 +108,7 @@ static void look_at_pool(struct look *l, const char *name, size_t n)
 	(void)snprintf(l->pools + used, sizeof(l->pools) - used, "%s%.*s", used ? ", " : "", (int)n, name);
 }
 
-/* A visitor: finds the levels and the pools. */
+/* A visitor: finds the levels, the pools and how the one that counts is pinned. */
 static int look(void *arg, const char *key, const char *value, const char *origin, const char *help)
 {
 	struct look *l = arg;
@@ -106,8 +117,14 @@ static int look(void *arg, const char *key, const char *value, const char *origi
 	(void)help;
 	if (strcmp(key, "runtime.levels") == 0)
 		split_levels(l->setup, value);
-	if (strncmp(key, "pools.", 6) == 0)
-		look_at_pool(l, key + 6, strcspn(key + 6, "."));
+	if (strncmp(key, "pools.", 6) == 0) {
+		size_t n = strcspn(key + 6, ".");
+		struct setup *s = l->setup;
+
+		look_at_pool(l, key + 6, n);
+		if (strcmp(key + 6 + n, ".pin") == 0 && strlen(s->pool) == n && memcmp(key + 6, s->pool, n) == 0)
+			(void)snprintf(s->pin, sizeof(s->pin), "%s", value);
+	}
 	return 0;
 }
 
@@ -197,6 +214,13 @@ static int add_types(struct setup *s, const struct setup_type *types, size_t n)
 	return 0;
 }
 
+static void log_nothing(void *unused, enum shunt_log_level level, const char *text)
+{
+	(void)unused;
+	(void)level;
+	(void)text;
+}
+
 int setup_create(struct setup *s, const struct setup_flags *flags, const char *builtin, const struct setup_type *types,
 		 size_t n_types)
 {
@@ -214,7 +238,7 @@ int setup_create(struct setup *s, const struct setup_flags *flags, const char *b
 	for (size_t i = 0; rc == 0 && i < n_types; i++)
 		rc = shunt_config_bind(c, types[i].name, types[i].handler);
 	if (rc == 0)
-		rc = shunt_config_runtime(c, cli_log, NULL, &s->rt);
+		rc = shunt_config_runtime(c, flags->no_log ? log_nothing : cli_log, NULL, &s->rt);
 	if (rc != 0) {
 		code = config_failed(c, rc);
 		goto out;
@@ -236,4 +260,14 @@ void setup_destroy(struct setup *s)
 	if (s->rt)
 		(void)shunt_runtime_destroy(s->rt);
 	s->rt = NULL;
+}
+
+int setup_json_open(struct setup_flags *flags, FILE **out)
+{
+	*out = NULL;
+	if (!flags->json_path)
+		return CLI_OK;
+	*out = cli_output_open("--json", flags->json_path);
+	flags->quiet = flags->quiet || *out == stdout;
+	return *out ? CLI_OK : CLI_FAILED;
 }

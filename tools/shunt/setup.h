@@ -1,12 +1,15 @@
 /*
- * shunt/setup.h - makes the runtime of `shunt run` and `shunt load`: a built-in configuration or the user's file,
- * then the environment, then flags; types that the file does not mention are added to its first pool.
- * Called by cmd_run.c and cmd_load.c.
+ * shunt/setup.h - the flags that `shunt run`, `load` and `advise` share, and the runtime they make: a built-in
+ * configuration or the user's file, then the environment, then flags; types that the file does not mention are added
+ * to its first pool. Called by cmd_run.c, cmd_load.c, cmd_advise.c and load_run.c.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef SHUNT_SETUP_H
 #define SHUNT_SETUP_H
+
+#include <stdbool.h>
+#include <stdio.h>
 
 #include <shunt/runtime.h>
 
@@ -18,6 +21,9 @@ struct setup_flags {
 	const char *workers, *place, *pin, *idle, *strategy; /* of the pool */
 	const char *jobs_max;                                /* of the runtime */
 	const char *pool;                                    /* which pool; NULL = the first */
+	const char *json_path, *hist_path;                   /* NULL = not wanted */
+	bool quiet, no_progress;
+	bool no_log;                                         /* not a flag: the runtime's warnings were told before */
 };
 
 /* The options of these flags for getopt_long; the values lie above all letters. */
@@ -29,14 +35,30 @@ enum setup_option {
 	SETUP_IDLE,
 	SETUP_STRATEGY,
 	SETUP_JOBS_MAX,
-	SETUP_POOL
+	SETUP_POOL,
+	SETUP_JSON,
+	SETUP_HIST,
+	SETUP_QUIET,
+	SETUP_NO_PROGRESS
 };
-#define SETUP_OPTIONS \
+#define SETUP_OPTIONS SETUP_POOL_OPTIONS, SETUP_REPORT_OPTIONS, { "hist", required_argument, NULL, SETUP_HIST }
+#define SETUP_REPORT_OPTIONS \
+	{ "json", required_argument, NULL, SETUP_JSON }, { "quiet", no_argument, NULL, SETUP_QUIET }, \
+	{ "no-progress", no_argument, NULL, SETUP_NO_PROGRESS }
+#define SETUP_POOL_OPTIONS \
 	{ "config", required_argument, NULL, SETUP_CONFIG }, { "workers", required_argument, NULL, SETUP_WORKERS }, \
 	{ "place", required_argument, NULL, SETUP_PLACE }, { "pin", required_argument, NULL, SETUP_PIN }, \
 	{ "idle", required_argument, NULL, SETUP_IDLE }, { "strategy", required_argument, NULL, SETUP_STRATEGY }, \
 	{ "jobs-max", required_argument, NULL, SETUP_JOBS_MAX }, { "pool", required_argument, NULL, SETUP_POOL }
 #define SETUP_HELP \
+	"  --hist FILE.hlog   HdrHistogram interval log, one interval a second\n" \
+	SETUP_REPORT_HELP \
+	SETUP_POOL_HELP
+#define SETUP_REPORT_HELP \
+	"  --json FILE        the report as JSON ('-' = standard output, in place of the text)\n" \
+	"  --quiet            no report on standard output\n" \
+	"  --no-progress      no progress line (there is none unless standard error is a terminal)\n"
+#define SETUP_POOL_HELP \
 	"  --config FILE      runtime, pool and types from a YAML file (docs/CONFIG.md)\n" \
 	"  --workers N        worker threads (default: the cpu budget)\n" \
 	"  --place EXPR       cpus the workers may use, such as 0-3, numa:0 or l3:0 (default: all allowed)\n" \
@@ -58,6 +80,7 @@ struct setup {
 	struct shunt_runtime *rt;
 	struct shunt_type_id type[SETUP_TYPES_MAX];
 	char pool[SHUNT_NAME_MAX];
+	char pin[16];          /* of the pool, flags not counted */
 	uint32_t levels;
 	char level_name[SHUNT_LEVELS_MAX][SHUNT_NAME_MAX];
 };
@@ -69,5 +92,7 @@ int setup_create(struct setup *s, const struct setup_flags *flags, const char *b
 		 size_t n_types);
 /* Cancels what is queued, joins the workers, frees. */
 void setup_destroy(struct setup *s);
+/* Opens the file of --json, NULL in *out if there is none. CLI_OK or CLI_FAILED after a message. "-" means --quiet. */
+int setup_json_open(struct setup_flags *flags, FILE **out);
 
 #endif
