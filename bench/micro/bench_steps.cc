@@ -1,9 +1,9 @@
 /*
- * bench/micro/bench_steps.cc - what a job's steps cost through the public interface, each by itself: submit (plain, with a
- * handle, with a key, in batches), cancel, and take (pick, run an empty handler, end). The only worker is held while jobs are
- * submitted or cancelled, and nobody submits while it takes them: no step waits for another thread. A round is 128 jobs, which
- * fit into the worker's ring; times are a job's. bench_micro.cc has the steps below (select, record, queues) and the
- * floor.
+ * bench/micro/bench_steps.cc - what a job's steps cost through the public interface, each by itself: submit (plain,
+ * with a handle, with a key, in batches), cancel, and take (pick, run an empty handler, end). The only worker is held
+ * while jobs are submitted or cancelled, and nobody submits while it takes them: no step waits for another thread. A
+ * round is 128 jobs, which fit into the worker's ring; the column "job" is the time of one. bench_micro.cc has the
+ * steps below (select, record, queues) and the floor.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +18,8 @@
 #include <cstdlib>
 #include <mutex>
 
-namespace {
+namespace
+{
 
 constexpr size_t ROUND = 128;
 constexpr size_t BATCH = 16;
@@ -32,8 +33,9 @@ void check(const char *what, int rc)
 }
 
 /* A pool of one worker that can be held; its jobs do nothing. */
-class Held {
-public:
+class Held
+{
+      public:
 	Held()
 	{
 		shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
@@ -68,7 +70,7 @@ public:
 		std::unique_lock<std::mutex> lock(mutex_);
 		changed_.wait(lock, [this] { return stopped_; });
 	}
-	/* Lets it go and waits until everything that was queued has ended; nanoseconds from when it went to the last end. */
+	/* Lets it go and waits until all that was queued has ended; nanoseconds from when it went to the last end. */
 	double release()
 	{
 		shunt_job_id last;
@@ -85,7 +87,7 @@ public:
 		return static_cast<double>(end_ns_.load() - begin_ns_.load());
 	}
 
-private:
+      private:
 	static int nothing(shunt_job_ctx *, void *arg)
 	{
 		if (arg)
@@ -113,13 +115,22 @@ private:
 	std::atomic<uint64_t> begin_ns_{ 0 }, end_ns_{ 0 };
 };
 
-/* One round of `jobs` calls, timed while the worker is held. */
-template <typename F> void timed(benchmark::State &state, F &&calls)
+/* One round, timed while the worker is held. */
+template <typename F>
+void timed(benchmark::State &state, F &&calls)
 {
 	const auto start = std::chrono::steady_clock::now();
 
 	calls();
-	state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / ROUND);
+	state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+}
+
+/* The time of a round as that of one of its jobs. */
+void per_job(benchmark::State &state)
+{
+	const auto flags = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
+
+	state.counters["job"] = benchmark::Counter(ROUND, flags);
 }
 
 void submit(const Held &pool, const shunt_job_spec &spec, shunt_job_id *id)
@@ -141,6 +152,7 @@ void submit_plain(benchmark::State &state)
 		});
 		(void)pool.release();
 	}
+	per_job(state);
 }
 BENCHMARK(submit_plain)->UseManualTime();
 
@@ -159,6 +171,7 @@ void submit_tracked(benchmark::State &state)
 			check("shunt_detach", shunt_detach(pool.rt(), id));
 		(void)pool.release();
 	}
+	per_job(state);
 }
 BENCHMARK(submit_tracked)->UseManualTime();
 
@@ -180,6 +193,7 @@ void submit_keyed(benchmark::State &state)
 		});
 		(void)pool.release();
 	}
+	per_job(state);
 }
 BENCHMARK(submit_keyed)->ArgName("keys")->Arg(1)->Arg(ROUND)->UseManualTime();
 
@@ -198,6 +212,7 @@ void submit_batch_16(benchmark::State &state)
 		});
 		(void)pool.release();
 	}
+	per_job(state);
 }
 BENCHMARK(submit_batch_16)->UseManualTime();
 
@@ -222,6 +237,7 @@ void cancel_queued(benchmark::State &state)
 			check("shunt_detach", shunt_detach(pool.rt(), id));
 		(void)pool.release();
 	}
+	per_job(state);
 }
 BENCHMARK(cancel_queued)->UseManualTime();
 
@@ -242,8 +258,9 @@ void take(benchmark::State &state, bool tracked, bool cancelled)
 			if (tracked)
 				check("shunt_detach", shunt_detach(pool.rt(), id));
 		}
-		state.SetIterationTime(pool.release() * 1e-9 / ROUND);
+		state.SetIterationTime(pool.release() * 1e-9);
 	}
+	per_job(state);
 }
 
 void take_plain(benchmark::State &state)

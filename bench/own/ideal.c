@@ -9,8 +9,8 @@ static size_t next_of(const uint8_t *level, size_t n, size_t i, unsigned wanted)
 	return i;
 }
 
-void own_ideal_levels(const double *arrive_ns, const double *service_ns, const uint8_t *level, size_t n, unsigned servers,
-		      double *wait_ns)
+void own_ideal_levels(const double *arrive_ns, const double *service_ns, const uint8_t *level, size_t n,
+		      unsigned servers, double *wait_ns)
 {
 	double free_at[OWN_SERVERS_MAX] = { 0 };
 	size_t high = next_of(level, n, 0, 0);
@@ -18,7 +18,8 @@ void own_ideal_levels(const double *arrive_ns, const double *service_ns, const u
 
 	if (servers > OWN_SERVERS_MAX)
 		servers = OWN_SERVERS_MAX;
-	while (high < n || low < n) { /* bound: one job ends its wait in each round */
+	/* bound: one job ends its wait in each round */
+	while (high < n || low < n) {
 		size_t first = high < low ? high : low; /* ascending: the lower index arrived first */
 		unsigned s = 0;
 		double now;

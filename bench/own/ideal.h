@@ -16,7 +16,7 @@
  * Two levels, 0 before 1, first in first out within each, `servers` equal servers; a free server takes the most urgent
  * job there is and keeps it to its end. arrive_ns ascends. wait_ns[i]: how long job i waits.
  */
-void own_ideal_levels(const double *arrive_ns, const double *service_ns, const uint8_t *level, size_t n, unsigned servers,
-		      double *wait_ns);
+void own_ideal_levels(const double *arrive_ns, const double *service_ns, const uint8_t *level, size_t n,
+		      unsigned servers, double *wait_ns);
 
 #endif

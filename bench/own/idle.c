@@ -1,6 +1,6 @@
 /*
- * bench/own/idle.c - own_idle, B8: what a pool costs that has nothing to do: cpu time, and how often each of its threads
- * was switched or ran at all, from the kernel's own counts.
+ * bench/own/idle.c - own_idle, B8: what a pool costs that has nothing to do: cpu time, and how often its threads were
+ * switched or ran at all, from the kernel's own counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -112,7 +112,8 @@ static int run(struct bench_run *r)
 		bench_die("the pool had %u threads and now has %u", before.threads, after.threads);
 	bench_add(r, "cpu_percent", "percent", 100 * (double)cpu / (double)passed, after.threads);
 	bench_add(r, "voluntary_switches", "switches", (double)(after.voluntary - before.voluntary), after.threads);
-	bench_add(r, "involuntary_switches", "switches", (double)(after.involuntary - before.involuntary), after.threads);
+	bench_add(r, "involuntary_switches", "switches", (double)(after.involuntary - before.involuntary),
+		  after.threads);
 	if (after.has_runs)
 		bench_add(r, "wake_ups", "wakes", (double)(after.runs - before.runs), after.threads);
 	own_close(&o);

@@ -1,7 +1,7 @@
 /*
- * bench/own/instructions.c - part_instructions and part_instructions_bare (without metrics), which tools/bench-instructions
- * runs under callgrind. Each work is the same instructions every time: nobody waits for time, everybody sleeps
- * on a semaphore instead. What is counted lies between own_mark_begin and own_mark_end.
+ * bench/own/instructions.c - part_instructions and part_instructions_bare (without metrics), which
+ * tools/bench-instructions runs under callgrind. Each work is the same instructions every time: nobody waits for time,
+ * everybody sleeps on a semaphore instead. What is counted lies between own_mark_begin and own_mark_end.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,9 +25,9 @@ static uint64_t ran, total; /* ran: only the one worker writes it */
 static char hold;
 
 /* callgrind knows them by name. */
-__attribute__((noinline, noclone)) void own_mark_begin(void) { __asm__ __volatile__("" ::: "memory"); }
+__attribute__((noinline)) void own_mark_begin(void) { atomic_signal_fence(memory_order_seq_cst); }
 
-__attribute__((noinline, noclone)) void own_mark_end(void) { __asm__ __volatile__("" ::: "memory"); }
+__attribute__((noinline)) void own_mark_end(void) { atomic_signal_fence(memory_order_seq_cst); }
 
 static void wait_for(sem_t *s)
 {

@@ -1,7 +1,8 @@
 /*
- * bench/own/levels.c - own_levels, B6: nearly full load, a tenth of the jobs urgent, a few jobs long. How long urgent jobs
- * wait, beside what an ideal scheduler that does not preempt makes of the same trace; and how long the others wait,
- * beside the bound that docs/CONCURRENCY.md promises them: counted in picks, so that no disturbance of the machine counts.
+ * bench/own/levels.c - own_levels, B6: nearly full load, a tenth of the jobs urgent, a few jobs long. How long urgent
+ * jobs wait, beside what an ideal scheduler that does not preempt makes of the same trace; and how long the others
+ * wait, beside the bound that docs/CONCURRENCY.md promises them: counted in picks, so that no disturbance of the
+ * machine counts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -135,8 +136,8 @@ static int copies(const double *const from[], double *const to[], const struct t
 }
 
 /* The rows of one level: its waits, and the ideal's. */
-static void report_level(const struct trace *t, struct bench_run *r, const double *at, const double *wait, const double *ideal,
-			 unsigned level)
+static void report_level(const struct trace *t, struct bench_run *r, const double *at, const double *wait,
+			 const double *ideal, unsigned level)
 {
 	const char *name = level == 0 ? "high" : "low";
 	double *a = bench_alloc(t->jobs, sizeof(*a)), *w = bench_alloc(t->jobs, sizeof(*w));
@@ -175,9 +176,9 @@ struct low_bound {
 };
 
 /*
- * Every low job: how many jobs were started from when its submit had returned until it was; and how many it may cost, by
- * its place among the low jobs that waited when its submit began. With several workers the picks of all are counted,
- * against the bound of one times their number.
+ * Every low job: how many jobs were started from when its submit had returned until it was; and how many it may cost,
+ * by its place among the low jobs that waited when its submit began. With several workers the picks of all are
+ * counted, against the bound of one times their number.
  */
 static void find_bound(const struct trace *t, const struct bench_run *r, struct low_bound *b)
 {
@@ -253,7 +254,8 @@ static int report(const struct trace *t, struct bench_run *r)
 	free(level);
 	if (b.share <= 1 || r->workers > 1)
 		return 0;
-	(void)fprintf(stderr, "%s: a low job was started after %.0f picks, the bound is %.0f\n", bench_name, b.picks, b.its_bound);
+	(void)fprintf(stderr, "%s: a low job was started after %.0f picks, the bound is %.0f\n", bench_name, b.picks,
+		      b.its_bound);
 	return 1;
 }
 
@@ -277,8 +279,8 @@ static int run(struct bench_run *r)
 	with_checkpoints = strstr(r->work->id, "checkpoints") != NULL;
 	slice_ticks = bench_to_ticks(SLICE_NS);
 	if (r->producers + r->workers > r->ncpus) {
-		(void)fprintf(stderr, "%s: %s: %u workers at 95 %% load and their producer need %u cpus, here are %u\n", bench_name,
-			      r->work->id, r->workers, r->producers + r->workers, r->ncpus);
+		(void)fprintf(stderr, "%s: %s: %u workers at 95 %% load and their producer need %u cpus, here are %u\n",
+			      bench_name, r->work->id, r->workers, r->producers + r->workers, r->ncpus);
 		return 77;
 	}
 	plan(&t, r);
@@ -306,9 +308,10 @@ static int run(struct bench_run *r)
 
 int main(int argc, char **argv)
 {
-	static const char *const idle_modes[] = { "adaptive", "poll", "park", NULL };
+	static const char *const idle_modes[] = { "adaptive", "poll", NULL };
 	static const struct bench_work works[] = {
-		{ "B6", "95 % load, a tenth of it urgent: 99.5 % x 1 us, 0.5 % x 100 us, one worker", 1, 1, 0, 2, 0, run },
+		{ "B6", "95 % load, a tenth of it urgent: 99.5 % x 1 us, 0.5 % x 100 us, one worker",
+		  1, 1, 0, 2, 0, run },
 		{ "B6-2w", "the same with two workers", 2, 1, 0, 2, 0, run },
 #ifdef OWN_HAVE_CHECKPOINT
 		{ "B6-checkpoints", "one worker, a checkpoint each 1 us in the long jobs", 1, 1, 0, 2, 0, run },

@@ -1,4 +1,8 @@
-/* bench/own/levels_shim.h - the documented bound on a level's wait, which is no public call. SPDX-License-Identifier: MIT */
+/*
+ * bench/own/levels_shim.h - the documented bound on a level's wait, which is no public call. Called by levels.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #ifndef BENCH_OWN_LEVELS_SHIM_H
 #define BENCH_OWN_LEVELS_SHIM_H
 

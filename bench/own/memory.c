@@ -86,10 +86,10 @@ static int run(struct bench_run *r)
 
 int main(int argc, char **argv)
 {
-	static const char *const idle_modes[] = { "adaptive", "poll", "park", NULL };
+	static const char *const idle_modes[] = { "adaptive", NULL };
 	static const struct bench_work works[] = {
-		{ "B7", "memory of 2 M waiting jobs; of it still held when all ran (idle), and after a drain (left)", 1, 1, 0, 0, JOBS,
-		  run },
+		{ "B7", "memory of 2 M waiting jobs; of it still held when all ran (idle), and after a drain (left)",
+		  1, 1, 0, 0, JOBS, run },
 		{ 0 },
 	};
 

@@ -98,7 +98,7 @@ void own_spawn(struct own *o, void *arg)
 
 	if (__builtin_expect(spec.type.v == 0, 0)) {
 		spec = o->spec;
-		spec.full = SHUNT_FULL_ERROR; /* never inline, and never waiting for room that only this worker could make */
+		spec.full = SHUNT_FULL_ERROR; /* never inline, nor waiting for room that only this worker could make */
 	}
 	spec.arg = arg;
 	rc = shunt_submit(o->rt, &spec, NULL);
@@ -116,9 +116,9 @@ static const char *version(void)
 
 int own_main(int argc, char **argv, const struct bench_work *works, const char *const *idle_modes)
 {
-	struct bench_program program = { "shunt", version, "adaptive: spins about as long as a wake costs, then sleeps; "
-							   "park: sleeps at once; poll: spins",
-					 idle_modes, works, NULL };
+	static const char policy[] =
+		"poll: spins; adaptive: spins about as long as a wake costs, then sleeps; park: sleeps at once";
+	struct bench_program program = { "shunt", version, policy, idle_modes, works, NULL };
 
 	return bench_main(argc, argv, &program);
 }

@@ -1,6 +1,7 @@
 /*
- * bench/own/scaling.c - own_scaling, B11: jobs of 1 us on 1, 2, .. workers, fed by as many producers, each step for itself.
- * Producers have cpus of their own where there are enough, else they share the workers'. Only what was run is printed.
+ * bench/own/scaling.c - own_scaling, B11: jobs of 1 us on 1, 2, .. workers, fed by as many producers, each step for
+ * itself. Producers have cpus of their own where there are enough, else they share the workers'. Only what was run is
+ * printed.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -71,7 +72,8 @@ static double throughput(const struct bench_run *r, unsigned workers, uint64_t j
 	own_open(&o, r, &wish);
 	bench_unpin();
 	for (unsigned i = 0; i < workers; i++) {
-		feed[i] = (struct feed){ &o, jobs / workers + (i < jobs % workers), room ? r->cpus[workers + i] : -1, &go, 0 };
+		feed[i] = (struct feed){ &o, jobs / workers + (i < jobs % workers), room ? r->cpus[workers + i] : -1,
+					 &go, 0 };
 		if (pthread_create(&feed[i].thread, NULL, feed_main, &feed[i]) != 0)
 			bench_die("no thread for producer %u", i);
 	}
@@ -108,7 +110,8 @@ static int run(struct bench_run *r)
 		double rate;
 
 		if (step[i] > r->ncpus) {
-			(void)fprintf(stderr, "%s: --workers: %u workers, but %u cpus: left out\n", bench_name, step[i], r->ncpus);
+			(void)fprintf(stderr, "%s: --workers: %u workers, but %u cpus: left out\n", bench_name, step[i],
+				      r->ncpus);
 			continue;
 		}
 		if (jobs > JOBS_MAX * step[i])
@@ -138,8 +141,8 @@ static int run(struct bench_run *r)
 
 static int bad_list(const char *text)
 {
-	(void)fprintf(stderr, "own_scaling: --workers: '%s': want up to %u numbers from 1 to %u, such as 1,2,4\n", text, STEPS_MAX,
-		      WORKERS_MAX);
+	(void)fprintf(stderr, "own_scaling: --workers: '%s': want up to %u numbers from 1 to %u, such as 1,2,4\n", text,
+		      STEPS_MAX, WORKERS_MAX);
 	return 2;
 }
 
@@ -162,7 +165,9 @@ static int take_list(int argc, char **argv)
 
 			errno = 0;
 			v = strtoul(s, &end, 10);
-			if (errno || *s < '0' || *s > '9' || v < 1 || v > WORKERS_MAX || steps == STEPS_MAX || (*end && *end != ','))
+			if (errno || *s < '0' || *s > '9' || v < 1 || v > WORKERS_MAX || steps == STEPS_MAX)
+				return bad_list(text);
+			if (*end && *end != ',')
 				return bad_list(text);
 			step[steps++] = (unsigned)v;
 			s = end;
@@ -178,9 +183,10 @@ static int take_list(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static const char *const idle_modes[] = { "adaptive", "poll", "park", NULL };
+	static const char *const idle_modes[] = { "adaptive", NULL };
 	static const struct bench_work works[] = {
-		{ "B11", "jobs of 1 us on 1 .. n workers from as many producers; --workers 1,2,4 says which n", 1, 1, 0, 2, 0, run },
+		{ "B11", "jobs of 1 us on 1 .. n workers from as many producers; --workers 1,2,4 says which n",
+		  1, 1, 0, 2, 0, run },
 		{ 0 },
 	};
 	int rc = take_list(argc, argv);

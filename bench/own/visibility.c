@@ -14,14 +14,16 @@
 
 #include "own.h"
 
-#define TURNS 6u
+#define TURNS_MAX 6u
+#define TURNS_MIN 2u
+#define TURN_S 0.8 /* starting four programs takes about as long */
 #define LIST_MAX 2048u
 #define OUTPUT_MAX 8192u
 
 struct side {
 	const char *program;
 	char path[4200];
-	double ns[TURNS];
+	double ns[TURNS_MAX];
 };
 
 struct call {
@@ -48,8 +50,8 @@ static void find_beside(struct side *s)
 /* Its standard output; ends this program when it failed. */
 static void output_of(const struct side *s, const struct call *c, char text[OUTPUT_MAX])
 {
-	const char *argv[] = { s->path, "--work", c->work, "--idle", c->idle, "--cpus", c->cpus, "--seconds", c->seconds, "--patience",
-			       c->patience, c->has_jobs ? "--jobs" : NULL, c->jobs, NULL };
+	const char *argv[] = { s->path, "--work", c->work, "--idle", c->idle, "--cpus", c->cpus, "--seconds",
+			       c->seconds, "--patience", c->patience, c->has_jobs ? "--jobs" : NULL, c->jobs, NULL };
 	posix_spawn_file_actions_t actions;
 	size_t used = 0;
 	int fd[2], status = 0;
@@ -65,7 +67,7 @@ static void output_of(const struct side *s, const struct call *c, char text[OUTP
 		bench_die("%s: cannot be started", s->path);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)close(fd[1]);
-	while ((n = read(fd[0], text + used, OUTPUT_MAX - 1 - used)) != 0) { /* bound: the buffer; the part ends by itself */
+	while ((n = read(fd[0], text + used, OUTPUT_MAX - 1 - used)) != 0) { /* bound: the buffer */
 		if (n < 0 && errno != EINTR)
 			bench_die("%s: its output cannot be read: %s", s->path, strerror(errno));
 		used += n > 0 ? (size_t)n : 0;
@@ -109,34 +111,40 @@ static int run(struct bench_run *r)
 	static struct side with = { .program = "part_visibility" }, bare = { .program = "part_visibility_bare" };
 	static const char *const works[] = { "outside", "spawn" };
 	struct call c = { .idle = r->idle, .has_jobs = r->jobs != 0 };
-	double difference[TURNS];
+	double difference[TURNS_MAX];
+	double seconds = r->seconds > 0 ? r->seconds : 0.1;
+	unsigned turns = (unsigned)(seconds / TURN_S);
 
+	if (turns < TURNS_MIN)
+		turns = TURNS_MIN;
+	if (turns > TURNS_MAX)
+		turns = TURNS_MAX;
 	find_beside(&with);
 	find_beside(&bare);
 	list(c.cpus, r->cpus, r->ncpus);
-	(void)snprintf(c.seconds, sizeof(c.seconds), "%.6f", (r->seconds > 0 ? r->seconds : 0.1) / (4 * TURNS));
+	(void)snprintf(c.seconds, sizeof(c.seconds), "%.6f", seconds / (4 * turns));
 	(void)snprintf(c.patience, sizeof(c.patience), "%.3f", r->patience_s);
 	(void)snprintf(c.jobs, sizeof(c.jobs), "%llu", (unsigned long long)r->jobs);
 	for (unsigned w = 0; w < 2; w++) {
 		char metric[32];
 
 		c.work = works[w];
-		for (unsigned i = 0; i < TURNS; i++) {
+		for (unsigned i = 0; i < turns; i++) {
 			struct side *first = i % 2 ? &bare : &with, *second = i % 2 ? &with : &bare;
 
 			first->ns[i] = measure(first, &c);
 			second->ns[i] = measure(second, &c);
 			difference[i] = with.ns[i] - bare.ns[i];
 		}
-		bench_sort(with.ns, TURNS);
-		bench_sort(bare.ns, TURNS);
-		bench_sort(difference, TURNS);
+		bench_sort(with.ns, turns);
+		bench_sort(bare.ns, turns);
+		bench_sort(difference, turns);
 		(void)snprintf(metric, sizeof(metric), "%s_ns_per_job", works[w]);
-		bench_add(r, metric, "ns", bench_quantile(with.ns, TURNS, 0.5), TURNS);
+		bench_add(r, metric, "ns", bench_quantile(with.ns, turns, 0.5), turns);
 		(void)snprintf(metric, sizeof(metric), "%s_bare_ns_per_job", works[w]);
-		bench_add(r, metric, "ns", bench_quantile(bare.ns, TURNS, 0.5), TURNS);
+		bench_add(r, metric, "ns", bench_quantile(bare.ns, turns, 0.5), turns);
 		(void)snprintf(metric, sizeof(metric), "%s_price", works[w]);
-		bench_add(r, metric, "ns", bench_quantile(difference, TURNS, 0.5), TURNS);
+		bench_add(r, metric, "ns", bench_quantile(difference, turns, 0.5), turns);
 	}
 	return 0;
 }
@@ -145,8 +153,8 @@ int main(int argc, char **argv)
 {
 	static const char *const idle_modes[] = { "adaptive", NULL };
 	static const struct bench_work works[] = {
-		{ "B9", "empty jobs on one worker, with metrics and with none compiled in; the price is the difference", 1, 1, 0, 6, 0,
-		  run },
+		{ "B9", "empty jobs on one worker, with metrics and with none compiled in; the price is the difference",
+		  1, 1, 0, 6, 0, run },
 		{ 0 },
 	};
 

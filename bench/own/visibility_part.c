@@ -1,7 +1,7 @@
 /*
- * bench/own/visibility_part.c - one side of B9: part_visibility on the library as it is shipped, part_visibility_bare on
- * one without metrics. One worker, jobs from one producer ("outside") or spawned by jobs ("spawn"), in short rounds; the
- * median of their times. Run by own_visibility.
+ * bench/own/visibility_part.c - one side of B9: part_visibility on the library as it is shipped, part_visibility_bare
+ * on one without metrics. One worker, jobs from one producer ("outside") or spawned by jobs ("spawn"), in short
+ * rounds; the median of their times. Run by own_visibility.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -84,7 +84,8 @@ static int run(struct bench_run *r)
 	own_open(&own, r, &wish);
 	(void)round_ns(r, spawns); /* first touch of everything */
 	start = bench_mono_ns();
-	while (n < ROUNDS_MAX && (n < ROUNDS_MIN || (double)(bench_mono_ns() - start) < r->seconds * 1e9)) /* bound: both */
+	/* bound: rounds and time */
+	while (n < ROUNDS_MAX && (n < ROUNDS_MIN || (double)(bench_mono_ns() - start) < r->seconds * 1e9))
 		found[n++] = round_ns(r, spawns);
 	own_close(&own);
 	bench_sort(found, n);
