@@ -65,7 +65,7 @@ struct shunt_result {
 	enum shunt_status status;
 	int code;           /* 0, or the handler's error code; SHUNT_ECANCELLED for a cancelled job */
 	uint64_t queue_ns;  /* from the (intended) start of waiting until the handler started; 0 if it never did */
-	uint64_t run_ns;    /* from handler start to completion */
+	uint64_t run_ns;    /* from handler start to completion, less what ran nested at its checkpoints */
 };
 
 /* Called once when a job reaches its terminal state, in the thread that brought it there; must not block. */
@@ -165,6 +165,52 @@ SHUNT_API int shunt_job_cancelled(const struct shunt_job_ctx *ctx);
  */
 SHUNT_API int shunt_block_begin(struct shunt_job_ctx *ctx);
 SHUNT_API void shunt_block_end(struct shunt_job_ctx *ctx);
+
+#define SHUNT_CHECKPOINT_JOBS_MAX 32 /* jobs that one shunt_checkpoint runs at most */
+/*
+ * Lets more urgent work pass. Jobs of strictly higher levels than the caller's that wait for this worker (its queues,
+ * the pool's backlog; other workers' queues when the pool's hint says that there is something) run nested: on this
+ * stack, inside this call, the most urgent first, one after another until none is waiting, at most
+ * SHUNT_CHECKPOINT_JOBS_MAX. A nested job may call it too, for levels above its own. Call it where a handler that runs
+ * long holds nothing, every few microseconds; less than 2 ns when nothing waits.
+ * Thread: job (this job's own context, in the thread that runs it). Blocks: as long as the jobs that it runs.
+ * Returns the number of handlers that ran, 0 or more; or
+ *   SHUNT_EINVAL   no context; not the context of the job that this thread is in (a job below it on the stack, one that
+ *                  has ended, another thread's); between shunt_block_begin and _end; inside a user strategy
+ *   SHUNT_EBUSY    between shunt_hold_begin and shunt_hold_end, or inside a done callback
+ *   SHUNT_EFORKED  in a forked child
+ * and then nothing was run. A library built with assertions checks all of this at every call and logs what is wrong;
+ * without them, a wrong context or strategy is noticed only when something waits. 0, always, in a job that runs inline
+ * (SHUNT_FULL_INLINE) or that a wait inside another job runs: whoever is below it did not agree to this.
+ *
+ * Bound: a job that calls this every c ns for x ns of its own work, with jobs of at most h ns above it, ends within
+ * x + (x / c + 1) * SHUNT_CHECKPOINT_JOBS_MAX * h of its start (h with what runs nested in those), and is delayed by no
+ * more than the work of higher levels that waits or arrives meanwhile. Nested jobs do not count as picks in the slot
+ * table of levels: the wait bound of every level (docs/CONCURRENCY.md) holds with that time in place of the longest
+ * job's.
+ *
+ * Time: nested jobs are counted as any others, under their own type and level. Their time is not part of the outer
+ * job's run time (run_ns, histograms, learned times), only of its total; an asynchronous job that is completed after
+ * its handler returned counts run_ns from its start, with everything.
+ *
+ * What the handler must not hold across the call, because any handler of a higher level may run inside it, in this
+ * thread:
+ *   - locks that such a handler takes, or that are held while its result is waited for: it would wait for ever
+ *   - data half changed that such a handler reads
+ *   - state of this thread that it borrows: errno, static buffers, a per-thread arena, connection or transaction, a
+ *     read-side section (RCU, hazard pointers), a changed locale, signal mask or priority
+ *   - more stack than leaves room for `levels` handlers on top of each other
+ * And a nested handler must not wait for work of the levels below it: of the job that it interrupts (SHUNT_EDEADLK
+ * where that can be known), of its key, or of its group.
+ */
+SHUNT_API int shunt_checkpoint(struct shunt_job_ctx *ctx);
+/*
+ * Marks a part of a handler in which nothing may run nested: shunt_checkpoint of this job, however deep below, returns
+ * SHUNT_EBUSY. For code that takes a lock and then calls what may have checkpoints. Calls nest. NULL: nothing happens.
+ * Thread: job. Never blocks. Waits inside jobs (shunt_wait, shunt_group_wait) are not affected.
+ */
+SHUNT_API void shunt_hold_begin(struct shunt_job_ctx *ctx);
+SHUNT_API void shunt_hold_end(struct shunt_job_ctx *ctx);
 
 /* Nanoseconds on the runtime's clock (comparable with CLOCK_MONOTONIC within 100 ppm). Any thread. */
 SHUNT_API uint64_t shunt_now_ns(void);

@@ -45,7 +45,8 @@ struct shunt_runtime_opts {
  */
 SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
- * Stops accepting, waits up to timeout_ns until every accepted job is terminal. 0 when all ended; SHUNT_ETIMEDOUT
+ * Stops accepting, waits up to timeout_ns until every accepted job is terminal, then gives the memory of their
+ * descriptors back to the system (milliseconds after a burst of a million). 0 when all ended; SHUNT_ETIMEDOUT
  * when jobs are left (they stay queued; destroy reports and cancels them). SHUNT_EDEADLK inside a job.
  */
 SHUNT_API int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/inject.h"
 
@@ -182,6 +183,17 @@ void sh_mem_unmap(struct sh_mem *m, void *p, size_t size)
 		return;
 	(void)munmap(p, size);
 	(void)sh_a64_sub_rlx(&m->mapped, size); /* mo rlx: statistic. */
+}
+
+size_t sh_mem_drop(void *p, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = ((uintptr_t)p + page - 1) & ~(page - 1);
+	uintptr_t last = ((uintptr_t)p + size) & ~(page - 1);
+
+	if (first >= last || SH_FAIL("mem.drop"))
+		return 0;
+	return madvise((void *)first, last - first, MADV_DONTNEED) == 0 ? last - first : 0;
 }
 
 uint64_t sh_mem_bytes(struct sh_mem *m)

@@ -30,6 +30,11 @@ void sh_mem_free(struct sh_mem *m, void *p, size_t size, size_t align);
 /* Zeroed pages, reserved lazily (no swap reservation); NULL when refused. */
 void *sh_mem_map(struct sh_mem *m, size_t size) SH_MUST_USE;
 void sh_mem_unmap(struct sh_mem *m, void *p, size_t size);
+/*
+ * Gives the whole pages inside [p, p + size) of a mapping back to the kernel; they read as zero afterwards and cost
+ * nothing until they are written again. Returns their bytes, 0 when there are none or the kernel refused.
+ */
+size_t sh_mem_drop(void *p, size_t size);
 /* Bytes the allocator holds for this arena (jemalloc's own count where present). */
 uint64_t sh_mem_bytes(struct sh_mem *m);
 /* "jemalloc" or "libc". */

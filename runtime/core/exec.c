@@ -9,14 +9,12 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
+#include "core/plain.h"
 #include "core/runtime.h"
 #include "core/strand.h"
 #include "core/track.h"
 
-#define HELP_DEPTH_MAX 32u /* jobs that waiters run nested on one stack */
 #define ASYNC_STEP_NS 1000000u /* a worker that waits for the pool's bound looks again at least this often */
-#define OUTLIER 4u /* a sample counts at most this many times what was learned */
-#define LEARN_EVERY 32u /* a worker tells the type's shared estimate what it learned once in so many jobs */
 
 /* One run, copied off the descriptor so that the descriptor can go home first. */
 struct exec_in {
@@ -67,65 +65,11 @@ static void count_outside(const struct exec_in *in, const struct exec_out *out)
 #endif
 }
 
-/* Once in LEARN_EVERY jobs. A worker that never ran has the speed it was made with, 1000. */
-static void learn_fastest(struct sh_pool *p)
-{
-	uint32_t best = UINT32_MAX;
-
-	for (uint32_t i = 0; i < p->workers; i++) {
-		uint32_t speed = sh_a32_load_rlx(&p->worker[i]->speed_permille); /* mo rlx: an estimate. */
-
-		best = speed < best ? speed : best;
-	}
-	sh_a32_store_rlx(&p->fastest, best); /* mo rlx: an estimate. */
-}
-
-/*
- * EWMA of weight 1/8 for time, 1/16 for failures: integer, exact for a constant input within one unit. What is compared
- * between workers takes no sample above OUTLIER times what was learned: a job whose cpu was taken away says nothing of
- * the worker's speed, and a worker that is avoided for it has no jobs to learn better from. A worker that turned
- * slow is still known within a few jobs: each raises the estimate by up to 3/8.
- */
-static void learn(struct sh_worker *w, const struct exec_in *in, const struct exec_out *out)
-{
-	uint64_t run = out->run_ns > UINT32_MAX ? UINT32_MAX : out->run_ns;
-	uint32_t *mine = &w->type_ewma[in->type_index];
-	uint64_t jobs = sh_a64_load_rlx(&w->jobs); /* mo rlx: own counter. */
-	uint64_t old = sh_a64_load_rlx(&w->ewma_ns); /* mo rlx: own value. */
-	uint32_t fail = sh_a32_load_rlx(&w->fail_permille); /* mo rlx: own value. */
-	uint32_t *mean = &w->type_mean[in->type_index];
-	uint32_t est;
-
-	sh_a64_store_rlx(&w->ewma_ns, old == 0 ? run : old - old / 8 + run / 8); /* mo rlx: statistic. */
-	*mean = (uint32_t)sh_ewma_next(*mean, run); /* a type of few long jobs costs what they take */
-	if (*mine != 0 && run > (uint64_t)*mine * OUTLIER)
-		run = (uint64_t)*mine * OUTLIER;
-	*mine = (uint32_t)sh_ewma_next(*mine, run);
-	if (out->status == SH_TRACK_FAILED)
-		sh_a32_store_rlx(&w->fail_permille, fail + (1000u - fail) / 16u); /* mo rlx: statistic. */
-	else if (fail != 0)
-		sh_a32_store_rlx(&w->fail_permille, fail - fail / 16u - 1u); /* mo rlx: statistic. */
-	if (jobs >= LEARN_EVERY && jobs % LEARN_EVERY != 0)
-		return;
-	est = sh_a32_load_rlx(&in->type->est_ns); /* mo rlx: an estimate; a lost update is learned again. */
-	sh_a32_store_rlx(&in->type->est_ns, est - est / 4 + *mean / 4);
-	est = sh_a32_load_rlx(&in->type->typical_ns); /* mo rlx: as est_ns. */
-	sh_a32_store_rlx(&in->type->typical_ns, est - est / 4 + *mine / 4); /* mo rlx: as est_ns. */
-	if (est > 0) {
-		uint64_t ratio = (uint64_t)*mine * 1000u / est;
-		uint32_t speed = sh_a32_load_rlx(&w->speed_permille); /* mo rlx: own value. */
-
-		ratio = ratio < 50 ? 50 : ratio > 100000 ? 100000 : ratio;
-		sh_a32_store_rlx(&w->speed_permille, speed - speed / 4 + (uint32_t)ratio / 4); /* mo rlx: statistic. */
-		learn_fastest(w->pool);
-	}
-}
-
 static void count_worker(struct sh_worker *w, const struct exec_in *in, const struct exec_out *out)
 {
-	struct sh_stat *st = sh_stat_get(&in->pool->mem, &w->stat[stat_cell(in)]);
+	struct sh_stat *st = sh_stat_get(&w->pool->mem, &w->stat[stat_cell(in)]);
 
-	if (st) {
+	if (sh_likely(st != NULL)) {
 		sh_a64_bump_owner(out->status == SH_TRACK_DONE ? &st->done : out->status == SH_TRACK_FAILED ? &st->failed
 				  : &st->cancelled, 1);
 #ifndef SHUNT_NO_METRICS
@@ -138,9 +82,18 @@ static void count_worker(struct sh_worker *w, const struct exec_in *in, const st
 	}
 	if (!out->ran)
 		return;
-	sh_a64_bump_owner(&w->jobs, 1);
+	sh_count_jobs(w, 1);
 	sh_a64_bump_owner(&w->busy_ns, out->run_ns > out->nested_ns ? out->run_ns - out->nested_ns : 0);
-	learn(w, in, out);
+	sh_learn_failure(w, out->status == SH_TRACK_FAILED);
+	sh_learn(w, in->type_index, in->type, out->run_ns);
+}
+
+/* Somebody waits for room: he must not wait for what our cache keeps. */
+void sh_exec_make_room(struct sh_worker *w, struct sh_pool *p)
+{
+	if (w)
+		sh_slab_flush(&p->rt->jobs, &w->submitter->jobs);
+	sh_pool_room(p);
 }
 
 void sh_exec_strand_pass(struct sh_pool *p, struct sh_worker *w, uint32_t strand)
@@ -175,12 +128,8 @@ static void terminal(struct shunt_runtime *rt, struct sh_worker *w, const struct
 		sh_group_leave(rt, in->group);
 	if (out->pass)
 		sh_exec_strand_pass(p, w, in->strand);
-	/* mo rlx: a waiter that is missed looks again within a millisecond. */
-	if (sh_unlikely(sh_a32_load_rlx(&p->room_waiters) != 0)) {
-		if (w)
-			sh_slab_flush(&rt->jobs, &w->submitter->jobs);
-		sh_pool_room(p);
-	}
+	if (sh_unlikely(sh_a32_load_rlx(&p->room_waiters) != 0)) /* mo rlx: who is missed looks again within a millisecond. */
+		sh_exec_make_room(w, p);
 	/* mo N1 -> N1@core/runtime.c: everything about the job, and our last look at the pool, before it is counted. */
 	if (w)
 		sh_a64_store_rel(&w->finished[in->type_index], sh_a64_load_rlx(&w->finished[in->type_index]) + 1);
@@ -294,13 +243,15 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	struct sh_worker *hold = in->inlined ? NULL : book;
 	bool outer = w && w->running;
 	struct shunt_job_ctx ctx = { rt, w, NULL, in->track, in->submit_ns, 0, in->arg, in->group, in->strand,
-				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0 };
+				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0, 0, 0, 0, false };
 	struct exec_out out = { SH_TRACK_DONE, 0, 0, 0, 0, 0, true, false };
 	bool keyed = (in->flags & SH_JOB_KEYED) != 0;
 	bool async = (in->flags & SH_JOB_ASYNC) != 0;
-	uint64_t end;
+	uint64_t end, gross_ns;
 	int rc = 0;
 
+	if (w && sh_unlikely(w->batch.n != 0))
+		sh_plain_flush(w, w->running ? w->running->start_ns : sh_clock_ns(), false, NULL);
 	ctx.start_ns = w && w->now_ns ? w->now_ns : sh_clock_ns();
 	out.queue_ns = ctx.start_ns > in->submit_ns ? ctx.start_ns - in->submit_ns : 0;
 	if (in->track) {
@@ -337,10 +288,11 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 		async_leave(in->pool, sh_track_at(rt, in->track));
 	else
 		settle(book, in->cost);
-	out.run_ns = end > ctx.start_ns ? end - ctx.start_ns : 0;
+	gross_ns = end > ctx.start_ns ? end - ctx.start_ns : 0;
+	out.run_ns = gross_ns > ctx.lent_ns ? gross_ns - ctx.lent_ns : 0;
 	out.nested_ns = ctx.nested_ns;
-	if (ctx.outer)
-		ctx.outer->nested_ns += out.run_ns;
+	if (ctx.outer && !ctx.outer->lending)
+		ctx.outer->nested_ns += gross_ns;
 	out.total_ns = end > in->submit_ns ? end - in->submit_ns : 0;
 	if (rc != SHUNT_DONE) {
 		out.status = SH_TRACK_FAILED;
@@ -391,20 +343,21 @@ static void exec_group_cancelled(struct shunt_runtime *rt, struct sh_worker *w, 
 	cancel_never_ran(rt, w, in, (in->flags & SH_JOB_KEYED) != 0);
 }
 
-void sh_exec_job(struct shunt_runtime *rt, struct sh_worker *w, uint32_t item)
+bool sh_exec_job(struct shunt_runtime *rt, struct sh_worker *w, uint32_t item)
 {
 	struct exec_in in;
 
 	if (!exec_claim(rt, w, item, &in)) {
 		settle(w, in.cost);
 		strand_pass(&in, w);
-		return;
+		return false;
 	}
 	if (sh_unlikely(in.group && sh_group_is_cancelled(rt, in.group))) {
 		exec_group_cancelled(rt, w, &in);
-		return;
+		return false;
 	}
 	run(rt, w, &in);
+	return true;
 }
 
 void sh_exec_inline(struct shunt_runtime *rt, const struct shunt_job_spec *spec, uint32_t type, uint32_t level, uint64_t submit_ns,
@@ -541,7 +494,7 @@ bool sh_exec_claimed(struct shunt_runtime *rt, struct sh_worker *w, uint64_t han
 	if ((flags & SH_TRACK_STATUS) != SH_TRACK_QUEUED || !t->pool || t->pool != w->pool || (t->flags & SH_JOB_KEYED)
 	    || t->worker != SHUNT_ANY || !(w->level_mask >> t->level & 1u))
 		return false;
-	if ((w->running && w->running->depth >= HELP_DEPTH_MAX) || ((t->flags & SH_JOB_ASYNC) && sh_worker_async_full(w)))
+	if ((w->running && w->running->depth >= SH_NEST_MAX) || ((t->flags & SH_JOB_ASYNC) && sh_worker_async_full(w)))
 		return false;
 	load_track(rt, &in, handle);
 	if (!track_start(rt, handle, in.flags))

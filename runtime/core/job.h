@@ -17,6 +17,8 @@
 
 #define SH_JOB_KEYED 1u     /* sits in a strand */
 #define SH_JOB_ASYNC 2u     /* its type may return SHUNT_PENDING */
+#define SH_JOB_PLAIN 4u     /* no handle, callback, group, key or pool bound, not asynchronous: the short way (plain.h) */
+#define SH_SHORT_NS 150u    /* learned time below which plain jobs are booked in batches (plain.h) */
 #define SH_TOKEN 0x80000000u /* queue item: not a job but "strand (item & ~SH_TOKEN) has jobs" */
 
 struct sh_job {
@@ -98,6 +100,9 @@ _Static_assert(sizeof(struct sh_group) == SH_CACHELINE, "one line a group");
 
 struct sh_worker;
 
+#define SH_NEST_MAX 32u           /* jobs that waits and checkpoints run nested on one stack */
+#define SH_ABOVE_KNOWN (1u << 31) /* in shunt_job_ctx.above; no level has this bit */
+
 /* What a handler sees; lives on the stack of the thread that runs it. */
 struct shunt_job_ctx {
 	struct shunt_runtime *rt;
@@ -115,7 +120,11 @@ struct shunt_job_ctx {
 	uint32_t blocked; /* nesting of shunt_block_begin */
 	uint32_t depth;
 	bool inlined; /* runs in the submitting thread */
-	uint64_t nested_ns; /* spent in jobs that ran nested in this one */
+	uint64_t nested_ns; /* spent in jobs that ran nested because it waited for them; part of its run time */
+	uint64_t lent_ns;   /* spent in jobs that ran nested at its checkpoints; not part of its run time */
+	uint32_t above;     /* SH_ABOVE_KNOWN | levels that its checkpoints run; 0 = the next checkpoint finds out */
+	uint32_t holds;     /* nesting of shunt_hold_begin */
+	bool lending;       /* inside a checkpoint that runs others: jobs nested in it may have checkpoints too */
 };
 
 #endif

@@ -22,7 +22,12 @@
 #define SH_SLOT_TOP 0xffu
 #define SH_SLOTS_MAX (1024u * SHUNT_LEVELS_MAX)
 #define SH_SOURCE_PERIOD 8u   /* picks of one level after which ring, backlog and pinned queue were first at least once */
-#define SH_OLDEST_PERIOD 256u /* picks of one level after which the oldest own spawn was first */
+/*
+ * Picks of one level after which the oldest own spawn was first, times 1 + (own spawns that wait) / SH_OLDEST_SHARE: each
+ * such turn leaves a tree of jobs half done for another; with a fixed period what is left would grow with the tree.
+ */
+#define SH_OLDEST_PERIOD 256u
+#define SH_OLDEST_SHARE 32u
 
 /* Number of slots for these options. */
 uint32_t sh_levels_slots(enum shunt_level_mode mode, uint32_t levels, uint32_t guard_every, const uint32_t *weights);

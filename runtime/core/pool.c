@@ -30,15 +30,12 @@
 _Static_assert(sizeof(struct sh_stat) <= SH_CACHELINE, "the cell's head has one line before its histograms");
 
 /* One mapping, no allocator: its locks must not stand between a job's end and a thread that was stopped inside it. */
-struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell)
+struct sh_stat *sh_stat_make(struct sh_mem *mem, sh_aptr *cell)
 {
-	/* mo E1 <- E1@core/pool.c: the cell's zeroed counters. */
-	struct sh_stat *st = sh_aptr_load_acq(cell);
 	void *expected = NULL;
+	struct sh_stat *st;
 	char *hists;
 
-	if (sh_likely(st != NULL))
-		return st;
 	st = sh_mem_map(mem, STAT_BYTES);
 	if (!st)
 		return NULL;
@@ -196,8 +193,7 @@ static void worker_free(struct sh_pool *p, struct sh_worker *w)
 		return;
 	sh_stat_free(&p->mem, w->stat, cells);
 	sh_mem_unmap(&p->mem, w->finished, sizeof(sh_a64) * SHUNT_TYPES_MAX);
-	sh_mem_unmap(&p->mem, w->type_mean, sizeof(uint32_t) * SHUNT_TYPES_MAX);
-	sh_mem_unmap(&p->mem, w->type_ewma, sizeof(uint32_t) * SHUNT_TYPES_MAX);
+	sh_mem_unmap(&p->mem, w->learned, sizeof(*w->learned) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->queue_mem, w->queue_bytes);
 	sh_mem_free(&p->mem, w->steal_order, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
 	sh_mem_free(&p->mem, w, sizeof(*w), POOL_ALIGN);
@@ -216,17 +212,23 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 	w->node = SHUNT_ANY;
 	w->spare = slot >= p->workers;
 	w->level_mask = (1u << p->levels) - 1u;
+	w->slot_table = p->slot_table;
+	w->slot_n = p->slot_n;
+	w->job_at_0 = sh_job_at(p->rt, 0);
+	w->types = p->rt->type;
+	w->plain_ctx.rt = p->rt;
+	w->plain_ctx.worker = w;
+	w->plain_ctx.flags = SH_JOB_PLAIN;
 	w->queue_bytes = layout.total;
 	w->queue_mem = sh_mem_map(&p->mem, layout.total);
 	w->stat = sh_mem_map(&p->mem, sizeof(sh_aptr) * SHUNT_TYPES_MAX * p->levels);
 	w->finished = sh_mem_map(&p->mem, sizeof(sh_a64) * SHUNT_TYPES_MAX);
-	w->type_ewma = sh_mem_map(&p->mem, sizeof(uint32_t) * SHUNT_TYPES_MAX);
-	w->type_mean = sh_mem_map(&p->mem, sizeof(uint32_t) * SHUNT_TYPES_MAX);
+	w->learned = sh_mem_map(&p->mem, sizeof(*w->learned) * SHUNT_TYPES_MAX);
 	w->steal_order = sh_mem_alloc(&p->mem, sizeof(uint32_t) * SH_SLOTS_TOTAL, POOL_ALIGN);
 	/* mo rlx: the worker is published later. */
 	sh_a32_store_rlx(&w->speed_permille, 1000);
 	sh_a32_store_rlx(&w->cpu_seen, UINT32_MAX);
-	if (!w->queue_mem || !w->stat || !w->finished || !w->type_ewma || !w->type_mean || !w->steal_order) {
+	if (!w->queue_mem || !w->stat || !w->finished || !w->learned || !w->steal_order) {
 		worker_free(p, w);
 		return NULL;
 	}
@@ -346,7 +348,9 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 	(void)shunt_plan_workers(*plan, &n);
 	p->workers = n > SHUNT_WORKERS_MAX ? SHUNT_WORKERS_MAX : n;
 	p->opts.workers = p->workers;
-	assert(p->workers > 0);
+	p->words = (p->workers + p->spares_max + 63u) / 64u;
+	p->own_spawns = p->opts.strategy == SHUNT_SELECT_LEAST_WORK || p->opts.strategy == SHUNT_SELECT_LOCALITY;
+	assert(p->workers > 0 && p->words <= SH_WORDS);
 	for (i = 0; i < p->levels; i++)
 		reserved += p->opts.reserved[i];
 	if (reserved >= p->workers && reserved > 0)
@@ -411,7 +415,8 @@ static int workers_alloc(struct sh_pool *p, const struct shunt_plan *plan)
 	}
 	reserve_levels(p);
 	homes_fill(p);
-	sh_a32_store_rlx(&p->fastest, 1000); /* mo rlx: before any thread of the pool exists. */
+	sh_select_pool_init(&p->select, (const struct sh_worker *const *)p->worker, p->workers, p->spinning, p->idle);
+	sh_a32_store_rlx(&p->unknown, p->workers); /* mo rlx: as above. */
 	/* mo W1 -> W1@core/worker.c: complete workers before they are counted. */
 	sh_a32_store_rel(&p->slots, p->workers);
 	return 0;
@@ -474,6 +479,24 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 	}
 	*out = p;
 	return 0;
+}
+
+uint32_t sh_pool_unknown(const struct sh_pool *p, uint32_t level)
+{
+	uint32_t i;
+
+	for (i = 0; i < (p->workers + 63u) / 64u; i++) {
+		/* mo rlx: hints for placement, all of it. */
+		uint64_t m = (sh_a64_load_rlx(&p->idle[i]) | sh_a64_load_rlx(&p->spinning[i])) & p->can[level][i];
+
+		for (; m != 0; m &= m - 1) {
+			uint32_t w = i * 64u + sh_ctz64(m);
+
+			if (w < p->workers && sh_a64_load_rlx(&p->worker[w]->jobs) < SH_UNKNOWN_JOBS) /* mo rlx: as above. */
+				return w;
+		}
+	}
+	return SHUNT_ANY;
 }
 
 /* ---- spares ---- */

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "core/job.h"
 #include "core/select.h"
+#include "core/select_pool.h"
 #include "lockfree/deque.h"
 #include "lockfree/ring.h"
 #include "lockfree/slab.h"
@@ -24,8 +25,9 @@
 #define SH_SPARES_MAX 64u
 #define SH_SLOTS_TOTAL (SHUNT_WORKERS_MAX + SH_SPARES_MAX)
 #define SH_WORDS ((SH_SLOTS_TOTAL + 63u) / 64u)
-#define SH_DEQUE_CAPACITY 1024u
+#define SH_DEQUE_CAPACITY 8192u
 #define SH_PINNED_CAPACITY 64u
+#define SH_UNKNOWN_JOBS 8u /* a worker that ran fewer has nothing to be compared by */
 
 /*
  * Worker state word. Every change is a CAS. PARKED is left by a waker (to WAKING, then a futex wake) or by the sleeper.
@@ -52,12 +54,33 @@ struct sh_stat {
 	struct sh_hist *queue, *run, *total;
 };
 
+/* What a worker learned of a type, ns. */
+struct sh_learned {
+	uint32_t ewma; /* run-time EWMA without outliers: what workers are compared with */
+	uint32_t mean; /* run-time EWMA of all that it ran */
+};
+
+#define SH_BATCH_MAX 8u
+
+/* Plain jobs of one type and level that ran one after another (plain.h). */
+struct sh_batch {
+	uint32_t n;
+	uint16_t type;
+	uint8_t level;
+	uint64_t stamp_ns; /* when the first of them started, by the clock */
+	uint64_t cost;     /* that they were charged with */
+	uint64_t submit_ns[SH_BATCH_MAX];
+};
+
+struct sh_type;
+
 struct sh_worker {
-	/* line 1: read by every submitter, written on park, wake and block only */
+	/* line 1: read by every submitter, written on park, wake, block, and when a checkpoint finds nothing */
 	sh_a32 state SH_ALIGNED(SH_CACHELINE); /* sync: atomic; SH_W_* */
 	sh_a32 blocked;                        /* sync: atomic; 1 while its job is declared blocked */
 	sh_a32 pin_bits;                       /* sync: atomic; levels with jobs for this worker alone */
 	sh_a32 full;                           /* sync: atomic; 1 while at its asynchronous capacity */
+	sh_a32 ring_bits;                      /* sync: atomic; levels with jobs in its rings; for checkpoints */
 	/* line 2: written by submitters */
 	sh_a64 accepted SH_ALIGNED(SH_CACHELINE); /* sync: atomic; cost of everything ever reserved here */
 	sh_a32 async_in_flight;                   /* sync: atomic */
@@ -90,15 +113,23 @@ struct sh_worker {
 	uint32_t deque_bits;      /* sync: owner; levels whose deque may hold something */
 	bool brought;             /* sync: owner; share_leftover is due */
 	bool async_used;          /* sync: owner; it ever ran an asynchronous job */
+	uint8_t spin_shift;       /* sync: owner; it spins 2^so times the pool's spin_ns */
 	uint32_t tick;            /* sync: owner; position in the slot table */
+	const uint8_t *slot_table;/* sync: const; the pool's */
+	struct sh_job *job_at_0;  /* sync: const; the runtime's descriptors */
+	const struct sh_type *types; /* sync: const; the runtime's */
+	uint32_t slot_n;          /* sync: const */
 	uint8_t source_tick[SHUNT_LEVELS_MAX]; /* sync: owner; wraps at SH_OLDEST_PERIOD */
+	uint16_t oldest_due[SHUNT_LEVELS_MAX]; /* sync: owner; wraps of it since the oldest own spawn had its turn */
 	uint64_t now_ns;          /* sync: owner; end of the last job if it is recent, else 0 */
 	struct shunt_job_ctx *running; /* sync: owner */
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
 	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
 	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
-	uint32_t *type_ewma;      /* sync: owner; [types] run-time EWMA here without outliers, ns */
-	uint32_t *type_mean;      /* sync: owner; [types] run-time EWMA here of all that it ran, ns */
+	struct sh_learned *learned; /* sync: owner; [types] */
+	struct sh_batch batch;    /* sync: owner; plain jobs that ran and are not in the books yet */
+	struct shunt_job_ctx plain_ctx; /* sync: owner; of the plain job that runs */
+	uint32_t samples;         /* sync: owner; times that it learned; wraps */
 	pthread_t thread;
 	sh_a32 started;           /* sync: atomic; SH_STARTED_* */
 	bool has_thread;          /* sync: lock(pool->spare_lock) for spares, else const after create */
@@ -118,7 +149,7 @@ struct sh_pool {
 	sh_a32 stop;                         /* sync: atomic; 1 = workers leave */
 	sh_a32 slots;                        /* sync: atomic; worker slots in use, spares included */
 	sh_a32 blocked;                      /* sync: atomic, up under lock(spare_lock); workers declared blocked */
-	sh_a32 fastest;                      /* sync: atomic; the lowest speed_permille of its workers, an estimate */
+	sh_a32 unknown;                      /* sync: atomic; workers that ran fewer than SH_UNKNOWN_JOBS, without spares */
 	sh_a32 spares_active;                /* sync: atomic, changed under lock(spare_lock) */
 	/* line 2: parked workers; bit set after state PARKED */
 	sh_a64 idle[SH_WORDS] SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
@@ -130,11 +161,15 @@ struct sh_pool {
 	sh_a64 rejected, inlined;                /* sync: atomic; statistics */
 	sh_a32 async_in_flight;                  /* sync: atomic */
 	sh_a64 stop_cancelled; /* sync: atomic; jobs that a worker ended because the pool stopped */
+	/* who is fast, for the default choice; written when a worker is found to be of another speed */
+	struct sh_select_pool select;
 	/* constants */
 	struct shunt_runtime *rt SH_ALIGNED(SH_CACHELINE);
 	uint64_t homes;   /* bit = node_slot; the nodes that have workers, 0 unless some workers are elsewhere */
 	uint32_t id;      /* index + 1 = public id */
 	uint32_t workers; /* without spares */
+	uint32_t words;   /* of 64 bits, that hold a bit for each worker and spare */
+	bool own_spawns;  /* what a worker spawns goes to its own deque */
 	uint32_t spares_max;
 	uint32_t levels;
 	uint32_t slot_n;
@@ -172,6 +207,8 @@ void sh_pool_free(struct sh_pool *p, bool forked);
  * there; else a worker whose wake is under way: the caller may repeat it, in case its waker was stopped half way.
  */
 struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level);
+/* An idle worker that may take `level` and ran too few jobs to be compared with others; SHUNT_ANY = none. */
+uint32_t sh_pool_unknown(const struct sh_pool *p, uint32_t level);
 /* Wakes w if it is parked (or, as above, being woken). True if this call moved it out of PARKED. */
 bool sh_worker_wake(struct sh_worker *w);
 /* Counts a blocked worker and lets a spare stand in. 0, or SHUNT_ELIMIT. */
@@ -183,18 +220,41 @@ bool sh_pool_spare_surplus(const struct sh_pool *p);
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w);
 /* Room was made: wakes submitters that wait for it. Cheap when nobody does. */
 void sh_pool_room(struct sh_pool *p);
+/*
+ * An item that the caller holds goes to the pool's backlog, where a job costs SH_COST_ONE (its cost_ns becomes 0). The
+ * caller tells the pool's workers (backlog_bits).
+ */
+void sh_backlog_push(struct sh_pool *p, uint32_t item, uint32_t level);
 /* Loads of one worker for the strategies. */
 void sh_worker_load(const void *pool, uint32_t i, struct shunt_worker_load *out);
-/* The counters of (type, level), made on first use; NULL when out of memory (then uncounted but for totals). */
-struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell);
+/* Makes the counters of a cell; NULL when out of memory. */
+struct sh_stat *sh_stat_make(struct sh_mem *mem, sh_aptr *cell);
 void sh_stat_free(struct sh_mem *mem, sh_aptr *cells, size_t n);
 
 /* At its bound of asynchronous jobs, or its pool at the pool's. */
 bool sh_worker_async_full(struct sh_worker *w);
 /* Owner, inside a job: runs jobs of `group` from the bottom of its own deques, until there are none or the deadline. */
 void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns);
+/*
+ * Owner, inside a job: takes one item of the most urgent of `levels` that has any, own queues first. Does not move the
+ * slot table: every level keeps its share of the loop's picks.
+ */
+bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, uint32_t *item);
+/* Owner: runs an item that it picked if its job is of `levels`. True = a handler ran. */
+bool sh_worker_run_above(struct sh_worker *w, uint32_t levels, uint32_t item);
+/* The calling thread is w's: binds it to its cpu, and notes where it really is (worker_pin.c). */
+void sh_worker_pin(struct sh_worker *w);
 /* Puts the calling thread into the worker's loop (worker.c). */
 void *sh_worker_main(void *worker);
+
+/* The counters of (type, level), made on first use; NULL when out of memory (then uncounted but for totals). */
+static inline struct sh_stat *sh_stat_get(struct sh_mem *mem, sh_aptr *cell)
+{
+	/* mo E1 <- E1@core/pool.c: the cell's zeroed counters. */
+	struct sh_stat *st = sh_aptr_load_acq(cell);
+
+	return sh_likely(st != NULL) ? st : sh_stat_make(mem, cell);
+}
 
 static inline uint64_t sh_worker_left(const struct sh_worker *w)
 {
@@ -203,6 +263,15 @@ static inline uint64_t sh_worker_left(const struct sh_worker *w)
 	uint64_t left = sh_a64_load_rlx(&w->accepted) - b;
 
 	return left >> 63 ? 0 : left; /* torn by concurrent updates: nothing left, rather than everything */
+}
+
+/* Owner: levels of which something may wait, here or at others. Each is set behind a push; none is lost (H1, H2). */
+static inline uint32_t sh_worker_hints(const struct sh_worker *w)
+{
+	/* mo rlx: polled again and again; what is true stays visible. */
+	uint32_t own = w->deque_bits | sh_a32_load_rlx(&w->ring_bits) | sh_a32_load_rlx(&w->pin_bits);
+
+	return own | sh_a32_load_rlx(&w->pool->backlog_bits) | sh_a32_load_rlx(&w->pool->hot); /* mo rlx: as above. */
 }
 
 #endif

@@ -139,6 +139,7 @@ static int wait_settled(struct shunt_runtime *rt, uint32_t type, uint64_t timeou
 int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns)
 {
 	uint32_t all = SH_ACCEPT_ALL;
+	int rc;
 
 	if (!rt)
 		return SHUNT_EINVAL;
@@ -149,7 +150,10 @@ int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns)
 	/* mo N2 <> N2@core/submit.c: the gate, then (barrier) the counts. */
 	(void)sh_a32_cas_sc(&rt->accepting, &all, SH_ACCEPT_JOBS);
 	gate_barrier();
-	return wait_settled(rt, SHUNT_ANY, timeout_ns);
+	rc = wait_settled(rt, SHUNT_ANY, timeout_ns);
+	if (rc == 0)
+		(void)sh_slab_trim(&rt->jobs); /* a burst's descriptors; nobody submits now */
+	return rc;
 }
 
 int shunt_resume(struct shunt_runtime *rt)
@@ -678,18 +682,19 @@ static int type_open(struct shunt_runtime *rt, const struct shunt_type_opts *o, 
 	t->pool = p;
 	t->handler = o->handler;
 	t->flags = o->flags;
+	t->plain = !(o->flags & SHUNT_TYPE_ASYNC) && p->opts.queue_max == 0;
 	t->level = o->level ? o->level - 1u : (rt->levels > 1 ? 1u : 0u);
 	(void)snprintf(t->name, sizeof(t->name), "%s", o->name);
 	/* mo rlx: an estimate. */
 	sh_a32_store_rlx(&t->est_ns, o->expected_ns == 0 ? EXPECTED_DEFAULT_NS
 			 : o->expected_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)o->expected_ns);
-	sh_a32_store_rlx(&t->typical_ns, sh_a32_load_rlx(&t->est_ns)); /* mo rlx: an estimate. */
+	sh_a32_store_rlx(&t->typical_of, 0); /* mo rlx: an estimate. */
 	p->types++;
 	if (i + 1 > rt->types_used)
 		rt->types_used = i + 1;
-	/* mo T2 -> T2@core/submit.c: the fields before OPEN. */
-	sh_a32_store_sc(&t->state, SH_TYPE_OPEN);
 	out->v = t->generation << 16 | (i + 1);
+	/* mo T2 -> T2@core/submit.c: the fields before the id. */
+	sh_a32_store_sc(&t->state, out->v);
 	return 0;
 }
 
@@ -724,7 +729,7 @@ int shunt_type_unregister(struct shunt_runtime *rt, struct shunt_type_id type, u
 {
 	uint32_t i = (type.v & 0xffffu) - 1u;
 	struct sh_type *t;
-	uint32_t s = SH_TYPE_OPEN;
+	uint32_t s = type.v;
 	int rc;
 
 	if (!rt)

@@ -23,19 +23,21 @@
 
 #define SH_WORKER_SUBMITTERS 1024u /* worker threads of one runtime, all pools */
 
+/* State of a type: one of these, or the public id of an open one, so that a submit compares once. */
 #define SH_TYPE_FREE 0u
-#define SH_TYPE_OPEN 1u
-#define SH_TYPE_CLOSED 2u
+#define SH_TYPE_CLOSED 0x10000u /* no id: the low half of an id is an index + 1 */
 
 struct sh_type {
-	sh_a32 state;             /* sync: atomic; SH_TYPE_* */
+	sh_a32 state;             /* sync: atomic; SH_TYPE_*, or its id */
 	sh_a32 est_ns;            /* sync: atomic; learned run time, all workers: what a job is charged with */
-	sh_a32 typical_ns;        /* sync: atomic; the same without outliers: what workers are compared with */
-	struct sh_pool *pool;     /* sync: const while OPEN */
-	shunt_handler_fn handler; /* sync: const while OPEN */
-	uint32_t flags;           /* sync: const while OPEN */
-	uint32_t level;           /* sync: const while OPEN */
-	uint32_t generation;      /* sync: const while OPEN; high half of the public id */
+	sh_a32 typical_ns;        /* sync: atomic; of its fastest worker, without outliers: what workers are compared with */
+	sh_a32 typical_of;        /* sync: atomic; whose that is: slot + 1, 0 = nothing learned */
+	struct sh_pool *pool;     /* sync: const while open */
+	shunt_handler_fn handler; /* sync: const while open */
+	uint32_t flags;           /* sync: const while open */
+	uint32_t level;           /* sync: const while open */
+	bool plain;               /* sync: const while open; its jobs may be SH_JOB_PLAIN */
+	uint32_t generation;      /* sync: const while open; high half of the public id */
 	char name[SHUNT_NAME_MAX];
 } SH_ALIGNED(SH_CACHELINE);
 
@@ -45,6 +47,20 @@ struct sh_sticky {
 	uint32_t worker;
 	uint32_t left; /* submits left before the choice is made again */
 };
+
+/* What a thread remembers: its submitters by runtime slot, the job it runs. */
+#define SH_REMEMBERED 8u
+
+struct sh_thread {
+	uint64_t serial[SH_REMEMBERED];
+	struct sh_submitter *sub[SH_REMEMBERED];
+	struct shunt_job_ctx *ctx; /* the innermost job that runs on this thread */
+	uint64_t number;           /* of this thread, never used again; 0 = not numbered yet */
+	int armed;                 /* 1 = the thread-end hook is set */
+};
+
+/* Small, so that a dlopen of the library finds room for it in the static TLS reserve; no call on the submit path. */
+extern _Thread_local struct sh_thread sh_thread __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* One thread's way into a runtime: caches and counters. Claimed at the thread's first submit, given back at its end. */
 struct sh_submitter {
@@ -62,6 +78,7 @@ struct sh_submitter {
 	struct sh_select_state select; /* sync: owner */
 	struct sh_worker *worker;    /* sync: owner; set in worker threads */
 	struct sh_sticky sticky[SHUNT_POOLS_MAX]; /* sync: owner */
+	uint32_t tries;              /* sync: owner; choices among workers of which some are unknown */
 	sh_a64 submitted[SHUNT_TYPES_MAX]; /* sync: atomic, one writer; attempts */
 	sh_a64 undone[SHUNT_TYPES_MAX];    /* sync: atomic, one writer; attempts that were refused */
 };
@@ -111,23 +128,57 @@ static inline struct sh_pool *sh_runtime_pool(struct shunt_runtime *rt, uint32_t
 	return id >= 1 && id <= SHUNT_POOLS_MAX ? sh_aptr_load_acq(&rt->pool[id - 1]) : NULL;
 }
 
-/* This thread's submitter, claimed on first use; NULL = all taken, use the shared path (submitter.c). */
-struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt);
-/* The same for a worker thread, from a range of its own that users cannot exhaust. */
-struct sh_submitter *sh_submitter_claim_worker(struct shunt_runtime *rt);
+/* Finds or claims this thread's submitter (submitter.c). */
+struct sh_submitter *sh_submitter_find(struct shunt_runtime *rt, bool worker);
 /* At destroy: no thread may find this runtime in its own memory any more. */
 int sh_submitter_register_runtime(struct shunt_runtime *rt);
 void sh_submitter_forget_runtime(struct shunt_runtime *rt);
+
+/* This thread's submitter, claimed on first use; NULL = all taken, use the shared path. */
+static inline struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt)
+{
+	uint32_t place = rt->slot % SH_REMEMBERED;
+
+	if (sh_likely(sh_thread.serial[place] == rt->serial))
+		return sh_thread.sub[place];
+	return sh_submitter_find(rt, false);
+}
+
 /* The job this thread is running in rt, NULL outside. */
-struct shunt_job_ctx *sh_current_ctx(const struct shunt_runtime *rt);
-struct shunt_job_ctx *sh_current_set(struct shunt_job_ctx *ctx);
+static inline struct shunt_job_ctx *sh_current_ctx(const struct shunt_runtime *rt)
+{
+	struct shunt_job_ctx *c = sh_thread.ctx;
+
+	while (c && c->rt != rt)
+		c = c->outer;
+	return c;
+}
+
+static inline struct shunt_job_ctx *sh_current_set(struct shunt_job_ctx *ctx)
+{
+	struct shunt_job_ctx *old = sh_thread.ctx;
+
+	sh_thread.ctx = ctx;
+	return old;
+}
+
+/* The innermost job of this thread, of any runtime; NULL outside. */
+static inline struct shunt_job_ctx *sh_current_innermost(void)
+{
+	return sh_thread.ctx;
+}
 
 /* Accepted and not yet terminal jobs of one type, or of all (SHUNT_ANY). rt->control is held. */
 uint64_t sh_runtime_pending(struct shunt_runtime *rt, uint32_t type);
 uint32_t sh_runtime_node_slot(const struct shunt_runtime *rt, uint32_t node_os);
 
-/* exec.c: runs a job whose descriptor the worker popped, up to its end; frees the descriptor. */
-void sh_exec_job(struct shunt_runtime *rt, struct sh_worker *w, uint32_t item);
+static inline struct sh_job *sh_job_at(const struct shunt_runtime *rt, uint32_t item)
+{
+	return (struct sh_job *)(void *)rt->jobs.base + item;
+}
+
+/* exec.c: runs a job whose descriptor the worker popped, up to its end; frees that. False = no handler ran. */
+bool sh_exec_job(struct shunt_runtime *rt, struct sh_worker *w, uint32_t item);
 /* exec.c: runs a job in the caller's thread, without a queue. `track` is 0 or an opened and published handle. */
 void sh_exec_inline(struct shunt_runtime *rt, const struct shunt_job_spec *spec, uint32_t type, uint32_t level, uint64_t submit_ns,
 		    uint64_t track, uint32_t group);
@@ -142,6 +193,8 @@ bool sh_exec_claimed(struct shunt_runtime *rt, struct sh_worker *w, uint64_t tra
 #define SH_ACCEPT_JOBS 2u /* draining: only from inside this runtime's jobs */
 #define SH_ACCEPT_NONE 0u
 
+/* exec.c: submitters wait for room: gives back what w (may be NULL) keeps of it and wakes them. */
+void sh_exec_make_room(struct sh_worker *w, struct sh_pool *p);
 /* exec.c: at destroy, ends an asynchronous job that nobody completed. */
 bool sh_exec_abandon(struct shunt_runtime *rt, uint64_t track);
 

@@ -1,12 +1,12 @@
 /* core/select.c - see select.h. SPDX-License-Identifier: MIT */
 #include "core/select.h"
 
+#include <math.h>
+
 #define EXACT_MAX 8u       /* every worker is a candidate up to here */
 #define HOME_DRAWS 3u
 #define DRAW_TRIES 8u
 #define EXPLORE_ONE_IN 128u
-#define ONE (UINT64_C(1) << 20) /* 1.0 of the fixed-point costs */
-#define MERIT_ONE (UINT64_C(1) << 30)
 
 struct candidate {
 	struct shunt_worker_load load;
@@ -20,32 +20,26 @@ struct candidates {
 
 enum where { ANYWHERE, AT_HOME, AWAY };
 
-typedef uint64_t (*cost_fn)(const struct shunt_worker_load *l, uint64_t arg, uint32_t home);
+/*
+ * Costs are doubles: they neither overflow nor need a division in 128 bits, and what is equal in integers stays
+ * equal, because each is computed by the same operations, correctly rounded.
+ */
+typedef double (*cost_fn)(const struct shunt_worker_load *l, double arg, uint32_t home);
 
-static uint64_t saturate(sh_u128 x)
+static double speed_of(const struct shunt_worker_load *l)
 {
-	return x > UINT64_MAX ? UINT64_MAX : (uint64_t)x;
+	return l->speed_permille == 0 ? 1000.0 : (double)l->speed_permille;
 }
 
-static uint64_t add_sat(uint64_t a, uint64_t b)
+static double capacity_of(const struct shunt_worker_load *l)
 {
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-static uint64_t speed_of(const struct shunt_worker_load *l)
-{
-	return l->speed_permille == 0 ? 1000 : l->speed_permille;
-}
-
-static uint64_t capacity_of(const struct shunt_worker_load *l)
-{
-	return l->capacity == 0 ? 1 : l->capacity;
+	return l->capacity == 0 ? 1.0 : (double)l->capacity;
 }
 
 /* 1000..5000: what a cost is multiplied with, and a merit divided by, per 1000. */
-static uint64_t penalty_of(const struct shunt_worker_load *l)
+static double penalty_of(const struct shunt_worker_load *l)
 {
-	return 1000 + 4 * (uint64_t)(l->fail_permille > 1000 ? 1000 : l->fail_permille);
+	return 1000.0 + 4.0 * (double)(l->fail_permille > 1000 ? 1000 : l->fail_permille);
 }
 
 static bool fits(const struct shunt_worker_load *l, enum where w, uint32_t home)
@@ -55,12 +49,12 @@ static bool fits(const struct shunt_worker_load *l, enum where w, uint32_t home)
 
 /* Uniform among the fitting workers for n <= 8; nearly so beyond. False when none fits. */
 static bool draw(const struct sh_select_view *v, struct sh_select_state *st, enum where w, uint32_t home,
-	struct candidate *out)
+		 struct candidate *out)
 {
 	struct candidate c = { 0 };
 	uint32_t seen = 0, from;
 
-	for (uint32_t t = 0; v->n > EXACT_MAX && t < DRAW_TRIES; t++) {
+	for (uint32_t t = 0; t < DRAW_TRIES; t++) {
 		out->index = sh_rng_below(&st->rng, v->n);
 		v->load(v->obj, out->index, &out->load);
 		if (fits(&out->load, w, home))
@@ -68,7 +62,7 @@ static bool draw(const struct sh_select_view *v, struct sh_select_state *st, enu
 	}
 	from = sh_rng_below(&st->rng, v->n);
 	for (uint32_t k = 0; k < v->n; k++) { /* bound: n */
-		c.index = (uint32_t)(((uint64_t)from + k) % v->n);
+		c.index = from + k < v->n ? from + k : from + k - v->n;
 		v->load(v->obj, c.index, &c.load);
 		if (!fits(&c.load, w, home))
 			continue;
@@ -114,23 +108,21 @@ static void gather(const struct sh_select_view *v, struct sh_select_state *st, u
  * 1/16 dearer counts as equal: learned times differ by more than that for no reason, and the one that is ahead by
  * a hair must not get everything.
  */
-static int cheapest(const struct candidates *cs, struct sh_select_state *st, cost_fn cost, uint64_t arg, uint32_t home,
-	bool noisy)
+static inline int cheapest(const struct candidates *cs, struct sh_select_state *st, cost_fn cost, double arg,
+			   uint32_t home, bool noisy)
 {
-	uint64_t costs[EXACT_MAX], limit = UINT64_MAX;
+	double costs[EXACT_MAX], limit = HUGE_VAL;
 	uint32_t equal = 0;
-	int index = -1;
 
 	for (uint32_t k = 0; k < cs->n; k++) {
 		costs[k] = cost(&cs->v[k].load, arg, home);
 		limit = costs[k] < limit ? costs[k] : limit;
 	}
 	if (noisy)
-		limit = add_sat(limit, limit / 16);
+		limit *= 1.0625;
 	for (uint32_t k = 0; k < cs->n; k++)
-		if (costs[k] <= limit && sh_rng_below(&st->rng, ++equal) == 0)
-			index = (int)cs->v[k].index;
-	return index;
+		equal |= (uint32_t)(costs[k] <= limit) << k;
+	return equal == 0 ? -1 : (int)cs->v[sh_select_bit8(equal, sh_rng_next(&st->rng))].index;
 }
 
 /* Now and then an idle worker, whatever is thought of it; -1 = not this time. */
@@ -144,23 +136,20 @@ static int explore(const struct sh_select_view *v, struct sh_select_state *st)
 }
 
 /* Expected end of one more mean job here. */
-static uint64_t cost_work(const struct shunt_worker_load *l, uint64_t mean_ns, uint32_t home)
+static double cost_work(const struct shunt_worker_load *l, double mean_ns, uint32_t home)
 {
-	sh_u128 ns = (sh_u128)add_sat(l->work_left_ns, mean_ns) * speed_of(l) / 1000;
-
 	(void)home;
-	return saturate((sh_u128)saturate(ns) * penalty_of(l) / 1000);
+	return ((double)l->work_left_ns + mean_ns) * speed_of(l) * penalty_of(l);
 }
 
 /* One mean job on a worker of speed 1000, over the candidates; at least 1, so that speed counts when idle. */
-static uint64_t mean_job_ns(const struct candidates *cs)
+static double mean_job_ns(const struct candidates *cs)
 {
-	sh_u128 sum = 0;
+	double sum = 0;
 
 	for (uint32_t k = 0; k < cs->n; k++)
-		sum += (sh_u128)cs->v[k].load.ewma_ns * 1000 / speed_of(&cs->v[k].load);
-	sum = cs->n == 0 ? 0 : sum / cs->n;
-	return sum == 0 ? 1 : saturate(sum);
+		sum += (double)cs->v[k].load.ewma_ns * 1000.0 / speed_of(&cs->v[k].load);
+	return cs->n == 0 || sum < cs->n ? 1.0 : sum / cs->n;
 }
 
 static int least_work(const struct sh_select_view *v, struct sh_select_state *st, uint32_t home)
@@ -174,18 +163,26 @@ static int least_work(const struct sh_select_view *v, struct sh_select_state *st
 	return cheapest(&cs, st, cost_work, mean_job_ns(&cs), home, true);
 }
 
-static uint64_t cost_peak(const struct shunt_worker_load *l, uint64_t arg, uint32_t home)
+static double cost_peak(const struct shunt_worker_load *l, double arg, uint32_t home)
 {
-	sh_u128 c = (sh_u128)add_sat(l->ewma_ns, l->ewma_ns == 0) * ((uint64_t)l->in_flight + 1);
-
 	(void)arg;
 	(void)home;
-	return saturate((sh_u128)saturate(c) * penalty_of(l) / 1000);
+	return (l->ewma_ns == 0 ? 1.0 : (double)l->ewma_ns) * ((double)l->in_flight + 1.0) * penalty_of(l);
 }
 
 /* Two different usable workers, or the only one, or none. Beyond n = 8 a second one may rarely not be found. */
 static void two_choices(const struct sh_select_view *v, struct sh_select_state *st, struct candidates *cs)
 {
+	if (v->n <= EXACT_MAX && v->n > 1) {
+		cs->v[0].index = sh_rng_below(&st->rng, v->n);
+		cs->v[1].index = sh_rng_below(&st->rng, v->n - 1);
+		cs->v[1].index += cs->v[1].index >= cs->v[0].index;
+		v->load(v->obj, cs->v[0].index, &cs->v[0].load);
+		v->load(v->obj, cs->v[1].index, &cs->v[1].load);
+		cs->n = 2;
+		if (cs->v[0].load.usable != 0 && cs->v[1].load.usable != 0)
+			return;
+	}
 	if (v->n <= EXACT_MAX) {
 		gather(v, st, SHUNT_ANY, cs);
 		for (uint32_t k = 0; k < 2 && cs->n > 2; k++) { /* the first two of a random order */
@@ -216,30 +213,29 @@ static int peak_ewma(const struct sh_select_view *v, struct sh_select_state *st)
 }
 
 /* in-flight per capacity; a penalty p counts as p - 1 jobs, so that a worker which fails fast is not the emptiest. */
-static uint64_t cost_loaded(const struct shunt_worker_load *l, uint64_t arg, uint32_t home)
+static double cost_loaded(const struct shunt_worker_load *l, double arg, uint32_t home)
 {
-	uint64_t p = penalty_of(l);
+	double p = penalty_of(l);
 
 	(void)arg;
 	(void)home;
-	return saturate(((sh_u128)l->in_flight * p + (p - 1000)) * ONE / 1000 / capacity_of(l));
+	return ((double)l->in_flight * p + (p - 1000.0)) / capacity_of(l);
 }
 
 /*
  * (1/(1+latency/100us) + free/capacity) x 2 at home, as a cost. The latency is what a job would see now, queue
  * included; with the bare run time a full worker would stay the best for ever.
  */
-static uint64_t cost_locality(const struct shunt_worker_load *l, uint64_t arg, uint32_t home)
+static double cost_locality(const struct shunt_worker_load *l, double arg, uint32_t home)
 {
-	uint64_t ns = add_sat(saturate((sh_u128)l->work_left_ns * speed_of(l) / 1000), l->ewma_ns);
-	uint64_t cap = capacity_of(l), unused = l->in_flight >= cap ? 0 : cap - l->in_flight;
-	uint64_t merit = (uint64_t)((sh_u128)MERIT_ONE * 100000 / (100000 + (sh_u128)ns));
+	double ns = (double)l->work_left_ns * speed_of(l) / 1000.0 + (double)l->ewma_ns;
+	double cap = capacity_of(l), unused = (double)l->in_flight >= cap ? 0 : cap - (double)l->in_flight;
+	double merit = 100000.0 / (100000.0 + ns) + unused / cap;
 
 	(void)arg;
-	merit += (uint64_t)((sh_u128)MERIT_ONE * unused / cap);
 	if (home != SHUNT_ANY && l->node == home)
 		merit *= 2;
-	return UINT64_MAX - merit * 1000 / penalty_of(l);
+	return -merit / penalty_of(l);
 }
 
 static int round_robin(const struct sh_select_view *v, struct sh_select_state *st)

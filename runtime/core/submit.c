@@ -1,5 +1,5 @@
 /*
- * core/submit.c - the way of a job into a queue: check, reserve, choose a worker, publish, look for sleepers. Nothing
+ * core/submit.c - the way of a job into a queue: check, reserve, choose a worker (choose.c), publish, look for sleepers. Nothing
  * here allocates from the system, locks, logs or blocks, but for the wake of a sleeping worker and SHUNT_FULL_BLOCK.
  *
  * SPDX-License-Identifier: MIT
@@ -7,16 +7,15 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
+#include "core/choose.h"
+#include "core/plain.h"
 #include "core/runtime.h"
 #include "core/strand.h"
 #include "core/track.h"
 
-#define STICKY_NS 400u       /* a choice among busy workers is kept so long, */
-#define STICKY_JOBS 16u      /* and for so many jobs at most */
-#define WAKE_COST_NS 30000u  /* a sleeper is preferred when the wait elsewhere is longer than this */
-#define SLOW_PERMILLE 1400u  /* time against the mean of all; of two equal shares one ten times slower shows as 1818 */
 #define ROOM_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
 #define INLINE_DEPTH_MAX 64u
+#define SUBMIT_RUN 16u /* jobs of a batch that go to one worker together */
 
 struct attempt {
 	const struct shunt_job_spec *spec;
@@ -32,21 +31,21 @@ struct attempt {
 	bool handle; /* the caller gets the id */
 };
 
-static void count_attempt(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t type)
+static inline void count_attempts(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t type, uint32_t n)
 {
 	if (sh_likely(sub != NULL))
-		sh_a64_bump_owner(&sub->submitted[type], 1);
+		sh_a64_bump_owner(&sub->submitted[type], n);
 	else
-		(void)sh_a64_add_sc(&rt->shared_submitted[type], 1); /* mo N2 <> N2@core/runtime.c: counted, then the gate. */
+		(void)sh_a64_add_sc(&rt->shared_submitted[type], n); /* mo N2 <> N2@core/runtime.c: counted, then the gate. */
 }
 
-static void count_undone(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t type)
+static void count_undone(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t type, uint32_t n)
 {
 	if (sub)
 		/* mo N5 -> N5@core/runtime.c: the attempt before its undoing. */
-		sh_a64_store_rel(&sub->undone[type], sh_a64_load_rlx(&sub->undone[type]) + 1);
+		sh_a64_store_rel(&sub->undone[type], sh_a64_load_rlx(&sub->undone[type]) + n);
 	else
-		(void)sh_a64_add_acq_rel(&rt->shared_undone[type], 1); /* mo N5 -> N5@core/runtime.c: as above. */
+		(void)sh_a64_add_acq_rel(&rt->shared_undone[type], n); /* mo N5 -> N5@core/runtime.c: as above. */
 }
 
 /* ---- wake-up ---- */
@@ -75,7 +74,7 @@ struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
 	struct sh_worker *waking = NULL;
 	uint32_t i;
 
-	for (i = 0; i < SH_WORDS; i++) {
+	for (i = 0; i < p->words; i++) {
 		/* mo I1 <> I1@core/worker.c: the job is visible; either we see the idle bit or the sleeper the job. */
 		uint64_t m = sh_a64_load_sc(&p->idle[i]) & p->can[level][i];
 
@@ -115,23 +114,30 @@ static void wake_idle(struct sh_submitter *sub, struct sh_pool *p, uint32_t leve
 		(void)sh_worker_wake(waking);
 }
 
-static bool is_spinning(const struct sh_pool *p, uint32_t slot)
+static inline bool is_spinning(const struct sh_pool *p, uint32_t slot)
 {
 	/* mo H3 <> H3@core/worker.c: it clears the bit before it looks at what it leaves behind. */
 	return (sh_a64_load_sc(&p->spinning[slot / 64u]) >> (slot % 64u) & 1u) != 0;
 }
 
-static void hot_set(struct sh_pool *p, uint32_t level)
+static inline void hot_set(struct sh_pool *p, uint32_t level)
 {
 	/* mo H1 <> H2@core/worker.c: pushed before; whoever clears looks again afterwards. */
 	if (!(sh_a32_load_sc(&p->hot) >> level & 1u))
 		(void)sh_a32_or_sc(&p->hot, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
 }
 
-/* The job is in w's ring or deque: makes sure that somebody comes for it. */
-static void notify(struct attempt *a, struct sh_worker *w, uint32_t level)
+/* For a checkpoint of the job that w runs. Nearly always set: checkpoints alone clear it. */
+static inline void ring_told(struct sh_worker *w, uint32_t level)
 {
-	struct sh_pool *p = a->pool;
+	/* mo H1 <> H2@core/worker.c: pushed before; whoever clears looks again afterwards. */
+	if (!(sh_a32_load_sc(&w->ring_bits) >> level & 1u))
+		(void)sh_a32_or_sc(&w->ring_bits, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
+}
+
+/* A job is in w's ring: makes sure that somebody comes for it, when w itself does not look at it in time. */
+static SH_NOINLINE void notify_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t level)
+{
 	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	uint32_t s = sh_a32_load_sc(&w->state);
 	bool full = sh_a32_load_sc(&w->full) != 0; /* mo Y1 <> Y1@core/exec.c: it takes nothing; others must come. */
@@ -139,255 +145,112 @@ static void notify(struct attempt *a, struct sh_worker *w, uint32_t level)
 	bool alone = sh_a32_load_sc(&p->slots) == 1;
 	bool woken = false;
 
-	if (sh_unlikely(!full && s != SH_W_RUNNING)) {
+	if (!full && s != SH_W_RUNNING) {
 		/* Only who wakes it may leave it at that; behind somebody else's wake the job is offered to others too. */
-		if (s == SH_W_PARKED || may_rewake(a->sub, w))
+		if (s == SH_W_PARKED || may_rewake(sub, w))
 			woken = sh_worker_wake(w);
 	}
-	if (alone || (s == SH_W_RUNNING && is_spinning(p, w->slot)))
+	if (alone || woken) /* it was chosen, and it comes: a spinner beside it does not take its job before that */
 		return;
-	if (woken)
-		return; /* it was chosen, and it comes: a spinner beside it does not take its job before that */
 	hot_set(p, level);
-	wake_idle(a->sub, p, level);
+	wake_idle(sub, p, level);
+}
+
+/* A job is in w's ring. */
+static inline void notify(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t level)
+{
+	/* mo S2 <> S1@core/worker.c: published, then the look at the state; W3 <> W3@core/pool.c: as in notify_others. */
+	if (sh_likely(sh_a32_load_sc(&w->state) == SH_W_RUNNING)
+	    && (sh_a32_load_sc(&p->slots) == 1 || is_spinning(p, w->slot))) /* mo W3 <> W3@core/pool.c: as above. */
+		return;
+	notify_others(sub, p, w, level);
 }
 
 /* The job is in the pool's backlog: any worker will do. */
-static void notify_backlog(struct attempt *a, uint32_t level)
+static void notify_backlog(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
 {
-	struct sh_pool *p = a->pool;
-
 	/* mo H1 <> H2@core/worker.c: as hot_set. */
 	if (!(sh_a32_load_sc(&p->backlog_bits) >> level & 1u))
 		(void)sh_a32_or_sc(&p->backlog_bits, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
-	wake_idle(a->sub, p, level);
-}
-
-/* ---- choice of a worker ---- */
-
-void sh_worker_load(const void *pool, uint32_t i, struct shunt_worker_load *out)
-{
-	const struct sh_pool *p = pool;
-	const struct sh_worker *w = p->worker[i];
-	uint64_t left = sh_worker_left(w);
-
-	out->work_left_ns = left & SH_COST_NS;
-	out->in_flight = (uint32_t)(left >> 40);
-	/* mo rlx: estimates, all of them. */
-	out->ewma_ns = sh_a64_load_rlx(&w->ewma_ns);
-	out->speed_permille = sh_a32_load_rlx(&w->speed_permille);
-	out->fail_permille = sh_a32_load_rlx(&w->fail_permille);
-	out->capacity = 1;
-	out->node = w->node;
-	out->usable = sh_a32_load_rlx(&w->blocked) == 0 && sh_a32_load_rlx(&w->full) == 0;
-}
-
-struct level_view {
-	const struct sh_pool *pool;
-	uint32_t level;
-};
-
-static void level_load(const void *obj, uint32_t i, struct shunt_worker_load *out)
-{
-	const struct level_view *v = obj;
-
-	sh_worker_load(v->pool, i, out);
-	if (!(v->pool->can[v->level][i / 64u] >> (i % 64u) & 1u))
-		out->usable = 0;
-}
-
-/* A member of `words`, from a start that differs between submitters; SHUNT_ANY = empty. */
-static uint32_t any_of(const struct sh_pool *p, const sh_a64 *words, uint32_t level, uint32_t start)
-{
-	uint32_t n = (p->workers + 63u) / 64u;
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		uint32_t k = (start / 64u + i) % n;
-		uint64_t m = sh_a64_load_rlx(&words[k]) & p->can[level][k]; /* mo rlx: a hint for placement. */
-		uint64_t high;
-
-		if (k == p->workers / 64u)
-			m &= (UINT64_C(1) << (p->workers % 64u)) - 1; /* no spares */
-		if (m == 0)
-			continue;
-		high = m & ~((UINT64_C(1) << (start % 64u)) - 1);
-		return k * 64u + sh_ctz64(high ? high : m);
-	}
-	return SHUNT_ANY;
-}
-
-static uint32_t first_able(const struct sh_pool *p, uint32_t level)
-{
-	uint32_t i;
-
-	for (i = 0; i < p->workers; i++)
-		if (p->can[level][i / 64u] >> (i % 64u) & 1u)
-			return i;
-	return 0;
-}
-
-static uint32_t home_of(const struct attempt *a)
-{
-	if (!a->sub)
-		return SHUNT_ANY;
-	if (a->pool->opts.strategy != SHUNT_SELECT_USER && !(a->pool->homes >> a->sub->node_slot & 1u))
-		return SHUNT_ANY;
-	return a->sub->node;
-}
-
-static uint32_t choose_by_strategy(const struct attempt *a, struct sh_select_state *st)
-{
-	struct level_view obj = { a->pool, a->level };
-	struct sh_select_view view = { &obj, level_load, a->pool->workers, a->pool->opts.select, a->pool->opts.select_arg, NULL };
-	int w = sh_select(a->pool->opts.strategy, &view, st, a->spec->key, (a->spec->flags & SHUNT_JOB_KEYED) != 0, home_of(a));
-
-	/* "No available worker" cannot refuse an accepted job: it waits where it would run first when one is back. */
-	return w >= 0 && (uint32_t)w < a->pool->workers ? (uint32_t)w : first_able(a->pool, a->level);
-}
-
-static uint32_t choose_on_node(const struct attempt *a)
-{
-	const struct sh_pool *p = a->pool;
-	uint32_t best = SHUNT_ANY;
-	uint64_t best_left = UINT64_MAX;
-	uint32_t i;
-
-	for (i = 0; i < p->workers; i++) {
-		uint64_t left = sh_worker_left(p->worker[i]);
-
-		if (p->worker[i]->node == a->spec->node && (p->can[a->level][i / 64u] >> (i % 64u) & 1u) && left < best_left) {
-			best = i;
-			best_left = left;
-		}
-	}
-	return best;
-}
-
-/* Being idle is no merit in a worker that takes much longer than its peers: the strategy weighs that. */
-static bool is_slow(const struct sh_worker *w)
-{
-	/* mo rlx: estimates. Against the fastest: the type's mean is the slow worker's own when it runs most jobs. */
-	return (uint64_t)sh_a32_load_rlx(&w->speed_permille) * 1000u
-	       >= (uint64_t)sh_a32_load_rlx(&w->pool->fastest) * SLOW_PERMILLE; /* mo rlx: as above. */
-}
-
-/* Neither blocked nor at its asynchronous capacity. */
-static bool worker_open(const struct sh_worker *w)
-{
-	return sh_a32_load_rlx(&w->blocked) == 0 && sh_a32_load_rlx(&w->full) == 0; /* mo rlx: a hint for placement. */
-}
-
-/* Least work left: a spinner, the recent choice, a sleeper if the wait is worth a wake-up, else the strategy. */
-static uint32_t choose_least_work(struct attempt *a)
-{
-	struct sh_pool *p = a->pool;
-	struct sh_submitter *sub = a->sub;
-	struct sh_sticky *st = &sub->sticky[p->id - 1];
-	uint32_t w = any_of(p, p->spinning, a->level, sub->index % p->workers);
-	uint32_t parked;
-
-	if (w != SHUNT_ANY && !is_slow(p->worker[w]))
-		return w;
-	if (st->left > 0 && a->now_ns < st->until_ns && worker_open(p->worker[st->worker]) && (p->can[a->level][st->worker / 64u] >> (st->worker % 64u) & 1u)) {
-		st->left--;
-		return st->worker;
-	}
-	w = choose_by_strategy(a, &sub->select);
-	parked = any_of(p, p->idle, a->level, sub->index % p->workers);
-	if (parked != SHUNT_ANY) {
-		st->left = 0;
-		if (!is_slow(p->worker[parked]) && (sh_worker_left(p->worker[w]) & SH_COST_NS)
-						   > (sh_worker_left(p->worker[parked]) & SH_COST_NS) + WAKE_COST_NS)
-			return parked;
-		return w;
-	}
-	st->worker = w;
-	st->until_ns = a->now_ns + STICKY_NS;
-	st->left = STICKY_JOBS;
-	return w;
-}
-
-static uint32_t choose(struct attempt *a)
-{
-	struct sh_select_state local;
-
-	if (a->spec->flags & SHUNT_JOB_ON_NODE)
-		return choose_on_node(a);
-	if (a->pool->workers == 1)
-		return 0;
-	if (sh_unlikely(!a->sub)) {
-		sh_rng_init(&local.rng, a->now_ns);
-		local.next = (uint32_t)a->now_ns;
-		local.seed_key = (uint32_t)(uintptr_t)&local;
-		return choose_by_strategy(a, &local);
-	}
-	if (a->pool->opts.strategy == SHUNT_SELECT_LEAST_WORK)
-		return choose_least_work(a);
-	return choose_by_strategy(a, &a->sub->select);
+	wake_idle(sub, p, level);
 }
 
 /* ---- queues ---- */
 
-static void push_backlog(struct attempt *a, uint32_t item, uint32_t level)
+static SH_NOINLINE void push_backlog(struct sh_submitter *sub, struct sh_pool *p, uint32_t item, uint32_t level)
 {
-	bool ok = sh_ring_push(&a->pool->backlog[level], item);
-
-	assert(ok); /* it has a slot for every descriptor and token there is */
-	(void)ok;
-	notify_backlog(a, level);
+	sh_backlog_push(p, item, level);
+	notify_backlog(sub, p, level);
 }
 
-static void push_ring(struct attempt *a, uint32_t slot, uint32_t item, uint32_t level, uint64_t cost)
+/* n items for worker `slot`, in order; each costs `cost`. */
+static inline void push_ring(struct sh_submitter *sub, struct sh_pool *p, uint32_t slot, const uint32_t *items, uint32_t n,
+			     uint32_t level, uint64_t cost)
 {
-	struct sh_worker *w = a->pool->worker[slot];
+	struct sh_worker *w = p->worker[slot];
+	uint32_t i = 0;
 
 	/* While a level has a backlog new jobs go behind it, so that a submitter's order holds. */
-	if (sh_unlikely(sh_a32_load_rlx(&a->pool->backlog_bits) >> level & 1u)) { /* mo rlx: own pushes are seen in order. */
-		push_backlog(a, item, level);
-		return;
+	if (sh_likely(!(sh_a32_load_rlx(&p->backlog_bits) >> level & 1u))) { /* mo rlx: own pushes are seen in order. */
+		(void)sh_a64_add_rlx(&w->accepted, cost * n); /* mo rlx: an estimate, reserved before the job is visible. */
+		while (i < n && sh_likely(sh_ring_push(&w->ring[level], items[i])))
+			i++;
+		if (sh_likely(i > 0)) {
+			ring_told(w, level);
+			notify(sub, p, w, level);
+		}
+		if (sh_likely(i == n))
+			return;
+		(void)sh_a64_sub_rlx(&w->accepted, cost * (n - i)); /* mo rlx: as above. */
 	}
-	(void)sh_a64_add_rlx(&w->accepted, cost); /* mo rlx: an estimate, reserved before the job is visible. */
-	if (sh_unlikely(!sh_ring_push(&w->ring[level], item))) {
-		(void)sh_a64_sub_rlx(&w->accepted, cost); /* mo rlx: as above. */
-		push_backlog(a, item, level);
-		return;
-	}
-	notify(a, w, level);
+	for (; i < n; i++)
+		push_backlog(sub, p, items[i], level);
 }
 
 void sh_submit_token(struct sh_pool *p, struct sh_submitter *sub, uint32_t strand, uint32_t level)
 {
 	static const struct shunt_job_spec no_spec;
-	struct attempt a = { &no_spec, sub, NULL, p, NULL, sh_clock_ns(), 0, 0, level, false, false };
+	struct sh_choice c = { sub, p, &no_spec, sh_clock_ns(), level, SH_TOKEN_COST & SH_COST_NS };
+	uint32_t item = SH_TOKEN | strand;
+	uint32_t slot;
 
 	if (sub && sub->worker && sub->worker->pool == p && (sub->worker->level_mask >> level & 1u))
-		push_ring(&a, sub->worker->spare ? choose(&a) : sub->worker->slot, SH_TOKEN | strand, level, SH_TOKEN_COST);
+		slot = sub->worker->spare ? sh_choose(&c) : sub->worker->slot;
 	else
-		push_ring(&a, choose(&a), SH_TOKEN | strand, level, SH_TOKEN_COST);
+		slot = sh_choose(&c);
+	push_ring(sub, p, slot, &item, 1, level, SH_TOKEN_COST);
 	SH_POINT("submit.token.before_count");
 	sh_strand_pushed(&p->strand[strand]);
 }
 
-/* A job that a worker spawns in its own pool goes to its own deque: no other thread's line is touched. */
-static bool push_own(struct attempt *a, uint32_t item, uint32_t cost_ns)
+/* May this worker keep what it spawns in pool p for itself? */
+static inline bool keeps_own(const struct sh_worker *w, const struct sh_pool *p, uint32_t level)
 {
-	struct sh_worker *w = a->sub ? a->sub->worker : NULL;
-	enum shunt_strategy s = a->pool->opts.strategy;
+	return w && w->pool == p && p->own_spawns && (w->level_mask >> level & 1u);
+}
 
-	if (!w || w->pool != a->pool || !(w->level_mask >> a->level & 1u) || (a->spec->flags & SHUNT_JOB_ON_NODE)
-	    || (s != SHUNT_SELECT_LEAST_WORK && s != SHUNT_SELECT_LOCALITY))
-		return false;
-	if (!sh_deque_push(&w->deque[a->level], item))
-		return false;
-	w->deque_bits |= 1u << a->level;
+/*
+ * Jobs that a worker spawns in its own pool go to its own deque: no other thread's line is touched. Returns how many of
+ * the n items went there.
+ */
+static inline uint32_t push_own(struct sh_submitter *sub, struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level,
+				uint64_t cost)
+{
+	struct sh_worker *w = sub->worker;
+	uint32_t i = 0;
+
+	while (i < n && sh_deque_push(&w->deque[level], items[i]))
+		i++;
+	if (sh_unlikely(i == 0))
+		return 0;
+	w->deque_bits |= 1u << level;
 	/* mo rlx: one writer; charged here because it was not reserved in `accepted`. */
-	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - (SH_COST_ONE + cost_ns));
-	if (sh_a32_load_rlx(&a->pool->slots) > 1) { /* mo rlx: a first spare is seen by the next push. */
-		hot_set(a->pool, a->level);
-		wake_idle(a->sub, a->pool, a->level);
+	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - cost * i);
+	if (sh_a32_load_rlx(&p->slots) > 1) { /* mo rlx: a first spare is seen by the next push. */
+		hot_set(p, level);
+		wake_idle(sub, p, level);
 	}
-	return true;
+	return i;
 }
 
 static int push_pinned(struct attempt *a, uint32_t item, uint64_t cost)
@@ -410,8 +273,7 @@ static int push_pinned(struct attempt *a, uint32_t item, uint64_t cost)
 
 static int enqueue(struct shunt_runtime *rt, struct attempt *a, struct sh_job *job, uint32_t item)
 {
-	uint32_t cost_ns = job->cost_ns;
-	uint64_t cost = SH_COST_ONE + cost_ns;
+	uint64_t cost = SH_COST_ONE + job->cost_ns;
 	uint32_t w;
 
 	if (a->spec->flags & SHUNT_JOB_KEYED) {
@@ -423,12 +285,13 @@ static int enqueue(struct shunt_runtime *rt, struct attempt *a, struct sh_job *j
 	}
 	if (a->spec->flags & SHUNT_JOB_ON_WORKER)
 		return push_pinned(a, item, cost);
-	if (push_own(a, item, cost_ns))
+	if (!(a->spec->flags & SHUNT_JOB_ON_NODE) && a->sub && keeps_own(a->sub->worker, a->pool, a->level)
+	    && push_own(a->sub, a->pool, &item, 1, a->level, cost) != 0)
 		return 0;
-	w = choose(a);
+	w = sh_choose(&(struct sh_choice){ a->sub, a->pool, a->spec, a->now_ns, a->level, job->cost_ns });
 	if (w == SHUNT_ANY)
 		return SHUNT_ENOENT;
-	push_ring(a, w, item, a->level, cost);
+	push_ring(a->sub, a->pool, w, &item, 1, a->level, cost);
 	return 0;
 }
 
@@ -624,12 +487,12 @@ void sh_pool_room(struct sh_pool *p)
 	(void)sh_futex_wake(&p->room, 1024);
 }
 
-static bool gate_open(const struct shunt_runtime *rt, const struct attempt *a)
+static inline bool gate_open(const struct shunt_runtime *rt)
 {
 	/* mo N2 <> N2@core/runtime.c: the attempt was counted before; the drainer closes before it counts. */
 	uint32_t gate = sh_a32_load_sc(&rt->accepting);
 
-	return gate == SH_ACCEPT_ALL || (gate == SH_ACCEPT_JOBS && a->ctx);
+	return sh_likely(gate == SH_ACCEPT_ALL) || (gate == SH_ACCEPT_JOBS && sh_current_ctx(rt));
 }
 
 static int block_for_room(struct shunt_runtime *rt, struct attempt *a, struct shunt_job_id *id)
@@ -648,7 +511,7 @@ static int block_for_room(struct shunt_runtime *rt, struct attempt *a, struct sh
 		uint64_t waited;
 		uint32_t depth;
 
-		rc = gate_open(rt, a) ? try_queue(rt, a, id) : SHUNT_ESTOPPED;
+		rc = gate_open(rt) ? try_queue(rt, a, id) : SHUNT_ESTOPPED;
 		if (rc != SHUNT_EFULL)
 			break;
 		waited = sh_clock_ns() - start;
@@ -706,7 +569,7 @@ static int submit(struct shunt_runtime *rt, struct sh_submitter *sub, const stru
 
 	if (sh_unlikely(index >= SHUNT_TYPES_MAX))
 		return SHUNT_ENOENT;
-	count_attempt(rt, sub, index);
+	count_attempts(rt, sub, index, 1);
 	a.spec = spec;
 	a.sub = sub;
 	a.ctx = sh_current_ctx(rt);
@@ -715,11 +578,11 @@ static int submit(struct shunt_runtime *rt, struct sh_submitter *sub, const stru
 	a.now_ns = now;
 	a.submit_ns = spec->start_ns ? spec->start_ns : now;
 	rc = SHUNT_ESTOPPED;
-	if (sh_unlikely(!gate_open(rt, &a)))
+	if (sh_unlikely(!gate_open(rt)))
 		goto undone;
 	rc = SHUNT_ENOENT;
 	/* mo T2 <- T2@core/runtime.c: the type's fields. The attempt was counted before. */
-	if (sh_unlikely(sh_a32_load_sc(&a.type->state) != SH_TYPE_OPEN || a.type->generation != spec->type.v >> 16))
+	if (sh_unlikely(sh_a32_load_sc(&a.type->state) != spec->type.v))
 		goto undone;
 	a.pool = a.type->pool;
 	a.level = spec->level ? spec->level - 1u : a.type->level;
@@ -734,14 +597,97 @@ static int submit(struct shunt_runtime *rt, struct sh_submitter *sub, const stru
 	if (sh_likely(rc == 0))
 		return 0;
 undone:
-	count_undone(rt, sub, index);
+	count_undone(rt, sub, index, 1);
 	return rc;
+}
+
+/* ---- the short way: jobs that none of the special cases above is for (SH_JOB_PLAIN) ---- */
+
+static inline bool spec_plain(const struct shunt_job_spec *s)
+{
+	return s->flags == 0 && s->group.v == 0 && !s->done && s->full <= SHUNT_FULL_INLINE;
+}
+
+/*
+ * Now, for a job's submit time. Where a worker's running job is of a type so short that it is booked in batches (plain.h),
+ * its spawns carry its own start.
+ */
+static inline uint64_t submit_clock(const struct sh_submitter *sub)
+{
+	const struct sh_worker *w = sub ? sub->worker : NULL;
+
+	if (w && w->running == &w->plain_ctx && sh_plain_short(w, w->running->type) && w->running->nested_ns == 0
+	    && w->running->lent_ns == 0)
+		return w->running->start_ns;
+	return sh_clock_ns();
+}
+
+/*
+ * n <= SUBMIT_RUN plain jobs of one type and level, in order. Returns how many were accepted; fewer means that the way of
+ * every other job has to look at the next one (no descriptor left, gate, type).
+ */
+static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec, uint32_t n,
+				    uint64_t now)
+{
+	uint32_t index = (spec->type.v & 0xffffu) - 1u;
+	uint32_t items[SUBMIT_RUN];
+	struct sh_type *type;
+	struct sh_pool *p;
+	uint32_t level, est, i, own = 0;
+
+	if (sh_unlikely(index >= SHUNT_TYPES_MAX))
+		return 0;
+	type = &rt->type[index];
+	count_attempts(rt, sub, index, n);
+	/* mo T2 <- T2@core/runtime.c: the type's fields. The attempts were counted before. */
+	if (sh_unlikely(!gate_open(rt) || sh_a32_load_sc(&type->state) != spec->type.v || !type->plain)) {
+		i = 0;
+		goto undone;
+	}
+	p = type->pool;
+	level = spec->level ? spec->level - 1u : type->level;
+	est = sh_a32_load_rlx(&type->est_ns); /* mo rlx: an estimate. */
+	if (p->workers == 1 && sh_likely(level < p->levels)) /* the line that its worker polls: on its way while we fill the job */
+		sh_ring_prefetch(&p->worker[0]->ring[level]);
+	for (i = 0; i < n && sh_likely(level < p->levels); i++) {
+		struct sh_job *job;
+
+		items[i] = sh_slab_alloc(&rt->jobs, &sub->jobs, sub->node_slot);
+		if (sh_unlikely(items[i] == 0))
+			break;
+		job = sh_job_at(rt, items[i]);
+		job->type = (uint16_t)index;
+		job->level = (uint8_t)level;
+		job->flags = SH_JOB_PLAIN;
+		job->arg = spec[i].arg;
+		job->submit_ns = spec[i].start_ns ? spec[i].start_ns : now;
+		job->track = 0;
+		job->group = 0;
+		job->cost_ns = est;
+	}
+	if (sh_unlikely(i == 0))
+		goto undone;
+	SH_POINT("submit.before_enqueue");
+	if (keeps_own(sub->worker, p, level))
+		own = push_own(sub, p, items, i, level, SH_COST_ONE + est);
+	if (own < i) {
+		uint32_t w = p->workers == 1 ? 0 : sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
+
+		push_ring(sub, p, w, items + own, i - own, level, SH_COST_ONE + est);
+	}
+	SH_POINT("submit.after_enqueue");
+	if (sh_likely(i == n))
+		return n;
+undone:
+	count_undone(rt, sub, index, n - i);
+	return i;
 }
 
 int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, struct shunt_job_id *id)
 {
 	struct sh_submitter *sub;
-	int rc;
+	uint64_t now;
+	int rc = 0;
 
 	if (sh_unlikely(!rt || !spec))
 		return SHUNT_EINVAL;
@@ -751,9 +697,22 @@ int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, st
 		return SHUNT_EFORKED;
 	sub = sh_submitter_get(rt);
 	inside_begin(rt, sub);
-	rc = submit(rt, sub, spec, id, sh_clock_ns());
+	now = submit_clock(sub);
+	if (sh_unlikely(id || !sub || !spec_plain(spec)) || sh_unlikely(submit_plain(rt, sub, spec, 1, now) == 0))
+		rc = submit(rt, sub, spec, id, now);
 	inside_end(rt, sub);
 	return rc;
+}
+
+/* How many of the next n specs can go the short way together. */
+static uint32_t plain_run(const struct shunt_job_spec *specs, size_t n)
+{
+	uint32_t k = 0;
+
+	while (k < n && k < SUBMIT_RUN && spec_plain(&specs[k]) && specs[k].type.v == specs[0].type.v
+	       && specs[k].level == specs[0].level)
+		k++;
+	return k;
 }
 
 size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec *specs, size_t n, struct shunt_job_id *ids,
@@ -761,7 +720,7 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 {
 	struct sh_submitter *sub;
 	uint64_t now;
-	size_t i;
+	size_t i = 0;
 	int rc = 0;
 
 	if (!rt || (!specs && n > 0))
@@ -774,15 +733,24 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 		return 0;
 	}
 	sub = sh_submitter_get(rt);
-	now = sh_clock_ns();
 	inside_begin(rt, sub);
-	for (i = 0; i < n && rc == 0; i++) {
+	now = submit_clock(sub);
+	while (i < n) {
+		uint32_t k = ids || !sub ? 0 : plain_run(&specs[i], n - i);
+
+		if (k > 0 && (k = submit_plain(rt, sub, &specs[i], k, now)) > 0) {
+			i += k;
+			continue;
+		}
 		if (ids)
 			ids[i].v = 0;
 		rc = submit(rt, sub, &specs[i], ids ? &ids[i] : NULL, now);
+		if (rc != 0)
+			break;
+		i++;
 	}
 	inside_end(rt, sub);
 	if (error)
 		*error = rc;
-	return rc == 0 ? n : i - 1;
+	return i;
 }

@@ -17,18 +17,8 @@
 #include "core/runtime.h"
 
 #define RUNTIMES_MAX 64u
-#define REMEMBERED 8u
 
-struct thread_block {
-	uint64_t serial[REMEMBERED];
-	struct sh_submitter *sub[REMEMBERED];
-	struct shunt_job_ctx *ctx; /* the innermost job that runs on this thread */
-	uint64_t number;           /* of this thread, never used again; 0 = not numbered yet */
-	int armed;                 /* 1 = the thread-end hook is set */
-};
-
-/* Small, so that a dlopen of the library finds room for it in the static TLS reserve; no call on the submit path. */
-static _Thread_local struct thread_block block __attribute__((tls_model("initial-exec")));
+_Thread_local struct sh_thread sh_thread;
 
 static pthread_mutex_t runtimes_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shunt_runtime *runtimes[RUNTIMES_MAX]; /* sync: lock(runtimes_lock) */
@@ -43,7 +33,11 @@ uint32_t sh_fork_generation;
 
 static void forked_child(void)
 {
+	struct shunt_job_ctx *ctx;
+
 	sh_fork_generation++;
+	for (ctx = sh_thread.ctx; ctx; ctx = ctx->outer)
+		ctx->above = 0; /* the jobs around the fork: their checkpoints look again, and find out */
 	/* The lock may have been held by a thread that does not exist here. */
 	(void)pthread_mutex_init(&runtimes_lock, NULL);
 }
@@ -70,7 +64,7 @@ static void release_own(struct shunt_runtime *rt, struct sh_submitter *sub, uint
 /* Thread-end hook: gives everything this thread claimed back. */
 static void thread_end(void *p)
 {
-	struct thread_block *b = p;
+	struct sh_thread *b = p;
 	uint32_t r;
 
 	(void)pthread_mutex_lock(&runtimes_lock);
@@ -156,7 +150,7 @@ static struct sh_submitter *submitter_claim(struct shunt_runtime *rt, uint32_t f
 			continue;
 		/* mo C1 <- C1@core/submitter.c: what the last owner left. */
 		if (sh_a32_cas_acq(&sub->claimed, &free_value, 1)) {
-			sh_a64_store_rlx(&sub->owner, block.number); /* mo rlx: only this thread compares it. */
+			sh_a64_store_rlx(&sub->owner, sh_thread.number); /* mo rlx: only this thread compares it. */
 			seen = sh_a32_load_rlx(used); /* mo rlx: re-checked by the CAS. */
 			while (seen < i - first + 1) /* mo N3 -> N3@core/runtime.c: counted as used before its first attempt. */
 				if (sh_a32_cas_sc(used, &seen, i - first + 1))
@@ -186,9 +180,9 @@ static void submitter_home(const struct shunt_runtime *rt, struct sh_submitter *
 	sub->node_slot = sh_runtime_node_slot(rt, node);
 }
 
-static SH_NOINLINE struct sh_submitter *submitter_find(struct shunt_runtime *rt, bool worker)
+SH_NOINLINE struct sh_submitter *sh_submitter_find(struct shunt_runtime *rt, bool worker)
 {
-	uint32_t place = rt->slot % REMEMBERED;
+	uint32_t place = rt->slot % SH_REMEMBERED;
 	struct sh_submitter *sub = NULL;
 	uint32_t max = rt->opts.submitters_max;
 	uint32_t used, i;
@@ -196,58 +190,27 @@ static SH_NOINLINE struct sh_submitter *submitter_find(struct shunt_runtime *rt,
 	if (!thread_key_ready || SH_FAIL("submitter.claim"))
 		return NULL;
 	/* A number, not an address: the memory of a thread that ended may be the next one's. */
-	if (block.number == 0)
-		block.number = 1 + sh_a64_add_rlx(&threads, 1); /* mo rlx: only its value counts. */
+	if (sh_thread.number == 0)
+		sh_thread.number = 1 + sh_a64_add_rlx(&threads, 1); /* mo rlx: only its value counts. */
 	used = sh_a32_load_acq(&rt->submitters_used); /* mo N3 <- N3@core/runtime.c: entries that may be ours. */
 	for (i = 0; i < used && !sub; i++)
-		if (sh_a64_load_rlx(&rt->submitter[i].owner) == block.number) /* mo rlx: own store. */
+		if (sh_a64_load_rlx(&rt->submitter[i].owner) == sh_thread.number) /* mo rlx: own store. */
 			sub = &rt->submitter[i];
 	used = sh_a32_load_acq(&rt->workers_used); /* mo N3 <- N3@core/runtime.c: as above. */
 	for (i = 0; i < used && !sub; i++)
-		if (sh_a64_load_rlx(&rt->submitter[max + i].owner) == block.number) /* mo rlx: own store. */
+		if (sh_a64_load_rlx(&rt->submitter[max + i].owner) == sh_thread.number) /* mo rlx: own store. */
 			sub = &rt->submitter[max + i];
 	if (!sub) {
-		if (!block.armed && (SH_FAIL("submitter.setspecific") || pthread_setspecific(thread_key, &block) != 0))
+		if (!sh_thread.armed && (SH_FAIL("submitter.setspecific") || pthread_setspecific(thread_key, &sh_thread) != 0))
 			return NULL;
-		block.armed = 1;
+		sh_thread.armed = 1;
 		sub = worker ? submitter_claim(rt, max, rt->submitters, &rt->workers_used)
 			     : submitter_claim(rt, 0, max, &rt->submitters_used);
 		if (!sub)
 			return NULL;
 		submitter_home(rt, sub);
 	}
-	block.serial[place] = rt->serial;
-	block.sub[place] = sub;
+	sh_thread.serial[place] = rt->serial;
+	sh_thread.sub[place] = sub;
 	return sub;
-}
-
-struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt)
-{
-	uint32_t place = rt->slot % REMEMBERED;
-
-	if (sh_likely(block.serial[place] == rt->serial))
-		return block.sub[place];
-	return submitter_find(rt, false);
-}
-
-struct sh_submitter *sh_submitter_claim_worker(struct shunt_runtime *rt)
-{
-	return submitter_find(rt, true);
-}
-
-struct shunt_job_ctx *sh_current_ctx(const struct shunt_runtime *rt)
-{
-	struct shunt_job_ctx *c = block.ctx;
-
-	while (c && c->rt != rt)
-		c = c->outer;
-	return c;
-}
-
-struct shunt_job_ctx *sh_current_set(struct shunt_job_ctx *ctx)
-{
-	struct shunt_job_ctx *old = block.ctx;
-
-	block.ctx = ctx;
-	return old;
 }

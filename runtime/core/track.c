@@ -94,8 +94,12 @@ void sh_track_end(struct shunt_runtime *rt, uint64_t handle, uint32_t status)
 	uint64_t w;
 
 	if (t->done) {
+		struct shunt_job_ctx *ctx = sh_current_innermost();
+
 		track_result(t, status, &result);
+		shunt_hold_begin(ctx); /* whatever job this thread is in: no checkpoint of it inside a callback */
 		t->done(t->done_arg, id, &result);
+		shunt_hold_end(ctx);
 	}
 	SH_POINT("track.end.before_terminal");
 	w = sh_a64_load_rlx(&t->state); /* mo rlx: re-checked by the CAS. */

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,31 +12,36 @@
 #include "base/futex.h"
 #include "base/inject.h"
 #include "core/levels.h"
+#include "core/plain.h"
 #include "core/runtime.h"
 #include "core/strand.h"
-#include "core/topo_bind.h"
 
 #define STEAL_MAX 8u          /* jobs a thief takes at once from a ring */
 #define BACKLOG_MAX 8u        /* jobs a worker moves at once from the pool's backlog into its own ring */
 #define SPIN_CLOCK_EVERY 16u  /* looks between two clock reads while spinning */
+#define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
+#define SPIN_SHIFT_MAX 4u
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
 
 enum source { SRC_RING, SRC_DEQUE, SRC_OLDEST, SRC_PINNED, SRC_BACKLOG };
 
 /*
  * Which source of a level is looked at first, pick by pick: each at least once in SH_SOURCE_PERIOD. The oldest own
- * spawn has its turn once in SH_OLDEST_PERIOD (in place of the last entry): taken often, it would turn a depth-first
+ * spawn has its turn once in SH_OLDEST_PERIOD or a multiple (in place of the last entry): taken often, it would turn a depth-first
  * tree of jobs into a breadth-first one that fills memory; never taken, it could wait for ever.
  */
 static const uint8_t source_turn[SH_SOURCE_PERIOD] = {
 	SRC_RING, SRC_DEQUE, SRC_BACKLOG, SRC_DEQUE, SRC_RING, SRC_PINNED, SRC_RING, SRC_DEQUE,
 };
 
+#define RING_TURNS 0x51u /* bit = place in source_turn where the ring is first */
+_Static_assert(SH_OLDEST_PERIOD == 256u, "source_tick wraps by itself");
+
 static uint64_t item_cost(struct shunt_runtime *rt, uint32_t item)
 {
 	if (item & SH_TOKEN)
 		return SH_TOKEN_COST;
-	return SH_COST_ONE + ((struct sh_job *)sh_slab_at(&rt->jobs, item))->cost_ns;
+	return SH_COST_ONE + sh_job_at(rt, item)->cost_ns;
 }
 
 /* Items that were not reserved here at submit (own spawns, backlog, loot) are charged when they arrive. */
@@ -57,22 +63,36 @@ static void hint_clear(sh_a32 *word, uint32_t bit)
 	(void)sh_a32_and_sc(word, ~bit); /* mo H2 <> H1@core/worker.c: then the caller looks once more. */
 }
 
+void sh_backlog_push(struct sh_pool *p, uint32_t item, uint32_t level)
+{
+	bool ok;
+
+	if (!(item & SH_TOKEN))
+		sh_job_at(p->rt, item)->cost_ns = 0;
+	ok = sh_ring_push(&p->backlog[level], item);
+	assert(ok); /* it has a slot for every descriptor and token there is */
+	(void)ok;
+}
+
+/* What an item of the backlog is charged with: its descriptor, which a submitter wrote, is not asked. */
+static inline uint64_t backlog_cost(uint32_t item)
+{
+	return item & SH_TOKEN ? SH_TOKEN_COST : SH_COST_ONE;
+}
+
 /* Own queue of this worker for things it holds in hand; the backlog takes what does not fit. */
-static void put_back(struct sh_worker *w, uint32_t item, uint32_t level)
+static void put_back(struct sh_worker *w, uint32_t item, uint32_t level, uint64_t cost)
 {
 	struct sh_pool *p = w->pool;
-	uint64_t cost = item_cost(p->rt, item);
 
 	charge(w, cost);
 	if (!sh_ring_push(&w->ring[level], item)) {
-		bool ok = sh_ring_push(&p->backlog[level], item);
-
-		assert(ok); /* as large as the arena */
-		(void)ok;
 		charge(w, 0 - cost);
+		sh_backlog_push(p, item, level);
 		hint_set(&p->backlog_bits, 1u << level);
 		return;
 	}
+	hint_set(&w->ring_bits, 1u << level);
 	w->brought = true; /* share_leftover offers it */
 }
 
@@ -101,10 +121,15 @@ static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
 
 	if (!(sh_a32_load_rlx(&p->backlog_bits) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
 		return false;
-	/* More than one only into an empty own ring: what is there already came later. */
-	n = (uint32_t)w->ring[level].mask + 1;
+	/*
+	 * More than one only into an empty own ring: what is there already came later. And only so that workers meet more
+	 * seldom at the backlog: a worker that is alone takes one.
+	 */
+	n = (uint32_t)sh_ring_capacity(&w->ring[level]);
 	n = n < BACKLOG_MAX ? n : BACKLOG_MAX;
-	n = sh_ring_steal(&p->backlog[level], loot, sh_ring_peek(&w->ring[level]) ? 1u : n);
+	if (sh_a32_load_rlx(&p->slots) == 1 || sh_ring_peek(&w->ring[level])) /* mo rlx: either will do. */
+		n = 1;
+	n = sh_ring_steal(&p->backlog[level], loot, n);
 	if (n == 0) {
 		hint_clear(&p->backlog_bits, bit);
 		if (!sh_ring_has(&p->backlog[level]))
@@ -115,9 +140,11 @@ static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
 			return false;
 	}
 	SH_POINT("worker.backlog.taken");
-	charge(w, item_cost(p->rt, loot[0]));
+	for (i = 0; i < n; i++)
+		sh_prefetch_read(w->job_at_0 + (loot[i] & ~SH_TOKEN));
+	charge(w, backlog_cost(loot[0]));
 	for (i = 1; i < n; i++)
-		put_back(w, loot[i], level);
+		put_back(w, loot[i], level, backlog_cost(loot[i]));
 	*item = loot[0];
 	return true;
 }
@@ -135,11 +162,30 @@ static bool take_deque(struct sh_worker *w, uint32_t level, bool oldest, uint32_
 	return false;
 }
 
-static bool take_source(struct sh_worker *w, enum source src, uint32_t level, uint32_t *item)
+/* The descriptor of a job a few places behind is asked for now: its line is with the submitter. */
+static inline bool take_ring(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	struct sh_ring *r = &w->ring[level];
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: as in peek; pop reads all of it again. */
+	uint64_t behind = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: as above. */
+
+	if ((uint32_t)(behind >> 32) != sh_ring_lap(&r->out, h))
+		return false;
+	sh_prefetch_read(w->job_at_0 + ((uint32_t)behind & ~SH_TOKEN)); /* on its way while we take the place */
+	if (!sh_ring_pop(r, item))
+		return false;
+	h += SH_RING_AHEAD;
+	behind = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: only if it is there already; nothing else is done with it. */
+	if ((uint32_t)(behind >> 32) == sh_ring_lap(&r->out, h))
+		sh_prefetch_read(w->job_at_0 + ((uint32_t)behind & ~SH_TOKEN));
+	return true;
+}
+
+static bool take_first(struct sh_worker *w, enum source src, uint32_t level, uint32_t *item)
 {
 	switch (src) {
 	case SRC_RING:
-		return sh_ring_peek(&w->ring[level]) && sh_ring_pop(&w->ring[level], item);
+		return take_ring(w, level, item);
 	case SRC_DEQUE:
 		return take_deque(w, level, false, item);
 	case SRC_OLDEST:
@@ -152,28 +198,46 @@ static bool take_source(struct sh_worker *w, enum source src, uint32_t level, ui
 	return false;
 }
 
-/* One job of one level from everything that is this worker's to take first. */
-static bool pick_level(struct sh_worker *w, uint32_t level, uint32_t *item)
+/* At the end of each SH_OLDEST_PERIOD: the more own spawns wait, the more seldom. */
+static bool oldest_turn(struct sh_worker *w, uint32_t level)
 {
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	uint32_t bits = w->deque_bits | sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&w->pool->backlog_bits);
-	uint32_t turn = w->source_tick[level] % SH_OLDEST_PERIOD;
+	if (++w->oldest_due[level] <= sh_deque_count(&w->deque[level]) / SH_OLDEST_SHARE)
+		return false;
+	w->oldest_due[level] = 0;
+	return true;
+}
+
+/*
+ * One job of one level from everything that is this worker's to take first. `hints` = levels with more than the ring,
+ * `others` = those with more than the ring and own spawns.
+ */
+static inline bool pick_level(struct sh_worker *w, uint32_t level, uint32_t hints, uint32_t others, uint32_t *item)
+{
+	uint32_t turn;
 	enum source first;
 
-	if (!(bits >> level & 1u)) { /* nearly always: nothing but the ring, or nothing */
-		if (!take_source(w, SRC_RING, level, item))
+	if (sh_likely(!(hints >> level & 1u))) { /* nearly always: nothing but the ring, or nothing */
+		if (!take_ring(w, level, item))
 			return false;
 		w->source_tick[level]++;
 		return true;
 	}
-	first = turn == SH_OLDEST_PERIOD - 1 ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
-
-	if (take_source(w, first, level, item) || take_deque(w, level, false, item) || take_pinned(w, level, item)
-	    || take_source(w, SRC_RING, level, item) || take_backlog(w, level, item)) {
-		w->source_tick[level]++;
-		return true;
+	turn = w->source_tick[level]; /* wraps at SH_OLDEST_PERIOD */
+	if (sh_likely(!(others >> level & 1u)) && turn != SH_OLDEST_PERIOD - 1) { /* own spawns, and perhaps the ring */
+		if ((RING_TURNS >> turn % SH_SOURCE_PERIOD & 1u) && take_ring(w, level, item))
+			goto got;
+		if (take_deque(w, level, false, item) || take_ring(w, level, item))
+			goto got;
+		return false;
 	}
+	first = turn == SH_OLDEST_PERIOD - 1 && oldest_turn(w, level) ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
+	if (take_first(w, first, level, item) || take_deque(w, level, false, item) || take_pinned(w, level, item)
+	    || take_ring(w, level, item) || take_backlog(w, level, item))
+		goto got;
 	return false;
+got:
+	w->source_tick[level]++;
+	return true;
 }
 
 static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level, uint32_t *item)
@@ -183,7 +247,7 @@ static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level,
 	uint64_t half = (sh_ring_count(&v->ring[level]) + 1) / 2;
 	uint32_t i, n;
 
-	half = half > w->ring[level].mask + 1 ? w->ring[level].mask + 1 : half;
+	half = half > sh_ring_capacity(&w->ring[level]) ? sh_ring_capacity(&w->ring[level]) : half;
 	n = sh_ring_steal(&v->ring[level], loot, half < 1 ? 1 : half > STEAL_MAX ? STEAL_MAX : (uint32_t)half);
 
 	if (n == 0 && !sh_deque_take(&v->deque[level], &loot[0]))
@@ -194,7 +258,7 @@ static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level,
 		(void)sh_a64_sub_rlx(&v->accepted, item_cost(p->rt, loot[i]));
 	charge(w, item_cost(p->rt, loot[0]));
 	for (i = 1; i < n; i++)
-		put_back(w, loot[i], level);
+		put_back(w, loot[i], level, item_cost(p->rt, loot[i]));
 	sh_a64_bump_owner(&w->stolen, n);
 	*item = loot[0];
 	return true;
@@ -232,14 +296,12 @@ static bool others_have(const struct sh_worker *w, uint32_t level)
 	return false;
 }
 
-/* A job of this level from another worker, if the pool's hint says that there may be one. */
-static bool steal_level(struct sh_worker *w, uint32_t level, uint32_t *item)
+/* A job of this level from another worker: the pool's hint says that there may be one. */
+static SH_NOINLINE bool steal_level(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	struct sh_pool *p = w->pool;
 	uint32_t bit = 1u << level;
 
-	if (!(sh_a32_load_rlx(&p->hot) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
-		return false;
 	if (steal_any(w, level, item))
 		return true;
 	hint_clear(&p->hot, bit);
@@ -250,26 +312,27 @@ static bool steal_level(struct sh_worker *w, uint32_t level, uint32_t *item)
 }
 
 /* The order of decisions: the slot's own level, then most urgent first; at each level own queues, then others'. */
-static bool pick(struct sh_worker *w, uint32_t *item, uint32_t *level)
+static inline bool pick(struct sh_worker *w, uint32_t *item)
 {
-	const struct sh_pool *p = w->pool;
-	uint32_t slot = p->slot_table[w->tick];
-	uint32_t l;
+	struct sh_pool *p = w->pool;
+	uint32_t slot = w->slot_table[w->tick];
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits);
+	uint32_t hints = w->deque_bits | others;
+	uint32_t hot = sh_a32_load_rlx(&p->hot); /* mo rlx: as above. */
+	uint32_t levels = w->level_mask;
 
-	if (slot != SH_SLOT_TOP && (w->level_mask >> slot & 1u) && pick_level(w, slot, item)) {
-		*level = slot;
+	if (sh_unlikely(slot != SH_SLOT_TOP) && (levels >> slot & 1u) && pick_level(w, slot, hints, others, item))
 		goto got;
-	}
-	for (l = 0; l < p->levels; l++) {
-		if (!(w->level_mask >> l & 1u))
-			continue;
-		*level = l;
-		if (pick_level(w, l, item) || steal_level(w, l, item))
+	for (; levels != 0; levels &= levels - 1) {
+		uint32_t l = (uint32_t)__builtin_ctz(levels);
+
+		if (pick_level(w, l, hints, others, item) || ((hot >> l & 1u) && steal_level(w, l, item)))
 			goto got;
 	}
 	return false;
 got:
-	w->tick = w->tick + 1 == p->slot_n ? 0 : w->tick + 1;
+	w->tick = w->tick + 1 == w->slot_n ? 0 : w->tick + 1;
 	return true;
 }
 
@@ -289,29 +352,50 @@ bool sh_worker_async_full(struct sh_worker *w)
 	       || sh_a32_load_sc(&p->async_in_flight) >= p->opts.async_pool_max; /* mo Y1 <> Y1@core/exec.c: likewise. */
 }
 
-/* One job of a strand; when it has ended the strand is handed on. */
-static void run_token(struct sh_worker *w, uint32_t strand)
+/* The same at every pick: no more than two loads for a pool that never ran an asynchronous job. */
+static inline bool async_full(struct sh_worker *w)
+{
+	const struct sh_pool *p = w->pool;
+
+	/* mo rlx: 0 and "less" are only left by this worker's own jobs, or (the pool's count) looked at again by the job. */
+	if (sh_likely(!w->async_used && sh_a32_load_rlx(&w->full) == 0
+		      && sh_a32_load_rlx(&p->async_in_flight) < p->opts.async_pool_max)) /* mo rlx: as above. */
+		return false;
+	return sh_worker_async_full(w);
+}
+
+/* One job of a strand, if it is of `levels`; when it has ended the strand is handed on. */
+static bool run_token(struct sh_worker *w, uint32_t levels, uint32_t strand)
 {
 	struct shunt_runtime *rt = w->pool->rt;
 	struct sh_strand *s = &w->pool->strand[strand];
+	bool ran = false;
 
 	if (sh_strand_claim(rt, s)) {
 		const struct sh_job *job = sh_slab_at(&rt->jobs, sh_strand_peek(rt, s));
 
-		if (w->level_mask >> job->level & 1u)
-			sh_exec_job(rt, w, sh_strand_next(rt, s));
+		if (levels >> job->level & 1u)
+			ran = sh_exec_job(rt, w, sh_strand_next(rt, s));
 		else
 			sh_exec_strand_pass(w->pool, w, strand); /* its turn is at a level that is not ours */
 	}
 	charge(w, 0 - SH_TOKEN_COST);
+	return ran;
 }
 
-static void run_item(struct sh_worker *w, uint32_t item)
+bool sh_worker_run_above(struct sh_worker *w, uint32_t levels, uint32_t item)
 {
-	if (item & SH_TOKEN)
-		run_token(w, item & ~SH_TOKEN);
+	return item & SH_TOKEN ? run_token(w, levels, item & ~SH_TOKEN) : sh_exec_job(w->pool->rt, w, item);
+}
+
+static inline void run_item(struct sh_worker *w, uint32_t item)
+{
+	const struct sh_job *job = w->job_at_0 + (item & ~SH_TOKEN);
+
+	if (sh_likely(!(item & SH_TOKEN) && (job->flags & SH_JOB_PLAIN)))
+		sh_plain_run(w, job, item);
 	else
-		sh_exec_job(w->pool->rt, w, item);
+		(void)sh_worker_run_above(w, w->level_mask, item);
 }
 
 static bool idle_any(const struct sh_pool *p)
@@ -350,6 +434,40 @@ static void share_leftover(struct sh_worker *w)
 				(void)sh_worker_wake(waking);
 		}
 	}
+}
+
+/* The loop's picks look at the ring itself; its hint, for checkpoints, is cleared here alone. */
+static bool take_told(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	uint32_t bit = 1u << level;
+
+	if (!(sh_a32_load_rlx(&w->ring_bits) & bit)) /* mo rlx: polled again. */
+		return false;
+	hint_clear(&w->ring_bits, bit);
+	SH_POINT("worker.told.cleared");
+	if (!sh_ring_has(&w->ring[level]))
+		return false;
+	hint_set(&w->ring_bits, bit);
+	return sh_ring_pop(&w->ring[level], item);
+}
+
+bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, uint32_t *item)
+{
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&w->pool->backlog_bits);
+	uint32_t hot = sh_a32_load_rlx(&w->pool->hot); /* mo rlx: as above. */
+
+	for (; levels != 0; levels &= levels - 1) {
+		uint32_t l = (uint32_t)__builtin_ctz(levels);
+
+		if (!pick_level(w, l, w->deque_bits | others, others, item) && !take_told(w, l, item)
+		    && !((hot >> l & 1u) && steal_level(w, l, item)))
+			continue;
+		if (sh_unlikely(w->brought))
+			share_leftover(w);
+		return true;
+	}
+	return false;
 }
 
 /* The sleeper's last look, in the total order of pushes: everything it could run. */
@@ -396,6 +514,21 @@ static bool word_bit(sh_a64 *words, uint32_t slot, bool on)
 }
 
 /*
+ * Spinning as long as a wake costs is at most twice as dear as the best there is, for each sleep alone. But a worker that is
+ * woken again and again within that time would have done better not to sleep at all, and so would those who pay for its
+ * wakes: it spins longer, up to 2^SPIN_SHIFT_MAX times, until a sleep was worth it.
+ */
+static void spin_learn(struct sh_worker *w, uint64_t slept_ns)
+{
+	if (w->pool->opts.spin_ns != 0)
+		return; /* the user's own figure */
+	if (slept_ns < w->pool->spin_ns && w->spin_shift < SPIN_SHIFT_MAX)
+		w->spin_shift++;
+	else if (slept_ns >= w->pool->spin_ns && w->spin_shift > 0)
+		w->spin_shift--;
+}
+
+/*
  * Sleeps until woken. State PARKED, then the idle bit, then the scan: any other order loses a wake-up. A worker at its
  * asynchronous capacity sleeps unlisted: it could not use a wake-up that was meant for anybody.
  */
@@ -421,9 +554,12 @@ static void park(struct sh_worker *w, bool listed)
 		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
 		distrust_hints(w);
 	} else {
+		uint64_t asleep_ns = sh_clock_ns();
+
 		sh_a64_bump_owner(&w->parks, 1);
 		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) /* mo S3 <- S2@core/submit.c: what the waker did before. */
 			(void)sh_futex_wait(&w->state, SH_W_PARKED, SH_FOREVER);
+		spin_learn(w, sh_clock_ns() - asleep_ns);
 		distrust_hints(w);
 	}
 	if (listed)
@@ -477,7 +613,7 @@ static uint32_t spinners(const struct sh_pool *p)
 
 struct idleness {
 	uint64_t since_ns; /* 0 = not idle */
-	uint32_t looks;
+	uint64_t yield_ns; /* when the cpu was last offered to others */
 	bool announced;
 };
 
@@ -488,8 +624,28 @@ static inline void idle_end(struct sh_worker *w, struct idleness *idle)
 		w->brought = true;
 	}
 	idle->since_ns = 0;
-	idle->looks = 0;
 	idle->announced = false;
+}
+
+/* A few looks at everything that could be for this worker, and nothing else: what a job's way to an idle worker costs. */
+static bool spin_look(const struct sh_worker *w, bool poll)
+{
+	const struct sh_pool *p = w->pool;
+	uint32_t i, l;
+
+	for (i = 0; i < SPIN_CLOCK_EVERY; i++) {
+		/* mo rlx: polled again; the sleeper's scan is ordered. */
+		if ((sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits) | sh_a32_load_rlx(&p->hot)) & w->level_mask)
+			return true;
+		for (l = w->level_mask; l != 0; l &= l - 1)
+			if (sh_ring_peek(&w->ring[__builtin_ctz(l)]))
+				return true;
+		if (sh_unlikely(sh_a32_load_rlx(&p->stop) != 0)) /* mo rlx: the loop looks again. */
+			return true;
+		if (!poll)
+			sh_cpu_relax();
+	}
+	return false;
 }
 
 /* Found nothing: spins on, or sleeps. */
@@ -500,14 +656,16 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 	uint64_t now;
 
 	w->now_ns = 0;
-	if (++idle->looks % SPIN_CLOCK_EVERY != 0 && idle->since_ns != 0) {
-		sh_cpu_relax();
+	if (idle->since_ns != 0 && spin_look(w, poll))
 		return;
-	}
 	now = sh_clock_ns();
-	if (idle->since_ns == 0)
+	if (idle->since_ns == 0) {
 		idle->since_ns = now;
-	if (!idle->announced && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)) {
+		idle->yield_ns = now;
+	}
+	/* An only worker is not looked for. */
+	if (!idle->announced && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)
+	    && sh_a32_load_acq(&p->slots) != 1) { /* mo W1 <- W1@core/pool.c: complete workers. */
 		if (!poll && spinners(p) >= p->spinners_max) {
 			idle_end(w, idle);
 			park(w, true);
@@ -517,10 +675,14 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 		idle->announced = true;
 		return; /* look once more after the bit is visible */
 	}
-	if (!poll && now - idle->since_ns >= p->spin_ns) {
+	if (!poll && now - idle->since_ns >= p->spin_ns << w->spin_shift) {
 		idle_end(w, idle);
 		park(w, true);
 		return;
+	}
+	if (!poll && now - idle->yield_ns >= SPIN_YIELD_NS) { /* the submitter may be what we keep from running */
+		(void)sched_yield();
+		idle->yield_ns = now;
 	}
 	sh_cpu_relax();
 }
@@ -537,29 +699,6 @@ static void wait_for_capacity(struct sh_worker *w, struct idleness *idle)
 		park(w, false);
 }
 
-/* P2: what the kernel really did with this thread. */
-static void pin_and_verify(struct sh_worker *w)
-{
-	char mask[256];
-	int seen = -1;
-	int rc = 0;
-
-	if (w->cpu >= 0)
-		rc = sh_topo_bind_thread(w->pool->rt->topo, w->cpu);
-	/* mo rlx: statistics of this thread. */
-	sh_a32_store_rlx(&w->pin_error, (uint32_t)-rc);
-	if (sh_topo_readback(mask, sizeof(mask), &seen) == 0) {
-		char want[16];
-
-		(void)snprintf(want, sizeof(want), "%d", w->cpu);
-		sh_a32_store_rlx(&w->pin_verified, w->cpu >= 0 && seen == w->cpu && strcmp(mask, want) == 0);
-		sh_a32_store_rlx(&w->cpu_seen, (uint32_t)seen);
-	}
-	if (w->cpu >= 0 && (rc != 0 || sh_a32_load_rlx(&w->pin_verified) == 0)) /* mo rlx: own store. */
-		sh_log_write(&w->pool->rt->log, SHUNT_LOG_WARN, "pool %s: worker %u: wanted cpu %d, the kernel's mask is %s: %s",
-			     w->pool->name, w->slot, w->cpu, mask, shunt_strerror(rc));
-}
-
 void *sh_worker_main(void *arg)
 {
 	struct sh_worker *w = arg;
@@ -567,12 +706,11 @@ void *sh_worker_main(void *arg)
 	struct idleness idle = { 0, 0, false };
 	char name[16];
 	uint32_t item = 0;
-	uint32_t level = 0;
 
 	(void)snprintf(name, sizeof(name), "%.9s/%s%u", p->name, w->spare ? "s" : "", w->slot);
 	(void)pthread_setname_np(pthread_self(), name);
-	pin_and_verify(w);
-	w->submitter = sh_submitter_claim_worker(p->rt);
+	sh_worker_pin(w);
+	w->submitter = sh_submitter_find(p->rt, true);
 	if (w->submitter)
 		w->submitter->worker = w;
 	if (w->submitter && w->node != SHUNT_ANY) { /* what it spawns lies where it runs */
@@ -587,23 +725,29 @@ void *sh_worker_main(void *arg)
 	if (p->opts.on_start)
 		p->opts.on_start(p->opts.hook_arg, w->slot);
 	while (sh_a32_load_acq(&p->stop) == 0) { /* mo S3 <- S2@core/submit.c: the stopper's stores. */
-		if (sh_unlikely(w->spare) && own_empty(w) && spare_retire(w)) {
-			idle_end(w, &idle);
-			continue;
+		if (sh_unlikely(w->spare) && own_empty(w)) {
+			sh_plain_close(w);
+			if (spare_retire(w)) {
+				idle_end(w, &idle);
+				continue;
+			}
 		}
-		if (sh_unlikely(sh_worker_async_full(w))) {
+		if (sh_unlikely(async_full(w))) {
+			sh_plain_close(w);
 			wait_for_capacity(w, &idle);
 			continue;
 		}
-		if (pick(w, &item, &level)) {
+		if (pick(w, &item)) {
 			idle_end(w, &idle);
 			if (sh_unlikely(w->brought))
 				share_leftover(w);
 			run_item(w, item);
 			continue;
 		}
+		sh_plain_close(w);
 		idle_step(w, &idle);
 	}
+	sh_plain_close(w);
 	idle_end(w, &idle);
 	if (p->opts.on_stop)
 		p->opts.on_stop(p->opts.hook_arg, w->slot);
@@ -618,7 +762,7 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 	struct shunt_runtime *rt = w->pool->rt;
 	uint32_t level = 0;
 
-	if (w->running && w->running->depth >= 32)
+	if (w->running && w->running->depth >= SH_NEST_MAX)
 		return;
 	while (level < w->pool->levels) {
 		const struct sh_job *job;
@@ -631,13 +775,13 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		job = item & SH_TOKEN ? NULL : sh_slab_at(&rt->jobs, item);
 		if (!job || job->group != group || ((job->flags & SH_JOB_ASYNC) && sh_worker_async_full(w))) {
 			if (!sh_deque_push(&w->deque[level], item))
-				put_back(w, item, level);
+				put_back(w, item, level, item_cost(rt, item));
 			share_leftover(w); /* a thief may have looked in between, and gone to sleep */
 			level++;
 			continue;
 		}
 		w->now_ns = 0;
-		sh_exec_job(rt, w, item);
+		(void)sh_exec_job(rt, w, item);
 		w->now_ns = 0;
 		if (sh_clock_ns() >= deadline_ns)
 			return;

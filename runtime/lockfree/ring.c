@@ -9,15 +9,16 @@ void sh_ring_init(struct sh_ring *r, sh_a64 *slots, uint64_t capacity)
 	sh_a64_init(&r->head, 0);
 	sh_a64_init(&r->tail, 0);
 	sh_a64_init(&r->head_seen, 0);
-	r->slots = slots;
-	r->mask = capacity - 1;
-	r->shift = sh_log2_u64(capacity);
+	r->in.slots = slots;
+	r->in.mask = capacity - 1;
+	r->in.shift = sh_log2_u64(capacity);
+	r->out = r->in;
 }
 
 /* True when position t has no room; refreshes the shared memory of head if that decides it. */
 static inline bool ring_full(struct sh_ring *r, uint64_t t)
 {
-	uint64_t capacity = r->mask + 1;
+	uint64_t capacity = r->in.mask + 1;
 	/* mo R2 -> R2@lockfree/ring.c: whoever sees this head sees the slots before it consumed. */
 	uint64_t h = sh_a64_load_acq(&r->head_seen);
 
@@ -29,24 +30,39 @@ static inline bool ring_full(struct sh_ring *r, uint64_t t)
 	return (int64_t)(t - h) >= (int64_t)capacity;
 }
 
+/* A place to look on from when the slot of t already serves a later lap: head has passed it. */
+static uint64_t ring_overtaken(struct sh_ring *r, uint64_t t)
+{
+	uint64_t tail = sh_a64_load_acq(&r->tail); /* mo P5 <- P5@lockfree/ring.c: as in push. */
+	uint64_t h = sh_a64_load_acq(&r->head);    /* mo R1 <- R1@lockfree/ring.c: as in ring_full. */
+
+	t = (int64_t)(h - t) > 0 ? h : t;
+	return (int64_t)(tail - t) > 0 ? tail : t;
+}
+
 bool sh_ring_push(struct sh_ring *r, uint32_t item)
 {
-	for (;;) {
-		/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
-		uint64_t t = sh_a64_load_acq(&r->tail);
-		sh_a64 *slot = &r->slots[t & r->mask];
-		uint32_t lap = sh_ring_lap(r, t);
-		uint64_t v = sh_a64_load_rlx(slot); /* mo rlx: only compared; who is ordered behind us reads none older. */
-		uint32_t v_lap = (uint32_t)(v >> 32);
+	/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
+	uint64_t hint = sh_a64_load_acq(&r->tail);
+	uint64_t t = hint;
 
-		if (v_lap == lap) {
-			(void)sh_a64_cas_rel(&r->tail, &t, t + 1); /* mo P5 -> P5@lockfree/ring.c: helps a hint on. */
+	for (;;) {
+		sh_a64 *slot = sh_ring_slot(&r->in, t);
+		uint32_t lap = sh_ring_lap(&r->in, t);
+		/* mo P6 <- P1@lockfree/ring.c: of a slot that was filled meanwhile, what its producer saw of head. */
+		uint64_t v = sh_a64_load_acq(slot);
+		int32_t ahead = (int32_t)((uint32_t)(v >> 32) - lap);
+
+		if (ahead == 0) { /* filled: behind it */
+			t++;
 			continue;
 		}
-		if (v_lap != lap - 1u)
-			continue; /* we read an old tail */
+		if (sh_unlikely(ahead != -1)) {
+			t = ring_overtaken(r, t);
+			continue;
+		}
 		if (ring_full(r, t)) {
-			if (sh_a64_load_rlx(&r->tail) == t) /* mo rlx: a hint. */
+			if (sh_a64_load_rlx(slot) == v) /* mo rlx: still the first free place, and no room in it. */
 				return false;
 			continue;
 		}
@@ -55,8 +71,9 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 		if (!sh_a64_cas_sc(slot, &v, ((uint64_t)lap << 32) | item))
 			continue;
 		SH_POINT("ring.push.after_cas");
-		/* mo P5 -> P5@lockfree/ring.c: a hint; a failure means that somebody helped. */
-		(void)sh_a64_cas_rel(&r->tail, &t, t + 1);
+		/* mo P5 -> P5@lockfree/ring.c: a hint; a failure means that somebody moved it on. */
+		if ((t + 1) % SH_RING_HINT_EVERY == 0 || t - hint >= SH_RING_HINT_EVERY)
+			(void)sh_a64_cas_rel(&r->tail, &hint, t + 1);
 		return true;
 	}
 }
@@ -67,8 +84,8 @@ bool sh_ring_pop(struct sh_ring *r, uint32_t *item)
 
 	for (;;) {
 		/* mo P2 <- P1@lockfree/ring.c: the item's fields, written before the slot. */
-		uint64_t v = sh_a64_load_acq(&r->slots[h & r->mask]);
-		uint32_t lap = sh_ring_lap(r, h);
+		uint64_t v = sh_a64_load_acq(sh_ring_slot(&r->out, h));
+		uint32_t lap = sh_ring_lap(&r->out, h);
 		uint64_t seen;
 
 		if ((uint32_t)(v >> 32) != lap) {
@@ -95,9 +112,9 @@ uint32_t sh_ring_steal(struct sh_ring *r, uint32_t *items, uint32_t n)
 
 		while (k < n) {
 			/* mo P3 <- P1@lockfree/ring.c: as in pop, for each slot of the prefix. */
-			uint64_t v = sh_a64_load_acq(&r->slots[(h + k) & r->mask]);
+			uint64_t v = sh_a64_load_acq(sh_ring_slot(&r->out, h + k));
 
-			if ((uint32_t)(v >> 32) != sh_ring_lap(r, h + k))
+			if ((uint32_t)(v >> 32) != sh_ring_lap(&r->out, h + k))
 				break;
 			items[k++] = (uint32_t)v;
 		}

@@ -5,7 +5,8 @@
 
 #include "base/inject.h"
 
-#define CACHE_SHARE 1024u /* a cache may keep at most 1/1024 of a slab, so that small bounds stay sharp */
+#define CACHE_SHARE 1024u /* a cache may keep at most 1/1024 of a slab, so that small bounds stay sharp; chains likewise */
+#define TRIM_MIN_BYTES (UINT32_C(1) << 20)
 
 static inline struct sh_slab_item *slab_item(const struct sh_slab *s, uint32_t idx)
 {
@@ -29,6 +30,7 @@ int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint3
 	s->nodes = nodes;
 	s->per_node = (capacity + nodes - 1) / nodes;
 	s->cache_max = capacity / CACHE_SHARE < SH_SLAB_CACHE ? capacity / CACHE_SHARE : SH_SLAB_CACHE;
+	s->chain_max = capacity / CACHE_SHARE < 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH ? 1 : SH_SLAB_CHAIN;
 	s->bytes = ((size_t)s->per_node * nodes + 1) * item_size;
 	s->base = sh_mem_map(mem, s->bytes);
 	if (!s->base)
@@ -66,50 +68,86 @@ void *sh_slab_node_range(const struct sh_slab *s, uint32_t node, size_t *len)
 	return sh_slab_at(s, s->node[node].first);
 }
 
-/* Pushes the batch idx[0..n-1]; idx[0] becomes its carrier. All items must belong to `nd`. */
-static void slab_push_batch(struct sh_slab *s, struct sh_slab_node *nd, const uint32_t *idx, uint32_t n)
+/* Writes the batch idx[0..n-1] into its carrier idx[0], before the chain `link`. */
+static void slab_fill_batch(struct sh_slab *s, const uint32_t *idx, uint32_t n, uint32_t link)
 {
 	struct sh_slab_item *carrier = slab_item(s, idx[0]);
-	uint64_t head;
 	uint32_t i;
 
 	assert(n > 0 && n <= SH_SLAB_BATCH);
 	carrier->count = n - 1;
+	carrier->link = link;
 	for (i = 1; i < n; i++)
 		carrier->idx[i - 1] = idx[i];
-	head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
+}
+
+/* Pushes a chain of batches. All items must belong to `nd`. */
+static void slab_push_chain(struct sh_slab *s, struct sh_slab_node *nd, uint32_t top)
+{
+	struct sh_slab_item *carrier = slab_item(s, top);
+	uint64_t head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
+
 	do {
 		sh_a32_store_rlx(&carrier->next, (uint32_t)head); /* mo rlx: published by the CAS below. */
 		SH_POINT("slab.push.before_cas");
-		/* mo A1 -> A2@lockfree/slab.c: the batch's content before its place in the stack. */
-	} while (!sh_a64_cas_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | idx[0]));
+		/* mo A1 -> A2@lockfree/slab.c: the batches' content before their place in the stack. */
+	} while (!sh_a64_cas_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | top));
 }
 
-/* Pops one batch into out[0..SH_SLAB_BATCH-1]; returns its size, 0 = empty. */
-static uint32_t slab_pop_batch(struct sh_slab *s, struct sh_slab_node *nd, uint32_t *out)
+/* Pops one chain of batches; 0 = empty. */
+static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
 {
 	/* mo A2 <- A1@lockfree/slab.c: the carrier's content, written before the push. */
 	uint64_t head = sh_a64_load_acq(&nd->head);
 
 	for (;;) {
 		uint32_t top = (uint32_t)head;
-		struct sh_slab_item *carrier;
-		uint32_t next, n, i;
+		uint32_t next;
 
 		if (top == 0)
 			return 0;
-		carrier = slab_item(s, top);
-		next = sh_a32_load_rlx(&carrier->next); /* mo rlx: void unless the tagged CAS succeeds. */
+		next = sh_a32_load_rlx(&slab_item(s, top)->next); /* mo rlx: void unless the tagged CAS succeeds. */
 		SH_POINT("slab.pop.before_cas");
-		/* mo A2 <- A1@lockfree/slab.c: success and failure both acquire the batch that is on top. */
-		if (!sh_a64_cas_acq_rel_acq(&nd->head, &head, (((head >> 32) + 1) << 32) | next))
-			continue;
-		n = carrier->count;
-		out[0] = top;
-		for (i = 0; i < n; i++)
-			out[i + 1] = carrier->idx[i];
-		return n + 1;
+		/* mo A2 <- A1@lockfree/slab.c: success and failure both acquire the chain that is on top. */
+		if (sh_a64_cas_acq_rel_acq(&nd->head, &head, (((head >> 32) + 1) << 32) | next))
+			return top;
 	}
+}
+
+/* Pushes the neighbours first..last. */
+static void slab_push_run(struct sh_slab *s, struct sh_slab_node *nd, uint32_t first, uint32_t last)
+{
+	uint32_t batch[SH_SLAB_BATCH] = { first };
+	uint32_t n = last - first + 1;
+	uint32_t i;
+
+	if (n > SH_SLAB_BATCH) {
+		slab_item(s, first)->count = SH_SLAB_RUN | (n - 1);
+		slab_item(s, first)->link = 0;
+	} else {
+		for (i = 0; i < n; i++)
+			batch[i] = first + i;
+		slab_fill_batch(s, batch, n, 0);
+	}
+	slab_push_chain(s, nd, first);
+}
+
+/* As slab_pop_chain, never a run: it is one batch then, and the rest goes back. */
+static uint32_t slab_pop_batches(struct sh_slab *s, struct sh_slab_node *nd)
+{
+	uint32_t top = slab_pop_chain(s, nd);
+	uint32_t batch[SH_SLAB_BATCH];
+	uint32_t more, i;
+
+	if (sh_likely(top == 0 || !(slab_item(s, top)->count & SH_SLAB_RUN)))
+		return top;
+	more = slab_item(s, top)->count & ~SH_SLAB_RUN;
+	assert(more >= SH_SLAB_BATCH);
+	slab_push_run(s, nd, top + SH_SLAB_BATCH, top + more);
+	for (i = 0; i < SH_SLAB_BATCH; i++)
+		batch[i] = top + i;
+	slab_fill_batch(s, batch, SH_SLAB_BATCH, 0);
+	return top;
 }
 
 /* Takes up to `want` items that were never used; returns how many and the first in *first. */
@@ -129,30 +167,56 @@ static uint32_t slab_take_fresh(struct sh_slab_node *nd, uint32_t want, uint32_t
 	}
 }
 
-static uint32_t slab_alloc_node(struct sh_slab *s, struct sh_slab_cache *cache, struct sh_slab_node *nd)
+/* One item of a popped chain for a caller without a cache; the rest goes back. */
+static uint32_t slab_take_one(struct sh_slab *s, struct sh_slab_node *nd, uint32_t top)
 {
-	uint32_t batch[SH_SLAB_BATCH];
-	uint32_t want = cache && s->cache_max >= SH_SLAB_BATCH ? SH_SLAB_BATCH : 1;
-	uint32_t n = slab_pop_batch(s, nd, batch);
-	uint32_t first = 0;
+	struct sh_slab_item *carrier = slab_item(s, top);
+
+	if (carrier->count > 0) {
+		uint32_t idx = carrier->idx[--carrier->count];
+
+		slab_push_chain(s, nd, top);
+		return idx;
+	}
+	if (carrier->link != 0)
+		slab_push_chain(s, nd, carrier->link);
+	return top;
+}
+
+/* Moves the first batch of the cache's chain into the cache, which is empty; returns one of its items. */
+static uint32_t slab_open_batch(struct sh_slab *s, struct sh_slab_cache *cache)
+{
+	uint32_t top = cache->chain;
+	const struct sh_slab_item *carrier = slab_item(s, top);
+	uint32_t n = carrier->count;
 	uint32_t i;
 
-	if (n == 0) {
-		n = slab_take_fresh(nd, want, &first);
-		for (i = 0; i < n; i++)
-			batch[i] = first + (n - 1 - i);
+	cache->chain = carrier->link;
+	if (cache->chain != 0)
+		sh_prefetch_read(slab_item(s, cache->chain));
+	for (i = 0; i < n; i++)
+		cache->idx[cache->n++] = carrier->idx[i];
+	for (i = n > 6 ? n - 6 : 0; i < n; i++) /* the last to come are asked for as they come (sh_slab_alloc) */
+		sh_prefetch_write(slab_item(s, carrier->idx[i]));
+	return top;
+}
+
+static uint32_t slab_alloc_node(struct sh_slab *s, struct sh_slab_cache *cache, struct sh_slab_node *nd)
+{
+	uint32_t top = slab_pop_batches(s, nd);
+	uint32_t first = 0;
+	uint32_t n, i;
+
+	if (top != 0 && cache && s->cache_max >= SH_SLAB_BATCH) {
+		cache->chain = top;
+		return slab_open_batch(s, cache);
 	}
-	if (n == 0)
-		return 0;
-	if (n > 1) {
-		if (cache && s->cache_max >= n - 1) { /* the cache is empty here */
-			for (i = 0; i < n - 1; i++)
-				cache->idx[cache->n++] = batch[i];
-		} else {
-			slab_push_batch(s, nd, batch, n - 1);
-		}
-	}
-	return batch[n - 1];
+	if (top != 0)
+		return slab_take_one(s, nd, top);
+	n = slab_take_fresh(nd, cache && s->cache_max >= SH_SLAB_BATCH ? SH_SLAB_BATCH : 1, &first);
+	for (i = 1; i < n; i++)
+		cache->idx[cache->n++] = first + (n - i);
+	return n == 0 ? 0 : first;
 }
 
 uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t node)
@@ -160,6 +224,13 @@ uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint
 	uint32_t i;
 
 	assert(!cache || cache->n == 0);
+	if (cache && cache->chain == 0 && cache->freed != 0) { /* what this thread freed itself */
+		cache->chain = cache->freed;
+		cache->freed = 0;
+		cache->freed_n = 0;
+	}
+	if (cache && cache->chain != 0)
+		return slab_open_batch(s, cache);
 	for (i = 0; i < s->nodes; i++) {
 		uint32_t idx = slab_alloc_node(s, cache, &s->node[(node + i) % s->nodes]);
 
@@ -175,22 +246,50 @@ static void slab_give(struct sh_slab *s, const uint32_t *idx, uint32_t n)
 	uint32_t batch[SH_SLAB_BATCH];
 	uint32_t node, i, k;
 
-	if (s->nodes == 1) {
-		slab_push_batch(s, &s->node[0], idx, n);
-		return;
-	}
 	for (node = 0; node < s->nodes; node++) {
 		for (i = 0, k = 0; i < n; i++)
-			if (slab_node_of(s, idx[i]) == node)
+			if (s->nodes == 1 || slab_node_of(s, idx[i]) == node)
 				batch[k++] = idx[i];
-		if (k > 0)
-			slab_push_batch(s, &s->node[node], batch, k);
+		if (k == 0)
+			continue;
+		slab_fill_batch(s, batch, k, 0);
+		slab_push_chain(s, &s->node[node], batch[0]);
 	}
+}
+
+static void slab_give_freed(struct sh_slab *s, struct sh_slab_cache *cache)
+{
+	uint32_t top = cache->freed;
+
+	cache->freed = 0;
+	cache->freed_n = 0;
+	if (top != 0)
+		slab_push_chain(s, &s->node[slab_node_of(s, top)], top);
+}
+
+/* The same for a full batch, by way of the cache's chain when all of it is of one node. */
+static void slab_give_batch(struct sh_slab *s, struct sh_slab_cache *cache, const uint32_t *idx)
+{
+	uint32_t node = slab_node_of(s, idx[0]);
+	uint32_t i;
+
+	for (i = 1; s->nodes > 1 && i < SH_SLAB_BATCH; i++) {
+		if (slab_node_of(s, idx[i]) != node) {
+			slab_give(s, idx, SH_SLAB_BATCH);
+			return;
+		}
+	}
+	if (s->nodes > 1 && cache->freed != 0 && slab_node_of(s, cache->freed) != node)
+		slab_give_freed(s, cache);
+	slab_fill_batch(s, idx, SH_SLAB_BATCH, cache->freed);
+	cache->freed = idx[0];
+	if (++cache->freed_n >= s->chain_max)
+		slab_give_freed(s, cache);
 }
 
 void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx)
 {
-	uint32_t n, i;
+	uint32_t i;
 
 	if (!cache || s->cache_max < SH_SLAB_BATCH) {
 		if (cache && cache->n > 0)
@@ -198,20 +297,105 @@ void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t 
 		slab_give(s, &idx, 1);
 		return;
 	}
-	n = cache->n < SH_SLAB_BATCH ? cache->n : SH_SLAB_BATCH;
-	slab_give(s, cache->idx, n); /* the oldest: the newest are still in our cache lines */
-	for (i = n; i < cache->n; i++)
-		cache->idx[i - n] = cache->idx[i];
-	cache->n -= n;
+	slab_give_batch(s, cache, cache->idx); /* the oldest: the newest are still in our cache lines */
+	for (i = SH_SLAB_BATCH; i < cache->n; i++)
+		cache->idx[i - SH_SLAB_BATCH] = cache->idx[i];
+	cache->n -= SH_SLAB_BATCH;
 	cache->idx[cache->n++] = idx;
 }
 
 void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache)
 {
+	slab_give_freed(s, cache);
+	if (cache->chain != 0)
+		slab_push_chain(s, &s->node[slab_node_of(s, cache->chain)], cache->chain);
+	cache->chain = 0;
 	while (cache->n > 0) {
 		uint32_t n = cache->n < SH_SLAB_BATCH ? cache->n : SH_SLAB_BATCH;
 
 		cache->n -= n;
 		slab_give(s, cache->idx + cache->n, n);
 	}
+}
+
+static bool bit_get(const uint64_t *map, uint32_t i)
+{
+	return (map[i / 64u] >> (i % 64u) & 1u) != 0;
+}
+
+struct trim {
+	struct sh_slab *slab;
+	struct sh_slab_node *node;
+	uint64_t *map; /* a bit for each item of the node: it is free and ours */
+	uint32_t taken;
+	uint32_t end; /* where the last of them ends */
+};
+
+static void trim_mark(struct trim *t, uint32_t idx)
+{
+	uint32_t bit = idx - t->node->first;
+
+	assert(bit < t->node->last - t->node->first && !bit_get(t->map, bit));
+	t->map[bit / 64u] |= UINT64_C(1) << (bit % 64u);
+	t->end = bit < t->end ? t->end : bit + 1;
+	t->taken++;
+}
+
+/* Takes the whole stack and marks its items. */
+static void trim_take_all(struct trim *t)
+{
+	uint32_t items = t->node->last - t->node->first;
+
+	while (t->taken < items) { /* bound: items */
+		uint32_t top = slab_pop_chain(t->slab, t->node);
+
+		if (top == 0)
+			break;
+		for (; top != 0; top = slab_item(t->slab, top)->link) {
+			const struct sh_slab_item *carrier = slab_item(t->slab, top);
+			uint32_t n = carrier->count & ~SH_SLAB_RUN;
+			uint32_t i;
+
+			trim_mark(t, top);
+			for (i = 0; i < n; i++)
+				trim_mark(t, carrier->count & SH_SLAB_RUN ? top + 1 + i : carrier->idx[i]);
+		}
+	}
+}
+
+static uint64_t slab_trim_node(struct sh_slab *s, struct sh_slab_node *nd)
+{
+	uint32_t used = sh_a32_load_rlx(&nd->fresh) - nd->first; /* mo rlx: only whether it is worth it. */
+	size_t bytes = ((size_t)(nd->last - nd->first) + 63u) / 64u * sizeof(uint64_t);
+	struct trim t = { s, nd, NULL, 0, 0 };
+	uint64_t given = 0;
+	uint32_t i, k;
+
+	if ((uint64_t)used * s->item_size < TRIM_MIN_BYTES)
+		return 0;
+	t.map = sh_mem_map(s->mem, bytes);
+	if (!t.map)
+		return 0;
+	trim_take_all(&t);
+	for (i = 0; i < t.end; i = k + 1) {
+		for (k = i; k < t.end && bit_get(t.map, k);)
+			k++;
+		if (k == i)
+			continue;
+		if (k - i > SH_SLAB_BATCH) /* ours alone until the push; the first item carries the run */
+			given += sh_mem_drop(sh_slab_at(s, nd->first + i + 1), (size_t)(k - i - 1) * s->item_size);
+		slab_push_run(s, nd, nd->first + i, nd->first + k - 1);
+	}
+	sh_mem_unmap(s->mem, t.map, bytes);
+	return given;
+}
+
+uint64_t sh_slab_trim(struct sh_slab *s)
+{
+	uint64_t given = 0;
+	uint32_t i;
+
+	for (i = 0; i < s->nodes; i++)
+		given += slab_trim_node(s, &s->node[i]);
+	return given;
 }

@@ -3,14 +3,17 @@
  * never unmapped while the runtime lives, and travel between threads in batches.
  *
  * Algorithm: Bonwick's magazines (USENIX 2001) over Treiber stacks. A thread keeps a small cache of free indexes;
- * full and empty caches are exchanged with a stack of batches, one stack per NUMA node. A batch is written into
- * the memory of its first item. Stack heads are {tag, index} words; the tag changes with every push and pop, and
- * items are type-stable, so a stale pop fails its CAS (ABA needs 2^32 operations inside one pop).
+ * what is too many or too few is exchanged with a stack of batches, one stack per NUMA node. A batch is written into
+ * the memory of its first item, its carrier; a stack entry is a chain of up to SH_SLAB_CHAIN batches, so that a thread
+ * that frees and one that allocates meet at the stack's line once in SH_SLAB_CHAIN * SH_SLAB_BATCH items. Stack heads
+ * are {tag, index} words; the tag changes with every push and pop, and items are type-stable, so a stale pop fails its
+ * CAS (ABA needs 2^32 operations inside one pop).
  *
  *   alloc, free with a cache: the cache's owner. Without a cache (NULL): any thread. All may run together.
  *
  * Linearization: the CAS of a stack head, or of the fresh counter. Progress: lock-free. A stopped thread keeps at
- * most its cache and one batch (SH_SLAB_CACHE + SH_SLAB_BATCH items) from the others.
+ * most its cache and two chains (SH_SLAB_CACHE + 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH items) from the others, and a
+ * fraction of that from a small slab (cache_max, chain_max).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,16 +24,19 @@
 #include "base/compiler.h"
 #include "base/mem.h"
 
-#define SH_SLAB_BATCH 13u /* items per batch: the carrier and 12 named in it */
-#define SH_SLAB_CACHE 26u /* free indexes a thread may keep */
+#define SH_SLAB_BATCH 12u /* items per batch: the carrier and 11 named in it */
+#define SH_SLAB_CHAIN 4u  /* batches per entry of a stack */
+#define SH_SLAB_CACHE 24u /* free indexes a thread may keep beside its chains */
+#define SH_SLAB_RUN 0x80000000u /* in `count`: not idx, but so many neighbours behind the carrier; always a chain of its own */
 #define SH_SLAB_NODES_MAX 64u
 
 /* What a free item looks like; live items may use every byte but must keep `next` atomic. */
 struct sh_slab_item {
-	sh_a32 next;      /* sync: atomic; next batch in the stack */
+	sh_a32 next;      /* sync: atomic; next entry of the stack */
 	uint32_t count;   /* sync: owner of the batch; entries of idx */
 	sh_a64 keep;      /* sync: user's; survives being free (generation words live here) */
-	uint32_t idx[12]; /* sync: owner of the batch */
+	uint32_t link;    /* sync: owner of the batch; carrier of the next batch in its chain, 0 = last */
+	uint32_t idx[SH_SLAB_BATCH - 1]; /* sync: owner of the batch */
 };
 
 struct sh_slab_node {
@@ -50,11 +56,15 @@ struct sh_slab {
 	uint32_t per_node; /* sync: const */
 	uint32_t nodes;    /* sync: const */
 	uint32_t cache_max;/* sync: const; what a cache may keep here, 0 for small slabs */
+	uint32_t chain_max;/* sync: const; batches that it chains before it gives them back */
 	struct sh_slab_node *node; /* sync: const pointer */
 };
 
 struct sh_slab_cache {
 	uint32_t n;                   /* sync: owner */
+	uint32_t chain;               /* sync: owner; carrier of the batches to allocate from next, all of one node; 0 = none */
+	uint32_t freed;               /* sync: owner; carrier of the batches to give back, all of one node; 0 = none */
+	uint32_t freed_n;             /* sync: owner; how many */
 	uint32_t idx[SH_SLAB_CACHE];  /* sync: owner */
 };
 
@@ -66,6 +76,14 @@ uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint
 void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx);
 /* Gives everything in the cache back (an idle or ending thread). */
 void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache);
+/*
+ * Gives the memory of free items back to the kernel, as whole pages, if 1 MiB or more was ever used; returns the bytes.
+ * Long runs of free neighbours are then one batch each, written into the first of them. For a slab whose items keep
+ * nothing while they are free (`keep` reads as zero afterwards). Any thread; blocks in the kernel, for milliseconds
+ * after a million items. What it holds meanwhile is not to be had: an alloc beside it may find less than there is, so
+ * call it when the slab is quiet. Frees beside it are kept, and stale pops fail as always.
+ */
+uint64_t sh_slab_trim(struct sh_slab *s);
 /* The memory range of a node slot, for binding. */
 void *sh_slab_node_range(const struct sh_slab *s, uint32_t node, size_t *len);
 

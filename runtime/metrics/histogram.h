@@ -129,13 +129,18 @@ struct sh_hist *sh_hist_init(void *zeroed);
 /* The part of sh_hist_record that is rarely taken: moves min or max, or clamps. Returns the value to count. */
 SH_COLD uint64_t sh_hist_widen(struct sh_hist *h, uint64_t v);
 
-/* Counts v ns. Thread: the one owner. Wait-free: no loop, no locked instruction, one rare branch. */
-static inline void sh_hist_record(struct sh_hist *h, uint64_t v)
+/* Counts v ns, n times. Thread: the one owner. Wait-free: no loop, no locked instruction, one rare branch. */
+static inline void sh_hist_record_n(struct sh_hist *h, uint64_t v, uint64_t n)
 {
 	if (sh_unlikely(v - h->lo > h->span))
 		v = sh_hist_widen(h, v);
-	sh_a64_bump_owner(&h->counts[sh_hist_index(v)], 1);
-	sh_a64_bump_owner(&h->sum, v);
+	sh_a64_bump_owner(&h->counts[sh_hist_index(v)], n);
+	sh_a64_bump_owner(&h->sum, v * n);
+}
+
+static inline void sh_hist_record(struct sh_hist *h, uint64_t v)
+{
+	sh_hist_record_n(h, v, 1);
 }
 
 /* Counts v ns in a histogram that several threads fill with this call. Thread: any. Lock-free. */

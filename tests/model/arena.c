@@ -323,6 +323,13 @@ void *sh_mem_map(struct sh_mem *mem, size_t size)
 	return take(size, PAGE);
 }
 
+size_t sh_mem_drop(void *p, size_t size)
+{
+	(void)p;
+	(void)size;
+	return 0;
+}
+
 void sh_mem_unmap(struct sh_mem *mem, void *p, size_t size)
 {
 	(void)mem;

@@ -131,7 +131,7 @@ static uint64_t bound_of(const struct job *j)
 	uint64_t k = p->level[j->level].waiting + p->level[j->level].ghosts + p->keyed_waiting + model.load->submitters + 4;
 
 	if (j->spawned) /* in the own deque the oldest has its turn more seldom */
-		k *= SH_OLDEST_PERIOD / SH_SOURCE_PERIOD;
+		k *= SH_OLDEST_PERIOD / SH_SOURCE_PERIOD * (1 + k / SH_OLDEST_SHARE);
 	return sh_levels_wait_picks(p->p->slot_table, p->p->slot_n, j->level, k);
 }
 

@@ -76,7 +76,7 @@ static void *completer(void *unused)
 	return NULL;
 }
 
-static void arrive(struct shunt_type_id type, struct customer *c, bool first)
+static void arrive(struct shunt_type_id type, struct customer *c)
 {
 	struct shunt_job_spec spec;
 	struct shunt_job_id id = { 0 };
@@ -86,10 +86,6 @@ static void arrive(struct shunt_type_id type, struct customer *c, bool first)
 	spec.arg = c;
 	if (g.s->one_at_a_time) {
 		c->arrival_ns = sim_now_ns() - g.zero_ns;
-		if (first) {
-			must(shunt_submit(g.rt, &spec, NULL), "submit");
-			return;
-		}
 		must(shunt_submit(g.rt, &spec, &id), "submit");
 		must(shunt_wait(g.rt, id, SHUNT_FOREVER, NULL), "wait");
 		return;
@@ -150,13 +146,8 @@ void station_run(const struct station *s, uint64_t seed, struct customer *c, uin
 		server = sim_thread("completer", completer, NULL);
 	sim_sleep(1000000);
 	g.zero_ns = sim_now_ns();
-	for (i = 0; i < n; i++) {
-		arrive(type, &c[i], i < s->together);
-		if (i + 1 == s->together) {
-			must(shunt_drain(g.rt, SHUNT_FOREVER), "drain");
-			must(shunt_resume(g.rt), "resume");
-		}
-	}
+	for (i = 0; i < n; i++)
+		arrive(type, &c[i]);
 	must(shunt_drain(g.rt, SHUNT_FOREVER), "drain");
 	if (s->places)
 		virt_join(server);

@@ -26,7 +26,6 @@ struct station {
 	/* How long a job takes at a worker; NULL = its service_ns. */
 	uint64_t (*service)(const struct customer *c, uint32_t worker);
 	bool one_at_a_time; /* the next one is submitted when the last one has ended; arrival times do not count */
-	uint32_t together;  /* with one_at_a_time: but so many first ones all at once, so that every worker gets some */
 };
 
 /* Runs them all; ends the process when something is wrong. */

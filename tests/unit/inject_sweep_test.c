@@ -42,6 +42,7 @@ static const struct fault_point table[] = {
 	{ "hlog_zlib", ERR(ENOMEM), 0 },
 	{ "mem.alloc", ERR(ENOMEM) | ERR(EDEADLK) | ERR(ELIMIT), 0 }, /* the last two: no spare for a job that waits */
 	{ "mem.arena", 0, MAY },
+	{ "mem.drop", 0, MAY }, /* only after a burst: giveback_test */
 	{ "mem.init", ERR(ENOMEM), 0 },
 	{ "mem.map", ERR(ENOMEM) | ERR(EDEADLK) | ERR(ELIMIT), 0 },
 	{ "plan.alloc", ERR(ENOMEM), 0 },

@@ -219,7 +219,6 @@ static void test_sources(void **state)
 	struct spread s;
 	struct bench b;
 	uint32_t source_first[4] = { UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
-	uint32_t oldest_own = UINT32_MAX;
 	uint32_t i;
 
 	(void)state;
@@ -252,12 +251,59 @@ static void test_sources(void **state)
 
 		if (source_first[src] == UINT32_MAX)
 			source_first[src] = i;
-		if (n == 1000)
-			oldest_own = i;
 	}
 	for (i = 0; i < 4; i++)
 		assert_true(source_first[i] < 2 * SH_SOURCE_PERIOD);
-	assert_true(oldest_own <= SH_OLDEST_PERIOD); /* as a mere stack it would run last, at 319 */
+	tu_close(b.rt);
+}
+
+#define RESPAWNS (4 * SH_OLDEST_PERIOD)
+
+struct respawn {
+	struct shunt_type_id self;
+	struct shunt_type_id old;
+	uint32_t runs;
+	uint32_t old_at;
+};
+
+static int old_runs(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct respawn *r = arg;
+
+	(void)ctx;
+	r->old_at = r->runs;
+	return SHUNT_DONE;
+}
+
+/* The first leaves an older spawn behind it; each is the newest again. */
+static int respawns(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct respawn *r = arg;
+	struct shunt_job_spec old = { .type = r->old, .arg = r };
+	struct shunt_job_spec again = { .type = r->self, .arg = r };
+
+	if (r->runs == 0 && shunt_submit(shunt_job_runtime(ctx), &old, NULL) != 0)
+		return -100;
+	return ++r->runs <= RESPAWNS ? shunt_submit(shunt_job_runtime(ctx), &again, NULL) : SHUNT_DONE;
+}
+
+/* A job that spawns itself again and again does not keep an older spawn of its worker waiting for more than the bound. */
+static void test_oldest(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("one", 1);
+	struct shunt_pool_id pool = { 0 };
+	struct respawn r = { { 0 }, { 0 }, 0, UINT32_MAX };
+	struct bench b;
+
+	(void)state;
+	bench_open(&b, &po);
+	assert_int_equal(shunt_pool_find(b.rt, "one", &pool), 0);
+	r.self = tu_type(b.rt, pool, "respawner", respawns);
+	r.old = tu_type(b.rt, pool, "old", old_runs);
+	(void)shunt_detach(b.rt, tu_submit(b.rt, r.self, &r));
+	assert_int_equal(shunt_drain(b.rt, SHUNT_FOREVER), 0);
+	assert_int_equal(r.runs, RESPAWNS + 1);
+	assert_true(r.old_at <= SH_OLDEST_PERIOD + 1); /* a mere stack would run it last */
 	tu_close(b.rt);
 }
 
@@ -339,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_weighted),
 		cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_oldest),
 		cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_reserved_keyed),
 	};

@@ -137,7 +137,7 @@ static void test_lap_wraps(void **state)
 	sh_a64_init(&b.ring.tail, start);
 	sh_a64_init(&b.ring.head_seen, start);
 	for (i = 0; i < 2; i++)
-		sh_a64_init(&b.slots[i], (uint64_t)(sh_ring_lap(&b.ring, start) - 1u) << 32);
+		sh_a64_init(&b.slots[i], (uint64_t)(sh_ring_lap(&b.ring.out, start) - 1u) << 32);
 	for (i = 0; i < 40; i++) {
 		assert_true(sh_ring_push(&b.ring, 2 * i));
 		assert_true(sh_ring_push(&b.ring, 2 * i + 1));

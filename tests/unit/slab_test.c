@@ -102,20 +102,19 @@ static void test_keep_survives(void **state)
 }
 
 /* What one cache holds is bounded, and a flush makes all of it visible to others. */
-static void test_caches(void **state)
+static void caches(uint32_t capacity, uint32_t chain_max)
 {
-	const uint32_t capacity = SH_SLAB_CACHE * 1024;
-	struct sh_slab_cache a = { 0, { 0 } };
+	struct sh_slab_cache a = { 0 };
 	struct sh_slab s;
 	uint32_t *got = calloc(capacity, sizeof(*got));
 	uint32_t n = 0;
 	uint32_t idx;
 
-	(void)state;
 	assert_non_null(got);
 	memset(&s, 0, sizeof(s));
 	assert_int_equal(sh_slab_init(&s, &mem, capacity, 64, 1), 0);
 	assert_int_equal(s.cache_max, SH_SLAB_CACHE);
+	assert_int_equal(s.chain_max, chain_max);
 	while ((idx = sh_slab_alloc(&s, &a, 0)) != 0) {
 		assert_true(n < capacity);
 		got[n++] = idx;
@@ -124,19 +123,56 @@ static void test_caches(void **state)
 	while (n > 0) {
 		sh_slab_free(&s, &a, got[--n]);
 		assert_true(a.n <= SH_SLAB_CACHE);
+		assert_true(a.freed_n < chain_max);
 	}
 	sh_slab_flush(&s, &a);
 	assert_int_equal(a.n, 0);
+	assert_int_equal(a.chain, 0);
+	assert_int_equal(a.freed, 0);
 	drain_once(&s, capacity, 0);
 	sh_slab_fini(&s);
 	free(got);
+}
+
+static void test_caches(void **state)
+{
+	(void)state;
+	caches(SH_SLAB_CACHE * 1024, 1);
+	caches(2 * SH_SLAB_CHAIN * SH_SLAB_BATCH * 1024, SH_SLAB_CHAIN); /* large enough for chains of batches */
+}
+
+/* What a thread freed serves its own next allocations, without a look at the stack. */
+static void test_own_chain(void **state)
+{
+	const uint32_t capacity = 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH * 1024;
+	struct sh_slab_cache a = { 0 };
+	uint32_t got[2 * SH_SLAB_CACHE + SH_SLAB_BATCH];
+	struct sh_slab s;
+	uint64_t head;
+	uint32_t i;
+
+	(void)state;
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, capacity, 64, 1), 0);
+	for (i = 0; i < sizeof(got) / sizeof(got[0]); i++)
+		got[i] = sh_slab_alloc(&s, &a, 0);
+	head = sh_a64_load_rlx(&s.node[0].head);
+	while (i > 0)
+		sh_slab_free(&s, &a, got[--i]);
+	for (i = 0; i < sizeof(got) / sizeof(got[0]); i++)
+		got[i] = sh_slab_alloc(&s, &a, 0);
+	assert_true(sh_a64_load_rlx(&s.node[0].head) == head);
+	while (i > 0)
+		sh_slab_free(&s, &a, got[--i]);
+	sh_slab_flush(&s, &a);
+	sh_slab_fini(&s);
 }
 
 /* Items of all nodes, freed through one cache, go home: each node can be emptied again. */
 static void test_nodes_mixed(void **state)
 {
 	const uint32_t capacity = 3 * 16 * 1024;
-	struct sh_slab_cache cache = { 0, { 0 } };
+	struct sh_slab_cache cache = { 0 };
 	struct sh_slab s;
 	uint32_t *got = calloc(capacity, sizeof(*got));
 	struct sh_rng rng;
@@ -190,7 +226,7 @@ static void *trader(void *arg)
 {
 	struct member *m = arg;
 	struct crowd *c = m->crowd;
-	struct sh_slab_cache cache = { 0, { 0 } };
+	struct sh_slab_cache cache = { 0 };
 	struct sh_slab_cache *mine = c->caches ? &cache : NULL;
 	struct sh_rng rng;
 	uint32_t i, k, idx;
@@ -295,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_keep_survives),
 		cmocka_unit_test(test_caches),
+		cmocka_unit_test(test_own_chain),
 		cmocka_unit_test(test_nodes_mixed),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_no_memory),

@@ -1,8 +1,7 @@
 /*
  * Live placement with workers of different speed: one takes ten times as long as its peer. Through the whole way (learning,
- * the default strategy and its short cuts) it must get about its share, a tenth. Once both have run some, jobs come
- * one at a time, so both workers are idle at every choice: a choice that looks at idleness alone gives the slow one
- * half of them.
+ * the default strategy and its short cuts) it must get about its share, a tenth. Jobs come one at a time, from the first
+ * on, so both workers are idle at every choice: a choice that looks at idleness alone gives the slow one half of them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -39,7 +38,6 @@ static uint32_t slow_share(enum shunt_idle idle)
 	struct shunt_pool_opts po = tu_pool_opts("main", 2);
 	struct shunt_runtime *rt = tu_runtime();
 	struct count c = { { 0, 0 } };
-	struct shunt_job_id warm[WARM_UP];
 	struct shunt_type_id spin;
 	struct shunt_pool_id pool;
 	uint32_t slow, i;
@@ -47,11 +45,8 @@ static uint32_t slow_share(enum shunt_idle idle)
 	po.idle = idle;
 	pool = tu_pool_with(rt, &po);
 	spin = tu_type(rt, pool, "spin", spin_job);
-	/* At once, so that both run some: who never ran has nothing to be compared by (docs/CONCURRENCY.md). */
 	for (i = 0; i < WARM_UP; i++)
-		warm[i] = tu_submit(rt, spin, &c);
-	for (i = 0; i < WARM_UP; i++)
-		tu_join(rt, warm[i], SHUNT_JOB_DONE);
+		tu_join(rt, tu_submit(rt, spin, &c), SHUNT_JOB_DONE);
 	atomic_store(&c.ran[0], 0);
 	atomic_store(&c.ran[1], 0);
 	for (i = 0; i < JOBS; i++)
@@ -71,11 +66,6 @@ static void share_is_small(enum shunt_idle idle)
 {
 	uint32_t best = JOBS;
 	int i;
-
-	if (TU_TSAN_SCALE(0, 1)) {
-		print_message("skipped: under ThreadSanitizer the jobs' times are not what they ask for\n");
-		skip();
-	}
 
 	for (i = 0; i < ROUNDS && best > JOBS / 4; i++) {
 		uint32_t slow = slow_share(idle);
