@@ -3,7 +3,7 @@
  * the distributions of `shunt load`.
  * Invariants: what is taken lies in the range that was asked for, and nothing is said; what is refused leaves the
  * result alone and says one message that names the option.
- * sources: tools/shunt/cli.c tools/shunt/load_dist.c
+ * sources: tools/shunt/cli.c tools/shunt/load_dist.c tools/shunt/load_hlog.c
  *
  * SPDX-License-Identifier: MIT
  */
