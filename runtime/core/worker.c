@@ -305,6 +305,10 @@ static SH_NOINLINE bool steal_level(struct sh_worker *w, uint32_t level, uint32_
 	if (steal_any(w, level, item))
 		return true;
 	hint_clear(&p->hot, bit);
+	if (sh_ring_has(&w->ring[level]) || sh_deque_has(&w->deque[level])) { /* ours, since we looked: others may take it */
+		hint_set(&p->hot, bit);
+		return false; /* the next pick does */
+	}
 	if (!others_have(w, level))
 		return false;
 	hint_set(&p->hot, bit);

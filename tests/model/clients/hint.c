@@ -54,6 +54,25 @@ static void submit_to_spinner(void)
 	world_submit_pair();
 }
 
+/* Jobs 0 and 1 with one call, for a worker that polls: it takes job 0 before it can see job 1. */
+static void submit_pair_at_once(void)
+{
+	struct shunt_job_spec s[2];
+
+	world_spec(&s[0], 0);
+	world_spec(&s[1], 1);
+	client_assert(shunt_submit_batch(world.rt, s, 2, NULL, NULL) == 2);
+	flag_await(&world.ran[0], 1);
+}
+
+/* The same just behind another job: a worker that clears the hint which that one left may find these with itself. */
+static void submit_pair_behind(void)
+{
+	world_submit(2);
+	submit_pair_at_once();
+	flag_await(&world.ran[2], 1);
+}
+
 #define CLIENT(n, s, set, chk) .name = "hint." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
@@ -63,6 +82,11 @@ const struct client clients[] = {
 	  .thread = { world_submit_four }, .bound = 1, .bound_long = 1 },
 	{ CLIENT("hot", "a job behind a busy worker, the other one polls", setup_poll_two, world_two_ran),
 	  .thread = { world_submit_pair }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("hot_batch", "two jobs at once for a worker that polls: the other one takes the second",
+		 setup_poll_two, world_two_ran),
+	  .thread = { submit_pair_at_once }, .bound = 2, .bound_long = 2 },
+	{ CLIENT("hot_left", "the same while a worker clears the hint that an earlier job left", setup_poll_two, world_three_ran),
+	  .thread = { submit_pair_behind }, .random_only = true },
 	{ CLIENT("spin", "a job given to a spinner that takes another one: it wakes somebody for it", setup_spin_two, world_two_ran),
 	  .thread = { submit_to_spinner }, .bound = 1, .bound_long = 2 },
 	{ 0 },

@@ -1,6 +1,7 @@
 /*
  * model/clients/ring.c - clients of lockfree/ring.[ch]: producers, the owner's pop, batch steals and a sleeper's scan
- * on a ring of two slots, at positions where the lap changes inside the run. Run by the explorer and by native.c.
+ * on a ring of two slots, at positions where the lap changes inside the run, and on one of four, where producers walk
+ * from the hint, which moves once in four pushes. Run by the explorer and by native.c.
  *
  * What a producer writes to an item's descriptor before its push, and what a consumer reads and overwrites after its
  * pop, are plain fields here as they are in the runtime: a missing edge is a data race, a second owner a wrong value.
@@ -12,16 +13,19 @@
 #include "client.h"
 
 #define CAPACITY 2u
-#define ITEMS 8u
+#define CAPACITY_MAX 4u
+#define ITEMS 12u
 
 static struct sh_ring ring;
-static sh_a64 slots[CAPACITY];
+static sh_a64 slots[CAPACITY_MAX];
+static uint32_t capacity;
 static uint32_t data[ITEMS];     /* plain: the descriptors; 0 = nobody's */
 static bool pushed[ITEMS];       /* plain: written by the item's producer */
 static uint32_t taken[ITEMS];    /* plain: written by the item's taker */
 static uint32_t order[3][ITEMS]; /* plain: what consumer i took, in its order */
 static uint32_t orders[3];
 static sh_a32 asleep;
+static sh_a32 told; /* a producer tells another one that its push is over */
 static bool slept;
 static bool woken[2];
 static uint32_t before_pop; /* plain: read before a pop, written after the push that needed its room */
@@ -54,7 +58,7 @@ static bool take(unsigned consumer)
 
 static uint32_t take_batch(unsigned consumer, uint32_t n)
 {
-	uint32_t items[CAPACITY] = { 0 };
+	uint32_t items[CAPACITY_MAX] = { 0 };
 	uint32_t got = sh_ring_steal(&ring, items, n);
 	uint32_t i;
 
@@ -65,13 +69,14 @@ static uint32_t take_batch(unsigned consumer, uint32_t n)
 }
 
 /* An empty ring whose next position is `pos`, then items 1..prefilled. */
-static void ring_at(uint32_t pos, uint32_t prefilled)
+static void ring_of(uint32_t slots_n, uint32_t pos, uint32_t prefilled)
 {
 	uint32_t item = 0, i;
 
-	for (i = 0; i < CAPACITY; i++)
+	capacity = slots_n;
+	for (i = 0; i < capacity; i++)
 		sh_a64_init(&slots[i], 0);
-	sh_ring_init(&ring, slots, CAPACITY);
+	sh_ring_init(&ring, slots, capacity);
 	for (i = 0; i < pos; i++) {
 		client_assert(sh_ring_push(&ring, ITEMS - 1));
 		client_assert(sh_ring_pop(&ring, &item));
@@ -89,7 +94,13 @@ static void ring_at(uint32_t pos, uint32_t prefilled)
 	slept = false;
 	woken[0] = false;
 	woken[1] = false;
+	sh_a32_init(&told, 0);
 	before_pop = 0;
+}
+
+static void ring_at(uint32_t pos, uint32_t prefilled)
+{
+	ring_of(CAPACITY, pos, prefilled);
 }
 
 /* Takes the rest, then: each pushed item was taken once, no other ever. */
@@ -97,9 +108,9 @@ static void all_once(void)
 {
 	uint32_t left = 0, i;
 
-	while (left <= CAPACITY && take(2))
+	while (left <= capacity && take(2))
 		left++;
-	client_assert(left <= CAPACITY);
+	client_assert(left <= capacity);
 	for (i = 1; i < ITEMS; i++)
 		client_assert(taken[i] == (pushed[i] ? 1u : 0u));
 }
@@ -318,6 +329,107 @@ static void push_seen_maybe(void)
 		client_assert(sh_ring_has(&ring));
 }
 
+/* --- the walk: four slots, the hint is up to three pushes behind */
+
+/* The hint is at 0; the next position is the third, or the second. */
+static void walk_0_2(void) { ring_of(4, 0, 2); }
+static void walk_0_1(void) { ring_of(4, 0, 1); }
+/* The hint is at 0, one slot is left; or at 4, none is left, and the first free place would be two further on. */
+static void walk_0_3(void) { ring_of(4, 0, 3); }
+static void walk_2_4(void) { ring_of(4, 2, 4); }
+/* The hint is at 0 and is moved by the next push but one, which is in this lap's last slot. */
+static void walk_2_0(void) { ring_of(4, 2, 0); }
+static void walk_2_1(void) { ring_of(4, 2, 1); }
+
+static void push_must_4(void) { client_assert(give(4)); }
+static void push_must_5(void) { client_assert(give(5)); }
+static void push_5(void) { (void)give(5); }
+static void push_6(void) { (void)give(6); }
+static void push_must_6(void) { client_assert(give(6)); }
+
+/* One of two got the last slot, the other was told "full", and rightly: nobody pops. */
+static void walk_full_check(void)
+{
+	client_assert(pushed[5] != pushed[6]);
+	all_once();
+	client_assert(order[2][0] == 1 && order[2][3] >= 5);
+}
+
+static void push_5_write(void)
+{
+	if (give(5))
+		before_pop = 1;
+}
+
+static void push_6_write(void)
+{
+	if (give(6))
+		before_pop = 1;
+}
+
+/* A push, then word to another producer outside the ring; his push comes behind it. */
+static void push_tell(void)
+{
+	client_assert(give(4));
+	sh_a32_store_rel(&told, 1); /* mo T2 -> T2@model/clients/ring.c: after our push. */
+}
+
+static void told_push(void)
+{
+	if (sh_a32_load_acq(&told) == 0) /* mo T2 <- T2@model/clients/ring.c: then ours. */
+		return;
+	client_assert(give(5));
+}
+
+static void told_check(void)
+{
+	uint32_t i, at[2] = { 0, 0 };
+
+	all_once();
+	for (i = 0; i < orders[0] + orders[2]; i++) {
+		uint32_t item = i < orders[0] ? order[0][i] : order[2][i - orders[0]];
+
+		if (item == 4 || item == 5)
+			at[item - 4] = i + 1;
+	}
+	client_assert(at[0] != 0 && (!pushed[5] || at[0] < at[1]));
+}
+
+static void push_six(void)
+{
+	client_assert(give(6));
+	client_assert(give(7));
+}
+
+/* A lap and more: the slot that another producer is about to fill is filled, emptied and filled for the next lap. */
+static void turn_four(void)
+{
+	uint32_t i;
+
+	for (i = 2; i < 7; i++) {
+		(void)give(i);
+		if (i < 6)
+			(void)take(0);
+	}
+}
+
+/* A push that was never refused room is there; the first item that was pushed comes first. */
+static void push_seen_6(void)
+{
+	client_assert(give(6));
+	client_assert(sh_ring_has(&ring));
+	client_assert(sh_ring_count(&ring) >= 1);
+}
+
+static void steal_three_1(void) { (void)take_batch(1, 3); }
+
+/* Full but for one, and the only consumer takes one: there is room for two, whoever looks at which hint. */
+static void take_then_push(void)
+{
+	client_assert(take(0));
+	client_assert(give(5));
+}
+
 const struct client clients[] = {
 	{ .name = "ring.push_push", .shows = "one slot left: one of two producers gets it", .setup = setup_1_1, .thread = { push_2, push_3 }, .check = push_push_check },
 	{ .name = "ring.push_push_wrap", .shows = "two slots left, one in the next lap: both get one", .setup = setup_3_0, .thread = { push_must_2, push_must_3 }, .check = all_once },
@@ -341,5 +453,17 @@ const struct client clients[] = {
 	{ .name = "ring.seen_pop", .shows = "an item that the scan saw is found by the pop", .setup = setup_1_0, .thread = { push_2, seen_pop }, .check = all_once },
 	{ .name = "ring.own_push_helped", .shows = "the same when a third producer moved the tail on", .setup = setup_1_0, .thread = { push_5_maybe, push_2_maybe, push_seen_maybe }, .check = all_once, .bound = 3, .bound_long = 5 },
 	{ .name = "ring.own_push", .shows = "a finished push is not hidden behind an unfinished one", .setup = setup_1_0, .thread = { push_2, push_seen }, .check = all_once },
+	{ .name = "ring.walk_push_push", .shows = "two producers behind an old hint, the second one moves it: both get a place", .setup = walk_0_2, .thread = { push_must_4, push_must_5 }, .check = all_once },
+	{ .name = "ring.walk_two_two", .shows = "the same with two pushes of one of them, and a consumer", .setup = walk_0_1, .thread = { push_must_4, push_six, pop_0 }, .check = all_once, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.walk_full", .shows = "one slot left behind an old hint: one of two producers gets it", .setup = walk_0_3, .thread = { push_5, push_6 }, .check = walk_full_check },
+	{ .name = "ring.walk_room", .shows = "room behind an old hint: who takes and pushes is not refused beside another one", .setup = walk_0_3, .thread = { take_then_push, push_must_6 }, .check = all_once },
+	{ .name = "ring.walk_room_pop", .shows = "a push behind an old hint into a full ring comes after the pop that made room", .setup = walk_2_4, .thread = { look_pop, push_5_write }, .check = all_once },
+	{ .name = "ring.walk_room_steal", .shows = "the same after a steal", .setup = walk_2_4, .thread = { look_steal, push_5_write }, .check = all_once },
+	{ .name = "ring.walk_room_handed", .shows = "the same when another producer saw the room first", .setup = walk_2_4, .thread = { look_pop_two, push_5, push_6_write }, .check = all_once, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.walk_told", .shows = "who was told of a push outside the ring comes behind it, old hint or not", .setup = walk_0_1, .thread = { push_tell, told_push, pop_two_maybe }, .check = told_check, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.walk_told_moved", .shows = "the same where the first of them moves the hint into the next lap", .setup = walk_2_1, .thread = { push_tell, told_push, pop_two_maybe }, .check = told_check, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.walk_overtaken", .shows = "a producer whose place serves the next lap meanwhile finds another one", .setup = walk_2_0, .thread = { push_must_1, turn_four }, .check = all_once, .bound = 3, .bound_long = 5 },
+	{ .name = "ring.walk_steal", .shows = "owner, thief and a producer behind an old hint", .setup = walk_0_2, .thread = { pop_0, steal_three_1, push_six }, .check = all_once, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.walk_own_push", .shows = "a push behind an old hint is seen by its own scan beside others", .setup = walk_0_1, .thread = { push_must_4, push_must_5, push_seen_6 }, .check = all_once, .bound = 4, .bound_long = 6 },
 	{ 0 },
 };

@@ -1,7 +1,7 @@
 /*
  * model/clients/slab.c - clients of lockfree/slab.[ch]: allocation and release without caches, two poppers on one stack
- * (the tag), batches exchanged between two caches, items of a remote node, and the counter of fresh items.
- * Run by the explorer and by native.c.
+ * (the tag), batches and chains of batches exchanged between caches, items of a remote node, and the counter of fresh
+ * items. Run by the explorer and by native.c.
  *
  * An owner of an item overwrites, by plain writes, the fields that the stack uses while the item is free: a batch taken
  * without its content, or by two, is a data race or a wrong value. The slab is laid out by hand, small, with the cache
@@ -15,7 +15,7 @@
 
 #include "client.h"
 
-#define ITEMS_MAX 48u
+#define ITEMS_MAX 52u
 
 static struct sh_slab slab;
 static struct sh_slab_node nodes[2];
@@ -43,6 +43,7 @@ static void slab_of(uint32_t capacity, uint32_t node_count, uint32_t cache_max)
 	slab.nodes = node_count;
 	slab.per_node = capacity / node_count;
 	slab.cache_max = cache_max;
+	slab.chain_max = 1;
 	slab.node = nodes;
 	for (i = 0; i < node_count; i++) {
 		nodes[i].first = 1u + i * slab.per_node;
@@ -186,20 +187,41 @@ static void fresh_push_1(void)
 	client_assert(get(1));
 }
 
-/* --- magazines: thread 0's cache is full and gives a batch of 13 away; thread 1's is empty and takes one */
+/* --- magazines: thread 0's cache is full and gives a batch away; thread 1's is empty and takes one */
 
-static void magazine_setup(void)
+/* All `items` of one slab, thread 0 has them. */
+static void all_held(uint32_t items, uint32_t node_count, uint32_t chain_max)
 {
 	uint32_t i;
 
-	slab_of(40, 1, SH_SLAB_CACHE);
-	for (i = 0; i < 40; i++)
+	slab_of(items, node_count, SH_SLAB_CACHE);
+	slab.chain_max = chain_max;
+	for (i = 0; i < items; i++)
 		client_assert(get_from(0, NULL, 0));
-	for (i = 0; i < SH_SLAB_BATCH; i++) /* for thread 1: one batch in the stack */
-		put_to(0, 0, &caches[1]);
+	client_assert(!get_from(0, NULL, 0));
+}
+
+/* Thread 0 gives n items back by way of a cache. */
+static void put_some(uint32_t n, struct sh_slab_cache *cache)
+{
+	while (n-- > 0)
+		put_to(0, 0, cache);
+}
+
+/* n items with a cache; false = there were fewer. */
+static bool get_some(unsigned t, uint32_t n, struct sh_slab_cache *cache, uint32_t node)
+{
+	while (n > 0 && get_from(t, cache, node))
+		n--;
+	return n == 0;
+}
+
+static void magazine_setup(void)
+{
+	all_held(SH_SLAB_BATCH + SH_SLAB_CACHE + 1, 1, 1);
+	put_some(SH_SLAB_BATCH, &caches[1]); /* for thread 1: one batch in the stack */
 	sh_slab_flush(&slab, &caches[1]);
-	for (i = 0; i < SH_SLAB_CACHE; i++)
-		put_to(0, 0, &caches[0]);
+	put_some(SH_SLAB_CACHE, &caches[0]);
 	client_assert(helds[0] == 1 && caches[0].n == SH_SLAB_CACHE && caches[1].n == 0);
 }
 
@@ -209,10 +231,173 @@ static void magazine_alloc(void)
 {
 	client_assert(get_from(1, &caches[1], 0));
 	client_assert(caches[1].n == SH_SLAB_BATCH - 1);
-	caches[1].n = 0; /* hands all but one of its batch on, so that the next call takes the other batch, or none */
-	while (helds[1] < SH_SLAB_BATCH)
-		own(1, caches[1].idx[helds[1] - 1]);
+	/* So that the next call takes the other batch, or none. */
+	client_assert(get_some(1, SH_SLAB_BATCH - 1, &caches[1], 0));
 	(void)get_from(1, &caches[1], 0);
+}
+
+/* --- chains: thread 0 fills two batches and gives them away at once; thread 1 takes both and opens one by one */
+
+#define CHAIN_TWO (2u * SH_SLAB_BATCH)
+
+static void chain_setup(void)
+{
+	all_held(SH_SLAB_CACHE + SH_SLAB_BATCH + 1, 1, 2);
+	put_some(SH_SLAB_CACHE, &caches[0]);
+}
+
+static void chain_free(void)
+{
+	put_some(1, &caches[0]);
+	client_assert(caches[0].freed != 0 && caches[0].freed_n == 1); /* so far nobody else's */
+	put_some(SH_SLAB_BATCH, &caches[0]);
+	client_assert(caches[0].freed == 0 && caches[0].freed_n == 0);
+}
+
+/* All or nothing: what was pushed together is taken together. */
+static void chain_alloc(void)
+{
+	if (!get_from(1, &caches[1], 0))
+		return;
+	client_assert(caches[1].n == SH_SLAB_BATCH - 1 && caches[1].chain != 0);
+	client_assert(get_some(1, CHAIN_TWO - 1, &caches[1], 0));
+	client_assert(caches[1].chain == 0 && !get_from(1, &caches[1], 0));
+}
+
+/* --- the same, and a thread without a cache that takes one item off whatever chain is on top, and gives it back */
+
+static void take_one_2(void)
+{
+	if (get(2))
+		put(2, 0);
+}
+
+static void chain_some_1(void) { (void)get_some(1, CHAIN_TWO, &caches[1], 0); }
+
+/* --- a chain whose first batch is its carrier alone: who takes the carrier puts the rest of the chain back */
+
+static void carrier_setup(void)
+{
+	chain_setup();
+	chain_free();
+	while (((struct sh_slab_item *)sh_slab_at(&slab, (uint32_t)sh_a64_load_rlx(&nodes[0].head)))->count > 0)
+		client_assert(get_from(0, NULL, 0));
+	put_some(SH_SLAB_BATCH - 1, &caches[0]);
+	client_assert(caches[0].n == SH_SLAB_CACHE && caches[0].freed_n == 0 && helds[0] == 0);
+}
+
+static void carrier_flush(void) { sh_slab_flush(&slab, &caches[0]); }
+
+static void carrier_take_1(void)
+{
+	client_assert(get(1));
+	client_assert(get(1));
+}
+
+/* --- a flush of everything a thread may keep, against one that allocates: what it has, and two chains */
+
+static void flush_setup(void)
+{
+	all_held(SH_SLAB_CACHE + 2 * SH_SLAB_BATCH + 2, 1, 2);
+	put_some(SH_SLAB_CACHE + SH_SLAB_BATCH + 1, &caches[1]); /* one chain into the stack, the rest behind it */
+	client_assert(get_some(0, 1, &caches[0], 0)); /* its first batch is open, the other one in `chain` */
+	client_assert(caches[0].chain != 0 && caches[0].n == SH_SLAB_BATCH - 1);
+	sh_slab_flush(&slab, &caches[1]);
+	client_assert(get_some(0, SH_SLAB_BATCH + 1, NULL, 0));
+	put_some(SH_SLAB_CACHE - caches[0].n + 1, &caches[0]);
+	client_assert(caches[0].chain != 0 && caches[0].freed_n == 1 && caches[0].n > 0);
+}
+
+static void flush_some(void) { sh_slab_flush(&slab, &caches[0]); }
+static void flush_alloc(void) { (void)get_some(1, SH_SLAB_BATCH + 1, &caches[1], 0); }
+
+/* --- a thread that has none left takes back what it freed, before it was given away */
+
+static void reuse_setup(void)
+{
+	chain_setup();
+	put_some(1, &caches[0]);
+	client_assert(caches[0].freed_n == 1);
+	client_assert(get_some(0, SH_SLAB_BATCH + 1, &caches[0], 0) && caches[0].n == 0);
+}
+
+static void reuse_0(void)
+{
+	client_assert(get_some(0, SH_SLAB_BATCH, &caches[0], 0));
+	client_assert(caches[0].freed == 0 && caches[0].freed_n == 0);
+	put_some(SH_SLAB_CACHE + 1, &caches[0]);
+	sh_slab_flush(&slab, &caches[0]);
+}
+
+static void reuse_1(void)
+{
+	if (get_from(1, &caches[1], 0))
+		put_to(1, 0, &caches[1]);
+}
+
+/* --- two nodes: a chain is of one; a batch from the other one sends it off, a mixed batch is sorted */
+
+#define NODE_ITEMS (ITEMS_MAX / 2u)
+
+static void put_idx(uint32_t idx, struct sh_slab_cache *cache)
+{
+	uint32_t k;
+
+	for (k = 0; k < helds[0]; k++)
+		if (held[0][k] == idx)
+			break;
+	client_assert(k < helds[0]);
+	put_to(0, k, cache);
+}
+
+static void node_batch(uint32_t first, uint32_t n)
+{
+	while (n-- > 0)
+		put_idx(first++, &caches[0]);
+}
+
+/* In the cache: one chain of node 0, then 12 of node 1, 6 of each, all of it to go with the next items. */
+static void nodes_setup(void)
+{
+	all_held(2 * NODE_ITEMS, 2, 2);
+	node_batch(1, SH_SLAB_BATCH);
+	node_batch(1 + NODE_ITEMS, SH_SLAB_BATCH);
+	node_batch(1 + SH_SLAB_BATCH, SH_SLAB_BATCH / 2);
+	client_assert(caches[0].freed != 0 && caches[0].freed <= NODE_ITEMS);
+	node_batch(1 + NODE_ITEMS + SH_SLAB_BATCH, SH_SLAB_BATCH / 2);
+	client_assert(caches[0].n == SH_SLAB_CACHE && caches[0].freed_n == 1);
+}
+
+static void nodes_free(void)
+{
+	node_batch(2 * NODE_ITEMS, 1); /* node 0's batch goes, node 1's waits */
+	client_assert(caches[0].freed > NODE_ITEMS && caches[0].freed_n == 1);
+	node_batch(NODE_ITEMS - SH_SLAB_BATCH / 2, SH_SLAB_BATCH / 2);
+	node_batch(2 * NODE_ITEMS - SH_SLAB_BATCH / 2, SH_SLAB_BATCH / 2);
+	client_assert(caches[0].freed > NODE_ITEMS && caches[0].freed_n == 1); /* the mixed one went its own way */
+	sh_slab_flush(&slab, &caches[0]);
+}
+
+static void nodes_alloc(void)
+{
+	(void)get_some(1, SH_SLAB_BATCH + 1, &caches[1], 0);
+	sh_slab_flush(&slab, &caches[1]);
+}
+
+/* Each node's free items are on its own stack. */
+static void nodes_check(void)
+{
+	uint32_t node, i, n;
+
+	sh_slab_flush(&slab, &caches[0]);
+	sh_slab_flush(&slab, &caches[1]);
+	for (node = 0; node < 2; node++) {
+		for (i = 1, n = 0; i <= NODE_ITEMS; i++)
+			n += holder[node * NODE_ITEMS + i] == 0;
+		for (i = helds[0]; n > 0; i++, n--)
+			client_assert(get_from(0, NULL, node) && (held[0][i] > NODE_ITEMS) == (node == 1));
+	}
+	none_lost();
 }
 
 /* --- a thread without a cache finds a whole batch: it keeps one item and gives the rest back as a smaller batch */
@@ -284,6 +469,12 @@ const struct client clients[] = {
 	{ .name = "slab.exchange_three", .shows = "the same with a third thread that only takes", .setup = exchange_setup, .thread = { push_pop_maybe_0, push_1, pop_one_2 }, .check = none_lost },
 	{ .name = "slab.fresh", .shows = "fresh items are handed out once", .setup = fresh_setup, .thread = { fresh_0, fresh_push_1 }, .check = none_lost },
 	{ .name = "slab.magazine", .shows = "a full cache gives a batch, an empty one takes it", .setup = magazine_setup, .thread = { magazine_free, magazine_alloc }, .check = none_lost },
+	{ .name = "slab.chain", .shows = "two batches are given and taken at once: the second one's content is seen too", .setup = chain_setup, .thread = { chain_free, chain_alloc }, .check = none_lost },
+	{ .name = "slab.chain_one", .shows = "the same while a thread without a cache takes one item off the chain", .setup = chain_setup, .thread = { chain_free, chain_some_1, take_one_2 }, .check = none_lost },
+	{ .name = "slab.carrier", .shows = "a chain's last item of its first batch is taken: the rest of the chain stays", .setup = carrier_setup, .thread = { carrier_flush, carrier_take_1 }, .check = none_lost },
+	{ .name = "slab.flush", .shows = "a cache and both its chains are flushed while another allocates", .setup = flush_setup, .thread = { flush_some, flush_alloc }, .check = none_lost },
+	{ .name = "slab.reuse", .shows = "a thread takes back what it freed before it was given away", .setup = reuse_setup, .thread = { reuse_0, reuse_1 }, .check = none_lost },
+	{ .name = "slab.nodes", .shows = "chains are of one node: batches of two nodes and mixed ones come back where they belong", .setup = nodes_setup, .thread = { nodes_free, nodes_alloc }, .check = nodes_check },
 	{ .name = "slab.split", .shows = "a batch taken for one item goes back without it", .setup = split_setup, .thread = { aba_pop, split_1 }, .check = split_check },
 	{ .name = "slab.remote", .shows = "a cache of two nodes is flushed to both while another allocates", .setup = remote_setup, .thread = { remote_flush, remote_alloc }, .check = remote_check },
 	{ 0 },
