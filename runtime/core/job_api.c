@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
+#include "core/plain.h"
 #include "core/runtime.h"
 #include "core/track.h"
 
@@ -65,6 +66,8 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 		ctx->blocked++;
 		return 0;
 	}
+	if (ctx->worker->batch.n != 0) /* what ended before this job must not wait for it to be counted */
+		sh_plain_flush(ctx->worker, ctx->start_ns, false, NULL);
 	rc = sh_pool_block_begin(ctx->worker->pool, ctx->worker);
 	if (rc != 0) {
 		sh_pool_block_end(ctx->worker->pool, ctx->worker);

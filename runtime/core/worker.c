@@ -18,7 +18,9 @@
 
 #define STEAL_MAX 8u          /* jobs a thief takes at once from a ring */
 #define BACKLOG_MAX 8u        /* jobs a worker moves at once from the pool's backlog into its own ring */
-#define SPIN_CLOCK_EVERY 16u  /* looks between two clock reads while spinning */
+#ifndef SH_SPIN_LOOKS         /* a tool that explores interleavings says 1: one look is as good as many */
+#define SH_SPIN_LOOKS 16u     /* between two clock reads while spinning */
+#endif
 #define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
 #define SPIN_SHIFT_MAX 4u
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
@@ -637,7 +639,7 @@ static bool spin_look(const struct sh_worker *w, bool poll)
 	const struct sh_pool *p = w->pool;
 	uint32_t i, l;
 
-	for (i = 0; i < SPIN_CLOCK_EVERY; i++) {
+	for (i = 0; i < SH_SPIN_LOOKS; i++) {
 		/* mo rlx: polled again; the sleeper's scan is ordered. */
 		if ((sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits) | sh_a32_load_rlx(&p->hot)) & w->level_mask)
 			return true;
