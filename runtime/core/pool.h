@@ -15,6 +15,7 @@
 #include "base/futex.h"
 #include "base/mem.h"
 #include "core/job.h"
+#include "core/rhythm.h"
 #include "core/select.h"
 #include "core/select_pool.h"
 #include "lockfree/deque.h"
@@ -58,6 +59,18 @@ struct sh_stat {
 struct sh_learned {
 	uint32_t ewma; /* run-time EWMA without outliers: what workers are compared with */
 	uint32_t mean; /* run-time EWMA of all that it ran */
+};
+
+/* How a worker waits for jobs (worker_rhythm.c). */
+struct sh_waiting {
+	struct sh_rhythm rhythm; /* of the jobs that ended its sleeps, and came from its own queues */
+	uint64_t wake_at_ns;     /* this sleep ends then; SH_FOREVER = when it is woken */
+	uint64_t spin_until_ns;  /* then a beat counts as missed */
+	uint64_t late_ns;        /* so late it usually is when it wakes up by itself */
+	uint64_t jobs, stolen;   /* its counters at the last such job; when it fell asleep */
+	uint32_t singles;        /* beats in a row of one job, up to SH_RHYTHM_SURE */
+	bool slept;              /* and ran nothing since */
+	bool expects;            /* woke up by itself: spins until spin_until_ns */
 };
 
 #define SH_BATCH_MAX 8u
@@ -130,6 +143,7 @@ struct sh_worker {
 	struct sh_batch batch;    /* sync: owner; plain jobs that ran and are not in the books yet */
 	struct shunt_job_ctx plain_ctx; /* sync: owner; of the plain job that runs */
 	uint32_t samples;         /* sync: owner; times that it learned; wraps */
+	struct sh_waiting waiting; /* sync: owner; how it sleeps and spins */
 	pthread_t thread;
 	sh_a32 started;           /* sync: atomic; SH_STARTED_* */
 	bool has_thread;          /* sync: lock(pool->spare_lock) for spares, else const after create */
@@ -242,6 +256,13 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, uint32_t *item);
 /* Owner: runs an item that it picked if its job is of `levels`. True = a handler ran. */
 bool sh_worker_run_above(struct sh_worker *w, uint32_t levels, uint32_t item);
+/* Owner, worker_rhythm.c: it falls asleep; for how long at most; it slept so long; a job that it picked after a sleep. */
+void sh_worker_falls_asleep(struct sh_worker *w, bool listed);
+uint64_t sh_worker_sleep_ns_max(const struct sh_worker *w);
+void sh_worker_slept(struct sh_worker *w, uint64_t slept_ns, bool by_itself);
+void sh_worker_met(struct sh_worker *w, uint32_t item);
+/* Owner: has an adaptive worker that is idle since then spun enough? */
+bool sh_worker_spun_enough(const struct sh_worker *w, uint64_t since_ns, uint64_t now_ns);
 /* The calling thread is w's: binds it to its cpu, and notes where it really is (worker_pin.c). */
 void sh_worker_pin(struct sh_worker *w);
 /* Puts the calling thread into the worker's loop (worker.c). */

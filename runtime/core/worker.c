@@ -22,7 +22,6 @@
 #define SH_SPIN_LOOKS 16u     /* between two clock reads while spinning */
 #endif
 #define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
-#define SPIN_SHIFT_MAX 4u
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
 
 enum source { SRC_RING, SRC_DEQUE, SRC_OLDEST, SRC_PINNED, SRC_BACKLOG };
@@ -520,23 +519,8 @@ static bool word_bit(sh_a64 *words, uint32_t slot, bool on)
 }
 
 /*
- * Spinning as long as a wake costs is at most twice as dear as the best there is, for each sleep alone. But a worker that is
- * woken again and again within that time would have done better not to sleep at all, and so would those who pay for its
- * wakes: it spins longer, up to 2^SPIN_SHIFT_MAX times, until a sleep was worth it.
- */
-static void spin_learn(struct sh_worker *w, uint64_t slept_ns)
-{
-	if (w->pool->opts.spin_ns != 0)
-		return; /* the user's own figure */
-	if (slept_ns < w->pool->spin_ns && w->spin_shift < SPIN_SHIFT_MAX)
-		w->spin_shift++;
-	else if (slept_ns >= w->pool->spin_ns && w->spin_shift > 0)
-		w->spin_shift--;
-}
-
-/*
- * Sleeps until woken. State PARKED, then the idle bit, then the scan: any other order loses a wake-up. A worker at its
- * asynchronous capacity sleeps unlisted: it could not use a wake-up that was meant for anybody.
+ * Sleeps until woken, or until a job is due. State PARKED, then the idle bit, then the scan: any other order loses a wake-up.
+ * A worker at its asynchronous capacity sleeps unlisted: it could not use a wake-up that was meant for anybody.
  */
 static void park(struct sh_worker *w, bool listed)
 {
@@ -561,11 +545,19 @@ static void park(struct sh_worker *w, bool listed)
 		distrust_hints(w);
 	} else {
 		uint64_t asleep_ns = sh_clock_ns();
+		bool due = false;
 
 		sh_a64_bump_owner(&w->parks, 1);
-		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) /* mo S3 <- S2@core/submit.c: what the waker did before. */
-			(void)sh_futex_wait(&w->state, SH_W_PARKED, SH_FOREVER);
-		spin_learn(w, sh_clock_ns() - asleep_ns);
+		sh_worker_falls_asleep(w, listed);
+		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) { /* mo S3 <- S2@core/submit.c: what the waker did before. */
+			if (sh_futex_wait(&w->state, SH_W_PARKED, sh_worker_sleep_ns_max(w)) != SHUNT_ETIMEDOUT)
+				continue;
+			SH_POINT("worker.park.due");
+			s = SH_W_PARKED;
+			/* mo S1 <> S2@core/submit.c: as above; a job is due soon. If a waker was first, this is its wake-up. */
+			due = sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
+		}
+		sh_worker_slept(w, sh_clock_ns() - asleep_ns, due);
 		distrust_hints(w);
 	}
 	if (listed)
@@ -681,7 +673,7 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 		idle->announced = true;
 		return; /* look once more after the bit is visible */
 	}
-	if (!poll && now - idle->since_ns >= p->spin_ns << w->spin_shift) {
+	if (!poll && sh_worker_spun_enough(w, idle->since_ns, now)) {
 		idle_end(w, idle);
 		park(w, true);
 		return;
@@ -745,8 +737,10 @@ void *sh_worker_main(void *arg)
 		}
 		if (pick(w, &item)) {
 			idle_end(w, &idle);
-			if (sh_unlikely(w->brought))
+			if (sh_unlikely(w->brought)) {
+				sh_worker_met(w, item);
 				share_leftover(w);
+			}
 			run_item(w, item);
 			continue;
 		}

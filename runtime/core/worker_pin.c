@@ -1,11 +1,12 @@
 /*
- * core/worker_pin.c - a worker's thread binds itself to its cpu and reads back what the kernel really did. Called by the
+ * core/worker_pin.c - a worker's thread binds itself to its cpu and reads back what the kernel really did; its sleeps end on time. Called by the
  * worker before its loop.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "core/runtime.h"
 #include "core/topo_bind.h"
@@ -16,6 +17,7 @@ void sh_worker_pin(struct sh_worker *w)
 	int seen = -1;
 	int rc = 0;
 
+	(void)prctl(PR_SET_TIMERSLACK, 1); /* ns: a worker that is to wake up just before its job is there then */
 	if (w->cpu >= 0)
 		rc = sh_topo_bind_thread(w->pool->rt->topo, w->cpu);
 	/* mo rlx: statistics of this thread. */

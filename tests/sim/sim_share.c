@@ -36,7 +36,7 @@ static uint64_t ten_times(const struct customer *c, uint32_t worker)
 
 static uint32_t slow_share(struct customer *c, enum shunt_idle idle, uint64_t seed, uint32_t from)
 {
-	struct station s = { 2, 0, idle, ten_times, true };
+	struct station s = { 2, 0, idle, ten_times, true, 0, 0 };
 	uint32_t slow = 0;
 	uint32_t i;
 

@@ -200,7 +200,7 @@ static void draw(const struct queue *q, struct customer *c, uint32_t n, uint64_t
 
 static bool check(const struct queue *q, uint32_t jobs, uint64_t seed)
 {
-	struct station s = { q->servers, q->places ? q->servers : 0, SHUNT_IDLE_PARK, NULL, false };
+	struct station s = { q->servers, q->places ? q->servers : 0, SHUNT_IDLE_PARK, NULL, false, 0, 0 };
 	uint32_t n = jobs * q->more;
 	struct customer *c = calloc(n, sizeof(*c));
 	double *wait = calloc(n, sizeof(*wait));

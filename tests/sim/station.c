@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <shunt/error.h>
+#include <shunt/snapshot.h>
 
 #include "base/atomic.h"
 #include "base/futex.h"
@@ -22,6 +23,7 @@ static struct {
 	struct pending pending[PLACES_MAX];
 	uint32_t pending_n;
 	uint32_t left; /* customers not completed yet */
+	uint64_t parks;
 	sh_a32 bell;
 } g;
 
@@ -112,6 +114,7 @@ static struct shunt_type_id station_open(const struct station *s, const struct s
 	po.async_max = s->places;
 	po.pin = SHUNT_PIN_NONE;
 	po.idle = s->idle;
+	po.spin_ns = s->spin_ns;
 	po.ring_capacity = 8192;
 	must(shunt_pool_create(g.rt, &po, &pool), "pool");
 	to.name = "customer";
@@ -120,6 +123,21 @@ static struct shunt_type_id station_open(const struct station *s, const struct s
 	to.flags = s->places ? SHUNT_TYPE_ASYNC : 0;
 	must(shunt_type_register(g.rt, &to, &type), "type");
 	return type;
+}
+
+static void count_parks(void)
+{
+	struct shunt_snapshot *snap = NULL;
+
+	must(shunt_snapshot_take(g.rt, &snap), "snapshot");
+	for (size_t i = 0; i < snap->n_workers; i++)
+		g.parks += snap->workers[i].parks;
+	shunt_snapshot_free(snap);
+}
+
+uint64_t station_parks(void)
+{
+	return g.parks;
 }
 
 void station_run(const struct station *s, uint64_t seed, struct customer *c, uint32_t n)
@@ -135,7 +153,9 @@ void station_run(const struct station *s, uint64_t seed, struct customer *c, uin
 	memset(&g, 0, sizeof(g));
 	m.seed = seed;
 	m.point_ns = 1;
-	m.wake_ns = s->one_at_a_time ? 3000 : 1;
+	m.wake_ns = s->wake_ns ? s->wake_ns : s->one_at_a_time ? 3000 : 1;
+	m.atomic_one_in = s->wake_ns ? 8 : 0;
+	m.relax_ns_max = s->wake_ns ? 200 : 0; /* it looks often enough to tell spinning from sleeping */
 	g.s = s;
 	g.left = n;
 	o.synthetic = "core:16 pu:1";
@@ -151,6 +171,7 @@ void station_run(const struct station *s, uint64_t seed, struct customer *c, uin
 	must(shunt_drain(g.rt, SHUNT_FOREVER), "drain");
 	if (s->places)
 		virt_join(server);
+	count_parks();
 	if (shunt_runtime_destroy(g.rt) != 0)
 		sim_fail("destroy after drain");
 	sim_end();

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ int virt_clock_gettime(clockid_t clock, struct timespec *out);
 int virt_sched_yield(void);
 int virt_sched_getcpu(void);
 long virt_syscall(long number, ...);
+int virt_prctl(int option, ...);
 void virt_relax(void);
 
 #define pthread_create virt_pthread_create
@@ -63,6 +65,7 @@ void virt_relax(void);
 #define sched_yield virt_sched_yield
 #define sched_getcpu virt_sched_getcpu
 #define syscall virt_syscall
+#define prctl virt_prctl
 #define sh_cpu_relax virt_relax
 
 /* The explorer's memory (tests/model/arena.c). */
