@@ -575,9 +575,14 @@ int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w)
 	(void)sh_a32_add_rlx(&p->blocked, 1);           /* mo rlx: raised under the lock. */
 	active = sh_a32_load_rlx(&p->spares_active);    /* mo rlx: under the lock. */
 	if (active < sh_a32_load_rlx(&p->blocked)) {    /* mo rlx: under the lock; a lower one is only cheaper. */
+		/*
+		 * mo B3 <> B3@core/pool.c: raised, then one more that looks at it. Were it raised behind that, another worker that
+		 * ends its block meanwhile would have its wake wasted on a spare that counts one too few, and that sleeps on.
+		 */
+		sh_a32_store_sc(&p->spares_active, active + 1);
 		rc = spare_wake_dormant(p) ? 0 : spare_start(p, w);
-		if (rc == 0)
-			sh_a32_store_rlx(&p->spares_active, active + 1); /* mo rlx: under the lock. */
+		if (rc != 0)
+			sh_a32_store_rlx(&p->spares_active, active); /* mo rlx: as it was; one too many is found out under the lock. */
 	}
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	offer_queues(p, w);
@@ -599,8 +604,10 @@ void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w)
 
 bool sh_pool_spare_surplus(const struct sh_pool *p)
 {
+	uint32_t active = sh_a32_load_sc(&p->spares_active); /* mo B3 <> B3@core/pool.c: raised; or the one it is raised for looks. */
+
 	/* mo B3 <> B3@core/pool.c: after PARKED: we see the count lowered, or who lowered it sees us sleep. */
-	return sh_a32_load_rlx(&p->spares_active) > sh_a32_load_sc(&p->blocked);
+	return active > sh_a32_load_sc(&p->blocked);
 }
 
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)

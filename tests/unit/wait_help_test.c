@@ -7,6 +7,7 @@
 
 #include <shunt/error.h>
 
+#include "base/inject.h"
 #include "core/runtime.h"
 
 struct fixture {
@@ -376,6 +377,54 @@ static void test_blocked_spawner(void **state)
 	close_all(&f);
 }
 
+/* One worker's block ends while the stand-in of another is still being made: both stand-ins retire when both have ended. */
+struct meeting {
+	struct fixture *f;
+	struct sleeper *first;
+};
+
+static int meet_at_start(void *arg, const char *point)
+{
+	struct meeting *m = arg;
+	const struct sh_worker *spare = m->f->p->worker[2];
+	uint64_t parks;
+	uint32_t i;
+
+	if (strcmp(point, "pool.thread") != 0)
+		return 0;
+	parks = sh_a64_load_rlx(&spare->parks);
+	atomic_store(&m->first->gate.open, 1);
+	(void)tu_until(sh_a32_load_acq(&m->f->p->blocked) == 1);
+	/* The first stand-in was woken by that. It must not sleep on; one that is wrong gets the time to do so. */
+	for (i = 0; i < 20000 && sh_a64_load_rlx(&spare->parks) == parks; i++)
+		(void)sched_yield();
+	return 0;
+}
+
+static void test_end_meets_begin(void **state)
+{
+	struct meeting m;
+	struct sleeper s[2];
+	struct fixture f;
+	struct shunt_type_id sleep;
+
+	(void)state;
+	memset(s, 0, sizeof(s));
+	open_with(&f, 2, 2);
+	sleep = tu_type(f.rt, f.pool, "sleep", sleeper_job);
+	m = (struct meeting){ &f, &s[0] };
+	(void)shunt_detach(f.rt, tu_submit(f.rt, sleep, &s[0]));
+	tu_wait_until(sh_a32_load_acq(&f.p->slots) == 3);
+	tu_wait_until(sh_a32_load_acq(&f.p->worker[2]->state) == SH_W_PARKED);
+	sh_inject_set(meet_at_start, &m);
+	(void)shunt_detach(f.rt, tu_submit(f.rt, sleep, &s[1]));
+	tu_wait_until(atomic_load(&s[1].gate.arrived) == 1);
+	sh_inject_set(NULL, NULL);
+	tu_wait_until(sh_a32_load_acq(&f.p->spares_active) == 1);
+	atomic_store(&s[1].gate.open, 1);
+	close_all(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_spares_exhausted),
 		cmocka_unit_test(test_declared),
 		cmocka_unit_test(test_blocked_spawner),
+		cmocka_unit_test(test_end_meets_begin),
 	};
 
 	(void)tu_seed();
