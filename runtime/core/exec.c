@@ -250,8 +250,8 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	uint64_t end, gross_ns;
 	int rc = 0;
 
-	if (w && sh_unlikely(w->batch.n != 0))
-		sh_plain_flush(w, w->running ? w->running->start_ns : sh_clock_ns(), false, NULL);
+	if (w)
+		sh_plain_settle(w);
 	ctx.start_ns = w && w->now_ns ? w->now_ns : sh_clock_ns();
 	out.queue_ns = ctx.start_ns > in->submit_ns ? ctx.start_ns - in->submit_ns : 0;
 	if (in->track) {

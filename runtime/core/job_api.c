@@ -66,8 +66,7 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 		ctx->blocked++;
 		return 0;
 	}
-	if (ctx->worker->batch.n != 0) /* what ended before this job must not wait for it to be counted */
-		sh_plain_flush(ctx->worker, ctx->start_ns, false, NULL);
+	sh_plain_settle(ctx->worker); /* or jobs that ended before this one would count as unfinished as long as it waits */
 	rc = sh_pool_block_begin(ctx->worker->pool, ctx->worker);
 	if (rc != 0) {
 		sh_pool_block_end(ctx->worker->pool, ctx->worker);

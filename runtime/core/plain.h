@@ -6,7 +6,7 @@
  *
  * A batch is of one type and level, and of SH_BATCH_MAX jobs. It goes on while the type's learned time is below SH_SHORT_NS
  * and the worker sees another job waiting; it is closed before the worker does anything else (another kind of job, a
- * nested one, a look for work that finds none). Until then its jobs count as unfinished. What is measured is
+ * nested one, a declared block, a look for work that finds none). Until then its jobs count as unfinished. What is measured is
  * their time together; the start of one within it is reckoned from the learned time, its queue delay, run time and total
  * from equal shares of the measured one (plain.c).
  *
@@ -43,6 +43,17 @@ static inline void sh_plain_close(struct sh_worker *w)
 		w->now_ns = sh_clock_ns();
 		sh_plain_flush(w, w->now_ns, false, NULL);
 	}
+}
+
+/* Before a job runs that is not plain, perhaps inside another, and before a job waits: what ended before it is booked. */
+static inline void sh_plain_settle(struct sh_worker *w)
+{
+	if (sh_likely(w->batch.n == 0))
+		return;
+	if (w->running)
+		sh_plain_flush(w, w->running->start_ns, false, NULL);
+	else
+		sh_plain_close(w); /* and the clock is read: the next job does not start at a reckoned time */
 }
 
 static inline bool sh_plain_goes_on(const struct sh_worker *w, const struct shunt_job_ctx *ctx, uint32_t n)

@@ -697,7 +697,7 @@ int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, st
 		return SHUNT_EFORKED;
 	sub = sh_submitter_get(rt);
 	inside_begin(rt, sub);
-	now = submit_clock(sub);
+	now = id || spec->done ? sh_clock_ns() : submit_clock(sub); /* a result tells the delay of this very job */
 	if (sh_unlikely(id || !sub || !spec_plain(spec)) || sh_unlikely(submit_plain(rt, sub, spec, 1, now) == 0))
 		rc = submit(rt, sub, spec, id, now);
 	inside_end(rt, sub);
@@ -734,7 +734,7 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 	}
 	sub = sh_submitter_get(rt);
 	inside_begin(rt, sub);
-	now = submit_clock(sub);
+	now = ids || (n > 0 && specs[0].done) ? sh_clock_ns() : submit_clock(sub);
 	while (i < n) {
 		uint32_t k = ids || !sub ? 0 : plain_run(&specs[i], n - i);
 

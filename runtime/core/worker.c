@@ -663,7 +663,7 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 	}
 	/* An only worker is not looked for. */
 	if (!idle->announced && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)
-	    && sh_a32_load_acq(&p->slots) != 1) { /* mo W1 <- W1@core/pool.c: complete workers. */
+	    && sh_a32_load_rlx(&p->slots) != 1) { /* mo rlx: a hint; a first spare is seen the next time. */
 		if (!poll && spinners(p) >= p->spinners_max) {
 			idle_end(w, idle);
 			park(w, true);

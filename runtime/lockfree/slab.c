@@ -7,6 +7,8 @@
 
 #define CACHE_SHARE 1024u /* a cache may keep at most 1/1024 of a slab, so that small bounds stay sharp; chains likewise */
 #define TRIM_MIN_BYTES (UINT32_C(1) << 20)
+#define TRIM_SHARE 16u      /* a run that trim leaves is 1/16 of what was ever used at most: a thread may be stopped with it, */
+#define TRIM_RUN_MAX 4096u  /* and so many items; each keeps one page */
 
 static inline struct sh_slab_item *slab_item(const struct sh_slab *s, uint32_t idx)
 {
@@ -368,17 +370,19 @@ static uint64_t slab_trim_node(struct sh_slab *s, struct sh_slab_node *nd)
 	uint32_t used = sh_a32_load_rlx(&nd->fresh) - nd->first; /* mo rlx: only whether it is worth it. */
 	size_t bytes = ((size_t)(nd->last - nd->first) + 63u) / 64u * sizeof(uint64_t);
 	struct trim t = { s, nd, NULL, 0, 0 };
+	uint32_t longest = used / TRIM_SHARE < TRIM_RUN_MAX ? used / TRIM_SHARE : TRIM_RUN_MAX;
 	uint64_t given = 0;
 	uint32_t i, k;
 
 	if ((uint64_t)used * s->item_size < TRIM_MIN_BYTES)
 		return 0;
+	longest = longest > SH_SLAB_BATCH ? longest : SH_SLAB_BATCH;
 	t.map = sh_mem_map(s->mem, bytes);
 	if (!t.map)
 		return 0;
 	trim_take_all(&t);
-	for (i = 0; i < t.end; i = k + 1) {
-		for (k = i; k < t.end && bit_get(t.map, k);)
+	for (i = 0; i < t.end; i = k == i ? k + 1 : k) {
+		for (k = i; k < t.end && k - i < longest && bit_get(t.map, k);)
 			k++;
 		if (k == i)
 			continue;

@@ -13,7 +13,8 @@
  *
  * Linearization: the CAS of a stack head, or of the fresh counter. Progress: lock-free. A stopped thread keeps at
  * most its cache and two chains (SH_SLAB_CACHE + 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH items) from the others, and a
- * fraction of that from a small slab (cache_max, chain_max).
+ * fraction of that from a small slab (cache_max, chain_max); one that is stopped while it splits a run that a trim left,
+ * that run: 1/16 of the items that were ever used, at most 4096.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -78,7 +79,7 @@ void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t 
 void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache);
 /*
  * Gives the memory of free items back to the kernel, as whole pages, if 1 MiB or more was ever used; returns the bytes.
- * Long runs of free neighbours are then one batch each, written into the first of them. For a slab whose items keep
+ * Runs of free neighbours (bounded, see above) are then one batch each, written into the first of them. For a slab whose items keep
  * nothing while they are free (`keep` reads as zero afterwards). Any thread; blocks in the kernel, for milliseconds
  * after a million items. What it holds meanwhile is not to be had: an alloc beside it may find less than there is, so
  * call it when the slab is quiet. Frees beside it are kept, and stale pops fail as always.

@@ -213,6 +213,60 @@ static void test_threads(void **state)
 	sh_slab_fini(&c.slab);
 }
 
+/* A thread that is stopped in an alloc after a trim keeps a part of the items from the others, not all of them. */
+struct stopped {
+	struct sh_slab slab;
+	pthread_t thread;
+	atomic_int in, go;
+	uint32_t got;
+};
+
+static int stop_splitter(void *arg, const char *point)
+{
+	struct stopped *st = arg;
+
+	if (strcmp(point, "slab.push.before_cas") != 0 || !pthread_equal(pthread_self(), st->thread) || atomic_load(&st->in))
+		return 0;
+	atomic_store(&st->in, 1);
+	(void)tu_until(atomic_load(&st->go));
+	return 0;
+}
+
+static void *one_alloc(void *arg)
+{
+	struct stopped *st = arg;
+
+	st->thread = pthread_self();
+	sh_inject_set(stop_splitter, st);
+	st->got = sh_slab_alloc(&st->slab, NULL, 0);
+	return NULL;
+}
+
+static void test_stopped(void **state)
+{
+	static uint32_t got[CAPACITY];
+	static struct stopped st;
+	pthread_t t;
+	uint32_t n;
+
+	(void)state;
+	assert_int_equal(sh_slab_init(&st.slab, &mem, CAPACITY, 64, 1), 0);
+	n = take_all(&st.slab, got);
+	while (n > 0)
+		sh_slab_free(&st.slab, NULL, got[--n]);
+	assert_true(sh_slab_trim(&st.slab) > 0);
+	assert_int_equal(pthread_create(&t, NULL, one_alloc, &st), 0);
+	tu_wait_until(atomic_load(&st.in));
+	n = take_all(&st.slab, got);
+	atomic_store(&st.go, 1);
+	(void)pthread_join(t, NULL);
+	sh_inject_set(NULL, NULL);
+	assert_true(n >= CAPACITY - CAPACITY / 16u);
+	assert_true(st.got != 0);
+	assert_int_equal(n + 1 + take_all(&st.slab, got), CAPACITY);
+	sh_slab_fini(&st.slab);
+}
+
 /* ---- refused ---- */
 
 static int fail_point(void *arg, const char *point)
@@ -287,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_all_free),
 		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_drain),
 	};

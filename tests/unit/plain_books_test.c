@@ -1,0 +1,120 @@
+/*
+ * The books of plain jobs (core/plain.h), which are kept for a few at a time: what ended is booked before anything else
+ * takes its time.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include "core/runtime.h"
+
+struct fixture {
+	struct shunt_runtime *rt;
+	struct sh_worker *w;
+	struct shunt_type_id gate_type, fast;
+	struct shunt_pool_id pool;
+	struct tu_gate gate;
+};
+
+struct busy {
+	uint64_t ended_ns;
+	struct tu_gate gate;
+	int block;
+};
+
+/* Nearly always nothing, so that its learned time is short; with an argument it stands at a gate. */
+static int fast_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct busy *b = arg;
+
+	if (!b)
+		return SHUNT_DONE;
+	if (b->block)
+		(void)shunt_block_begin(ctx);
+	tu_gate_pass(&b->gate);
+	if (b->block)
+		shunt_block_end(ctx);
+	b->ended_ns = shunt_now_ns();
+	return SHUNT_DONE;
+}
+
+static int empty_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return SHUNT_DONE;
+}
+
+static void open_held(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->rt = tu_runtime();
+	f->pool = tu_pool(f->rt, "main", 1);
+	f->w = sh_runtime_pool(f->rt, f->pool.v)->worker[0];
+	f->gate_type = tu_type(f->rt, f->pool, "gate", tu_gate_job);
+	f->fast = tu_type(f->rt, f->pool, "fast", fast_job);
+	(void)shunt_detach(f->rt, tu_hold(f->rt, f->gate_type, &f->gate));
+	f->w->learned[(f->fast.v & 0xffffu) - 1].mean = 50; /* its worker stands at the gate */
+}
+
+static void submit_fast(struct fixture *f, void *arg)
+{
+	struct shunt_job_spec s = tu_spec(f->fast, arg);
+
+	assert_int_equal(shunt_submit(f->rt, &s, NULL), 0);
+}
+
+/* Behind a plain job that took long in a batch, another kind of job starts when it starts, not at a reckoned time. */
+static void test_start_behind_batch(void **state)
+{
+	struct busy b = { 0, { 0, 0 }, 0 };
+	struct shunt_job_spec s;
+	struct shunt_job_id id;
+	struct shunt_result r;
+	struct shunt_type_id empty;
+	struct fixture f;
+
+	(void)state;
+	open_held(&f);
+	empty = tu_type(f.rt, f.pool, "empty", empty_job);
+	s = tu_spec(empty, NULL);
+	s.start_ns = shunt_now_ns();
+	submit_fast(&f, NULL);
+	submit_fast(&f, &b);
+	assert_int_equal(shunt_submit(f.rt, &s, &id), 0);
+	atomic_store(&f.gate.open, 1);
+	tu_wait_until(atomic_load(&b.gate.arrived) == 1);
+	atomic_store(&b.gate.open, 1);
+	assert_int_equal(shunt_wait(f.rt, id, TU_LONG_NS, &r), 0);
+	assert_true(s.start_ns + r.queue_ns >= b.ended_ns);
+	tu_close(f.rt);
+}
+
+/* Jobs that ended are counted while one of their batch waits. */
+static void test_booked_before_block(void **state)
+{
+	struct busy b = { 0, { 0, 0 }, 1 };
+	struct fixture f;
+	uint32_t i;
+
+	(void)state;
+	open_held(&f);
+	for (i = 0; i < SH_BATCH_MAX - 1; i++)
+		submit_fast(&f, NULL);
+	submit_fast(&f, &b);
+	atomic_store(&f.gate.open, 1);
+	tu_wait_until(atomic_load(&b.gate.arrived) == 1);
+	assert_int_equal(sh_a64_load_acq(&f.w->finished[(f.fast.v & 0xffffu) - 1]), SH_BATCH_MAX - 1);
+	atomic_store(&b.gate.open, 1);
+	tu_close(f.rt);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start_behind_batch),
+		cmocka_unit_test(test_booked_before_block),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
