@@ -42,9 +42,14 @@ static inline void sh_prefetch_read(const void *p)
 	__builtin_prefetch(p, 0, 3);
 }
 
+/* The line in a state in which it can be written. For x86-64's baseline compilers make a prefetch for reading of the builtin. */
 static inline void sh_prefetch_write(const void *p)
 {
+#if defined(__x86_64__)
+	__asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)p));
+#else
 	__builtin_prefetch(p, 1, 3);
+#endif
 }
 
 static inline unsigned sh_ctz64(uint64_t v)

@@ -305,7 +305,7 @@ static void list_drawn(const struct sh_select_pool *v, struct sh_select_state *s
 static uint32_t sleeper(const struct sh_select_pool *v, const struct sh_select_ask *ask, uint32_t start,
 			uint32_t *class)
 {
-	uint64_t idle[SH_SELECT_WORDS], m[SH_SELECT_WORDS], any = 0;
+	uint64_t idle[SH_SELECT_WORDS] = { 0 }, m[SH_SELECT_WORDS], any = 0;
 
 	for (uint32_t i = 0; i < v->words; i++) {
 		idle[i] = sh_a64_load_rlx(&v->parked[i]) & ask->can[i]; /* mo rlx: a hint for placement. */

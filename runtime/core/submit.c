@@ -69,7 +69,23 @@ bool sh_worker_wake(struct sh_worker *w)
 	return false;
 }
 
-struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
+/* Of 64 workers with a bit in m: wakes one of those that are parked (true), or finds one whose wake is under way. */
+static SH_NOINLINE bool wake_one(struct sh_pool *p, uint32_t word, uint64_t m, struct sh_worker **waking)
+{
+	for (; m != 0; m &= m - 1) {
+		struct sh_worker *w = p->worker[word * 64u + sh_ctz64(m)];
+		uint32_t s = sh_a32_load_acq(&w->state); /* mo S2 <> S1@core/worker.c: which sleep this is; the wake decides. */
+
+		if (s == SH_W_PARKED && sh_worker_wake(w))
+			return true;
+		if (s == SH_W_WAKING)
+			*waking = w;
+	}
+	return false;
+}
+
+/* As sh_pool_wake_idle. */
+static inline struct sh_worker *wake_any(struct sh_pool *p, uint32_t level)
 {
 	struct sh_worker *waking = NULL;
 	uint32_t i;
@@ -78,17 +94,15 @@ struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
 		/* mo I1 <> I1@core/worker.c: the job is visible; either we see the idle bit or the sleeper the job. */
 		uint64_t m = sh_a64_load_sc(&p->idle[i]) & p->can[level][i];
 
-		for (; m != 0; m &= m - 1) {
-			struct sh_worker *w = p->worker[i * 64u + sh_ctz64(m)];
-			uint32_t s = sh_a32_load_acq(&w->state); /* mo S2 <> S1@core/worker.c: which sleep this is; the wake decides. */
-
-			if (s == SH_W_PARKED && sh_worker_wake(w))
-				return NULL;
-			if (s == SH_W_WAKING)
-				waking = w;
-		}
+		if (sh_unlikely(m != 0) && wake_one(p, i, m, &waking))
+			return NULL;
 	}
 	return waking;
+}
+
+struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
+{
+	return wake_any(p, level);
 }
 
 /* May this submitter repeat somebody's wake of w? Once for each of its sleeps: a burst must not be one of system calls. */
@@ -106,9 +120,9 @@ static bool may_rewake(struct sh_submitter *sub, const struct sh_worker *w)
 	return true;
 }
 
-static void wake_idle(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
+static inline void wake_idle(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
 {
-	struct sh_worker *waking = sh_pool_wake_idle(p, level);
+	struct sh_worker *waking = wake_any(p, level);
 
 	if (waking && may_rewake(sub, waking))
 		(void)sh_worker_wake(waking);
@@ -177,10 +191,17 @@ static void notify_backlog(struct sh_submitter *sub, struct sh_pool *p, uint32_t
 
 /* ---- queues ---- */
 
-static SH_NOINLINE void push_backlog(struct sh_submitter *sub, struct sh_pool *p, uint32_t item, uint32_t level)
+static SH_NOINLINE void push_backlog(struct sh_submitter *sub, struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level)
 {
-	sh_backlog_push(p, item, level);
+	for (uint32_t i = 0; i < n; i++)
+		sh_backlog_push(p, items[i], level);
 	notify_backlog(sub, p, level);
+}
+
+/* While a level has a backlog new jobs go behind it, so that a submitter's order holds. */
+static inline bool backlogged(const struct sh_pool *p, uint32_t level)
+{
+	return (sh_a32_load_rlx(&p->backlog_bits) >> level & 1u) != 0; /* mo rlx: own pushes are seen in order. */
 }
 
 /* n items for worker `slot`, in order; each costs `cost`. */
@@ -190,8 +211,7 @@ static inline void push_ring(struct sh_submitter *sub, struct sh_pool *p, uint32
 	struct sh_worker *w = p->worker[slot];
 	uint32_t i = 0;
 
-	/* While a level has a backlog new jobs go behind it, so that a submitter's order holds. */
-	if (sh_likely(!(sh_a32_load_rlx(&p->backlog_bits) >> level & 1u))) { /* mo rlx: own pushes are seen in order. */
+	if (sh_likely(!backlogged(p, level))) {
 		(void)sh_a64_add_rlx(&w->accepted, cost * n); /* mo rlx: an estimate, reserved before the job is visible. */
 		while (i < n && sh_likely(sh_ring_push(&w->ring[level], items[i])))
 			i++;
@@ -203,8 +223,7 @@ static inline void push_ring(struct sh_submitter *sub, struct sh_pool *p, uint32
 			return;
 		(void)sh_a64_sub_rlx(&w->accepted, cost * (n - i)); /* mo rlx: as above. */
 	}
-	for (; i < n; i++)
-		push_backlog(sub, p, items[i], level);
+	push_backlog(sub, p, items + i, n - i, level);
 }
 
 void sh_submit_token(struct sh_pool *p, struct sh_submitter *sub, uint32_t strand, uint32_t level)
@@ -671,8 +690,10 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 	if (keeps_own(sub->worker, p, level))
 		own = push_own(sub, p, items, i, level, SH_COST_ONE + est);
 	if (own < i) {
-		uint32_t w = p->workers == 1 ? 0 : sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
+		uint32_t w = 0;
 
+		if (p->workers != 1 && !backlogged(p, level)) /* else nobody is chosen */
+			w = sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
 		push_ring(sub, p, w, items + own, i - own, level, SH_COST_ONE + est);
 	}
 	SH_POINT("submit.after_enqueue");

@@ -97,13 +97,10 @@ static void put_back(struct sh_worker *w, uint32_t item, uint32_t level, uint64_
 	w->brought = true; /* share_leftover offers it */
 }
 
-static bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
+static SH_NOINLINE bool take_pinned_told(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	uint32_t bit = 1u << level;
 
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	if (!(sh_a32_load_rlx(&w->pin_bits) & bit))
-		return false;
 	if (sh_ring_pop(&w->pinned[level], item))
 		return true;
 	hint_clear(&w->pin_bits, bit);
@@ -113,15 +110,25 @@ static bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
 	return sh_ring_pop(&w->pinned[level], item);
 }
 
-static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
+static inline bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	return sh_unlikely(sh_a32_load_rlx(&w->pin_bits) >> level & 1u) && take_pinned_told(w, level, item);
+}
+
+/* The descriptor's line, which is with the submitter, starts its way to us. Item 0 is nobody's. */
+static inline void ask_for(const struct sh_worker *w, uint32_t item)
+{
+	sh_prefetch_read(w->job_at_0 + (item & ~SH_TOKEN));
+}
+
+static SH_NOINLINE bool take_backlog_told(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	struct sh_pool *p = w->pool;
 	uint32_t bit = 1u << level;
 	uint32_t loot[BACKLOG_MAX];
 	uint32_t n, i;
 
-	if (!(sh_a32_load_rlx(&p->backlog_bits) & bit)) /* mo rlx: polled again; the sleeper's scan is ordered. */
-		return false;
 	/*
 	 * More than one only into an empty own ring: what is there already came later. And only so that workers meet more
 	 * seldom at the backlog: a worker that is alone takes one.
@@ -142,7 +149,9 @@ static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
 	}
 	SH_POINT("worker.backlog.taken");
 	for (i = 0; i < n; i++)
-		sh_prefetch_read(w->job_at_0 + (loot[i] & ~SH_TOKEN));
+		ask_for(w, loot[i]);
+	if (n == 1)
+		ask_for(w, sh_ring_ahead(&p->backlog[level], SH_RING_AHEAD));
 	charge(w, backlog_cost(loot[0]));
 	for (i = 1; i < n; i++)
 		put_back(w, loot[i], level, backlog_cost(loot[i]));
@@ -150,7 +159,13 @@ static bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
 	return true;
 }
 
-static bool take_deque(struct sh_worker *w, uint32_t level, bool oldest, uint32_t *item)
+static inline bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	return (sh_a32_load_rlx(&w->pool->backlog_bits) >> level & 1u) && take_backlog_told(w, level, item);
+}
+
+static inline bool take_deque(struct sh_worker *w, uint32_t level, bool oldest, uint32_t *item)
 {
 	struct sh_deque *d = &w->deque[level];
 
@@ -168,35 +183,15 @@ static inline bool take_ring(struct sh_worker *w, uint32_t level, uint32_t *item
 {
 	struct sh_ring *r = &w->ring[level];
 	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: as in peek; pop reads all of it again. */
-	uint64_t behind = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: as above. */
+	uint64_t v = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: as above. */
 
-	if ((uint32_t)(behind >> 32) != sh_ring_lap(&r->out, h))
+	if ((uint32_t)(v >> 32) != sh_ring_lap(&r->out, h))
 		return false;
-	sh_prefetch_read(w->job_at_0 + ((uint32_t)behind & ~SH_TOKEN)); /* on its way while we take the place */
+	ask_for(w, (uint32_t)v); /* on its way while we take the place */
 	if (!sh_ring_pop(r, item))
 		return false;
-	h += SH_RING_AHEAD;
-	behind = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: only if it is there already; nothing else is done with it. */
-	if ((uint32_t)(behind >> 32) == sh_ring_lap(&r->out, h))
-		sh_prefetch_read(w->job_at_0 + ((uint32_t)behind & ~SH_TOKEN));
+	ask_for(w, sh_ring_ahead(r, SH_RING_AHEAD));
 	return true;
-}
-
-static bool take_first(struct sh_worker *w, enum source src, uint32_t level, uint32_t *item)
-{
-	switch (src) {
-	case SRC_RING:
-		return take_ring(w, level, item);
-	case SRC_DEQUE:
-		return take_deque(w, level, false, item);
-	case SRC_OLDEST:
-		return take_deque(w, level, true, item);
-	case SRC_PINNED:
-		return take_pinned(w, level, item);
-	case SRC_BACKLOG:
-		return take_backlog(w, level, item);
-	}
-	return false;
 }
 
 /* At the end of each SH_OLDEST_PERIOD: the more own spawns wait, the more seldom. */
@@ -232,8 +227,9 @@ static inline bool pick_level(struct sh_worker *w, uint32_t level, uint32_t hint
 		return false;
 	}
 	first = turn == SH_OLDEST_PERIOD - 1 && oldest_turn(w, level) ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
-	if (take_first(w, first, level, item) || take_deque(w, level, false, item) || take_pinned(w, level, item)
-	    || take_ring(w, level, item) || take_backlog(w, level, item))
+	if ((first == SRC_RING && take_ring(w, level, item)) || (first == SRC_PINNED && take_pinned(w, level, item))
+	    || (first == SRC_BACKLOG && take_backlog(w, level, item)) || take_deque(w, level, first == SRC_OLDEST, item)
+	    || take_pinned(w, level, item) || take_ring(w, level, item) || take_backlog(w, level, item))
 		goto got;
 	return false;
 got:

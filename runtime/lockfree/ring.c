@@ -40,19 +40,34 @@ static uint64_t ring_overtaken(struct sh_ring *r, uint64_t t)
 	return (int64_t)(tail - t) > 0 ? tail : t;
 }
 
+/*
+ * Nobody wrote to the memory of t before (or somebody did just now). A read would have the kernel map its page of zeroes
+ * there, and the write behind it replace that, for which it interrupts every cpu of the process: written at once instead.
+ */
+static inline bool first_touch(uint64_t t, uint32_t lap)
+{
+	return t % SH_RING_PAGE == 0 && lap == 1;
+}
+
 bool sh_ring_push(struct sh_ring *r, uint32_t item)
 {
 	/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
 	uint64_t hint = sh_a64_load_acq(&r->tail);
 	uint64_t t = hint;
+	bool read = false;
 
+	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* the read below would bring the line in a state in which it cannot be written */
 	for (;;) {
 		sh_a64 *slot = sh_ring_slot(&r->in, t);
 		uint32_t lap = sh_ring_lap(&r->in, t);
-		/* mo P6 <- P1@lockfree/ring.c: of a slot that was filled meanwhile, what its producer saw of head. */
-		uint64_t v = sh_a64_load_acq(slot);
-		int32_t ahead = (int32_t)((uint32_t)(v >> 32) - lap);
+		uint64_t v = 0;
+		int32_t ahead;
 
+		/* mo P6 <- P1@lockfree/ring.c: of a slot that was filled meanwhile, what its producer saw of head. */
+		if (sh_likely(read || !first_touch(t, lap)))
+			v = sh_a64_load_acq(slot);
+		read = true;
+		ahead = (int32_t)((uint32_t)(v >> 32) - lap);
 		if (ahead == 0) { /* filled: behind it */
 			t++;
 			continue;

@@ -32,6 +32,9 @@
 #define SH_RING_CAPACITY_MIN 2u
 #define SH_RING_HINT_EVERY 4u /* power of two */
 #define SH_RING_AHEAD 3u      /* an owner that pops asks for the item so many places behind */
+#ifndef SH_RING_PAGE          /* a tool that explores interleavings says 2 */
+#define SH_RING_PAGE 512u     /* slots of a page of memory */
+#endif
 
 /* What everybody needs to find a slot; consumers and producers have a copy each, beside what they write. */
 struct sh_ring_at {
@@ -80,6 +83,21 @@ static inline uint64_t sh_ring_capacity(const struct sh_ring *r)
 static inline void sh_ring_prefetch(const struct sh_ring *r)
 {
 	sh_prefetch_write(sh_ring_slot(&r->in, sh_a64_load_rlx(&r->tail))); /* mo rlx: a hint. */
+}
+
+/*
+ * The item so many places behind the oldest if it is visible, 0 = it is not (or not looked for, because nobody may have
+ * written to its page yet: see first_touch in ring.c). To ask for its descriptor early, and for nothing else.
+ */
+static inline uint32_t sh_ring_ahead(const struct sh_ring *r, uint32_t places)
+{
+	uint64_t pos = sh_a64_load_rlx(&r->head) + places; /* mo rlx: a hint. */
+	uint64_t v;
+
+	if (sh_unlikely(pos % SH_RING_PAGE < places))
+		return 0;
+	v = sh_a64_load_rlx(sh_ring_slot(&r->out, pos)); /* mo rlx: a hint; pop reads it again with acquire. */
+	return (uint32_t)(v >> 32) == sh_ring_lap(&r->out, pos) ? (uint32_t)v : 0;
 }
 
 /* Is an item visible? For the owner's polling: cheap and recent. */

@@ -60,6 +60,8 @@ static bool take_buckets(const struct shunt_hist *h, struct load_service *out)
 
 	while (shunt_hist_next(h, &cursor, &b)) /* bound: the buckets */
 		n++;
+	if (n == 0)
+		return false;
 	out->value_ns = calloc(n, sizeof(*out->value_ns));
 	out->up_to = calloc(n, sizeof(*out->up_to));
 	if (!out->value_ns || !out->up_to) {
