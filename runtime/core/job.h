@@ -33,7 +33,8 @@ struct sh_job {
 	uint32_t group;     /* sync: owner; index, 0 = none */
 	uint32_t cost_ns;   /* sync: owner; learned run time at submit, for work-left accounting */
 	uint32_t strand;    /* sync: owner; with SH_JOB_KEYED */
-	uint32_t pad[3];
+	uint32_t after;     /* sync: owner; plain jobs: the descriptor that their submitter is likely to use next, 0 = unknown */
+	uint32_t pad[2];
 };
 _Static_assert(sizeof(struct sh_job) == SH_CACHELINE, "one line a job");
 _Static_assert(offsetof(struct sh_job, next) == 0, "slab needs next first");

@@ -79,6 +79,7 @@ static inline void sh_plain_run(struct sh_worker *w, const struct sh_job *job, u
 	ctx->level = job->level;
 	ctx->arg = job->arg;
 	ctx->submit_ns = job->submit_ns;
+	w->expected = job->after;
 	ctx->nested_ns = 0;
 	ctx->lent_ns = 0;
 	ctx->above = 0;

@@ -142,6 +142,7 @@ struct sh_worker {
 	struct sh_learned *learned; /* sync: owner; [types] */
 	struct sh_batch batch;    /* sync: owner; plain jobs that ran and are not in the books yet */
 	struct shunt_job_ctx plain_ctx; /* sync: owner; of the plain job that runs */
+	uint32_t expected;        /* sync: owner; the descriptor of the next job, it thinks; 0 = does not know */
 	uint32_t samples;         /* sync: owner; times that it learned; wraps */
 	struct sh_waiting waiting; /* sync: owner; how it sleeps and spins */
 	pthread_t thread;

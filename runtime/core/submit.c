@@ -683,6 +683,7 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 		job->track = 0;
 		job->group = 0;
 		job->cost_ns = est;
+		job->after = sh_slab_next(&sub->jobs);
 	}
 	if (sh_unlikely(i == 0))
 		goto undone;

@@ -621,7 +621,10 @@ static inline void idle_end(struct sh_worker *w, struct idleness *idle)
 	idle->announced = false;
 }
 
-/* A few looks at everything that could be for this worker, and nothing else: what a job's way to an idle worker costs. */
+/*
+ * A few looks at everything that could be for this worker, and nothing else: what a job's way to an idle worker costs. The
+ * descriptor that the next job is expected in is polled like its slot, so that both lines travel at the same time.
+ */
 static bool spin_look(const struct sh_worker *w, bool poll)
 {
 	const struct sh_pool *p = w->pool;
@@ -636,6 +639,7 @@ static bool spin_look(const struct sh_worker *w, bool poll)
 				return true;
 		if (sh_unlikely(sh_a32_load_rlx(&p->stop) != 0)) /* mo rlx: the loop looks again. */
 			return true;
+		ask_for(w, w->expected);
 		if (!poll)
 			sh_cpu_relax();
 	}

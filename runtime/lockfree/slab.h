@@ -105,6 +105,12 @@ static inline uint32_t sh_slab_alloc(struct sh_slab *s, struct sh_slab_cache *ca
 	return sh_slab_alloc_slow(s, cache, node);
 }
 
+/* What the next alloc with this cache gives, 0 = not known yet: a hint for prefetching. */
+static inline uint32_t sh_slab_next(const struct sh_slab_cache *cache)
+{
+	return cache->n > 0 ? cache->idx[cache->n - 1] : 0;
+}
+
 static inline void sh_slab_free(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx)
 {
 	assert(idx != 0 && idx <= s->nodes * s->per_node);

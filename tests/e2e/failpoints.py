@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Every call of runtime/ that may fail can be made to fail. SPDX-License-Identifier: MIT
 
-Looks through runtime/ for calls that take memory, start threads, pin, wake, or read and write files. Each must stand in a
-function that has an SH_FAIL point, or be in EXEMPT with the reason why a failure there needs none. Then compares the names of
-the points with the table of tests/unit/inject_sweep_test.c, which makes each use of each of them fail.
+Looks through runtime/ for calls that take or give back memory, start threads, pin, wake, ask the kernel for something else,
+or read and write files. Each must stand in a function that has an SH_FAIL point, or be in EXEMPT with the reason why a failure
+there needs none. Then compares the names of the points with the table of tests/unit/inject_sweep_test.c, which makes each use
+of each of them fail.
 Environment: SRCDIR (the tree). Arguments: none.
 """
 import os
@@ -13,26 +14,29 @@ import sys
 CALLS = re.compile(
     r"\b("
     r"[cm]alloc|realloc(?:array)?|strn?dup|v?asprintf|aligned_alloc|posix_memalign|memalign|mallocx|mallctl"
-    r"|mmap|mremap|mprotect|madvise|mlock|mbind|set_mempolicy|move_pages"
+    r"|mmap|munmap|mremap|mprotect|madvise|mincore|mlock|mbind|set_mempolicy|move_pages"
     r"|hwloc_(?:topology_(?:init|dup|load|export\w*|set_\w+|restrict)|bitmap_(?:alloc\w*|dup|copy|set\w*|only|x?or|and\w*|not|clr\w*)"
-    r"|set_\w+|alloc\w*|distances_(?:get|add)\w*)"
+    r"|set_\w+|alloc\w*|distances_(?:get|add)\w*|cpukinds_(?:get|register)\w*)"
     r"|ck_\w+_(?:init|put|set|grow|rebuild|gc|spmc_\w+)|(?:urcu|rcu)_\w*(?:register_thread|synchronize_rcu)"
     r"|pthread_(?:create|join|once|atfork|key_create|setspecific|\w+_init|setname_np|setaffinity_np|setsched\w+|sigmask)"
     r"|thrd_create|dlopen|dladdr"
     r"|f(?:d|re|mem)?open|open(?:at|dir|_memstream)?|tmpfile|mkstemp|readdir|fgets|getline|getdelim|getc|fgetc|f?scanf|fread|fwrite|fflush"
     r"|fclose|f?puts|f?putc|v?fprintf|printf|p?readv?|p?writev?|rename|unlink|f?stat|lstat|access|ftruncate|fsync|readlink|realpath"
     r"|pipe2?|dup[23]?|eventfd|epoll_\w+|timerfd_\w+|signalfd|socket|fork|vfork|execve?|posix_spawnp?"
-    r"|syscall|sched_\w+affinity|sched_getcpu|sched_setscheduler|getrandom|nanosleep|clock_nanosleep|sysconf"
+    r"|syscall|prctl|ioctl|sched_(?:\w+affinity|getcpu|set\w+|yield)|getcpu|setpriority|[gs]etrlimit|getrusage"
+    r"|getrandom|clock_(?:get\w+|settime|nanosleep)|nanosleep|sysconf"
     r"|compress2?|uncompress2?|deflate\w*|inflate(?:Init\w*|Back\w*|End|Reset\w*)?"
     r"|yaml_(?:parser_(?:initialize|parse|load|scan)|emitter_\w+|document_\w+|\w+_event_initialize)"
     r")\s*\(")
 
 # (file, function, call): why no point is needed there
 EXEMPT = {
+    ("base/clock.c", "sh_clock_monotonic_ns", "clock_gettime"): "cannot fail for this clock with a valid pointer",
     ("base/clock.c", "sh_clock_setup", "pthread_once"): "cannot fail with a valid control",
     ("base/mem.c", "mem_arena_destroy", "mallctl"): "nobody to tell at the end of a pool; its memory was given back before",
     ("base/mem.c", "mem_je_alloc", "mallocx"): "sh_mem_alloc, its only caller, has the point",
     ("base/mem.c", "mem_je_bytes", "mallctl"): "a number for people; without it less is shown",
+    ("base/mem.c", "sh_mem_unmap", "munmap"): "nobody to tell; the address space stays behind",
     ("core/calibrate.c", "sh_calibrate_wake_ns", "pthread_once"): "cannot fail with a valid control",
     ("core/pool.c", "sh_pool_create", "pthread_mutex_init"): "a mutex without attributes needs nothing and cannot fail",
     ("core/pool.c", "sh_pool_free", "pthread_join"): "fails only for threads that are not there",
@@ -43,8 +47,14 @@ EXEMPT = {
     ("core/runtime.c", "submitters_leave", "nanosleep"): "a shorter pause; the loop looks again",
     ("core/runtime.c", "wait_settled", "nanosleep"): "a shorter pause; the loop looks again",
     ("core/submitter.c", "forked_child", "pthread_mutex_init"): "a mutex without attributes cannot fail",
+    ("core/submitter.c", "submitter_home", "getcpu"): "a thread without a known node is one of no node",
+    ("core/topo.c", "kind_of", "hwloc_cpukinds_get_by_cpuset"): "a cpu of unknown kind is a performance cpu",
+    ("core/topo.c", "kind_of", "hwloc_cpukinds_get_info"): "a cpu of unknown kind is a performance cpu",
+    ("core/topo.c", "kind_of", "hwloc_cpukinds_get_nr"): "a cpu of unknown kind is a performance cpu",
     ("core/topo.c", "sh_topo_affinity", "access"): "a thread that cannot be seen counts as gone; point cpus.affinity is behind it",
+    ("core/worker.c", "idle_step", "sched_yield"): "cannot fail on Linux; an offer of the cpu that nobody need take",
     ("core/worker.c", "sh_worker_main", "pthread_setname_np"): "a name for people; nothing depends on it",
+    ("core/worker_pin.c", "sh_worker_pin", "prctl"): "timers are later then; a worker learns how late, and sleeps so much shorter",
     ("lockfree/registry.c", "sh_rcu_thread_setup", "urcu_bp_register_thread"): "returns nothing; liburcu ends the process",
     ("lockfree/registry.c", "sh_rcu_synchronize", "urcu_bp_synchronize_rcu"): "returns nothing",
     ("lockfree/registry.c", "sh_registry_create", "ck_hs_init"): "takes memory by table_alloc, which has the point",
@@ -97,6 +107,8 @@ def selftest():
     good = 'int one(void)\n{\n\tvoid *p = SH_FAIL("x") ? NULL : malloc(3);\n\t/* malloc( */\n\treturn !p;\n}\n'
     assert len(look("x.c", bad, set())) == 2, look("x.c", bad, set())
     assert look("x.c", good, set()) == []
+    for call in ("prctl", "sched_yield", "madvise", "munmap", "mincore", "getcpu", "clock_gettime", "clock_nanosleep"):
+        assert CALLS.search(call + "(") and not CALLS.search("sh_" + call + "("), call
     assert "x.c:3: one: malloc" in look("x.c", bad, set())[0]
 
 
