@@ -59,7 +59,8 @@ static inline void sh_plain_settle(struct sh_worker *w)
 static inline bool sh_plain_goes_on(const struct sh_worker *w, const struct shunt_job_ctx *ctx, uint32_t n)
 {
 	return sh_plain_short(w, ctx->type) && n < SH_BATCH_MAX && (ctx->nested_ns | ctx->lent_ns) == 0
-	       && (sh_ring_peek(&w->ring[ctx->level]) || sh_deque_count(&w->deque[ctx->level]) != 0
+	       && (((w->deque_bits >> ctx->level & 1u) && sh_deque_count(&w->deque[ctx->level]) != 0)
+		   || sh_ring_peek(&w->ring[ctx->level])
 		   || (sh_a32_load_rlx(&w->pool->backlog_bits) >> ctx->level & 1u)); /* mo rlx: a hint. */
 }
 

@@ -666,7 +666,7 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 	p = type->pool;
 	level = spec->level ? spec->level - 1u : type->level;
 	est = sh_a32_load_rlx(&type->est_ns); /* mo rlx: an estimate. */
-	if (p->workers == 1 && sh_likely(level < p->levels)) /* the line that its worker polls: on its way while we fill the job */
+	if (p->workers == 1 && !sub->worker && sh_likely(level < p->levels)) /* the line that its worker polls: on its way now */
 		sh_ring_prefetch(&p->worker[0]->ring[level]);
 	for (i = 0; i < n && sh_likely(level < p->levels); i++) {
 		struct sh_job *job;

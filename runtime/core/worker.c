@@ -22,9 +22,10 @@
 #define SH_SPIN_LOOKS 16u     /* between two clock reads while spinning */
 #endif
 #define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
+#define SPIN_YIELDED_NS 3000u /* an offer that took so long was taken */
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
 
-enum source { SRC_RING, SRC_DEQUE, SRC_OLDEST, SRC_PINNED, SRC_BACKLOG };
+enum source { SRC_RING, SRC_DEQUE, SRC_PINNED, SRC_BACKLOG };
 
 /*
  * Which source of a level is looked at first, pick by pick: each at least once in SH_SOURCE_PERIOD. The oldest own
@@ -131,11 +132,11 @@ static SH_NOINLINE bool take_backlog_told(struct sh_worker *w, uint32_t level, u
 
 	/*
 	 * More than one only into an empty own ring: what is there already came later. And only so that workers meet more
-	 * seldom at the backlog: a worker that is alone takes one.
+	 * seldom at the backlog: one that is alone there takes one.
 	 */
 	n = (uint32_t)sh_ring_capacity(&w->ring[level]);
 	n = n < BACKLOG_MAX ? n : BACKLOG_MAX;
-	if (sh_a32_load_rlx(&p->slots) == 1 || sh_ring_peek(&w->ring[level])) /* mo rlx: either will do. */
+	if (sh_ring_head(&p->backlog[level]) == w->backlog_left[level] || sh_ring_peek(&w->ring[level]))
 		n = 1;
 	n = sh_ring_steal(&p->backlog[level], loot, n);
 	if (n == 0) {
@@ -150,6 +151,7 @@ static SH_NOINLINE bool take_backlog_told(struct sh_worker *w, uint32_t level, u
 	SH_POINT("worker.backlog.taken");
 	for (i = 0; i < n; i++)
 		ask_for(w, loot[i]);
+	w->backlog_left[level] = sh_ring_head(&p->backlog[level]);
 	if (n == 1)
 		ask_for(w, sh_ring_ahead(&p->backlog[level], SH_RING_AHEAD));
 	charge(w, backlog_cost(loot[0]));
@@ -165,13 +167,14 @@ static inline bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *i
 	return (sh_a32_load_rlx(&w->pool->backlog_bits) >> level & 1u) && take_backlog_told(w, level, item);
 }
 
-static inline bool take_deque(struct sh_worker *w, uint32_t level, bool oldest, uint32_t *item)
+/* The newest own spawn. */
+static inline bool take_deque(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	struct sh_deque *d = &w->deque[level];
 
 	if (!(w->deque_bits >> level & 1u))
 		return false;
-	if (oldest ? sh_deque_take(d, item) : sh_deque_pop(d, item))
+	if (sh_likely(sh_deque_pop(d, item)))
 		return true;
 	if (sh_deque_count(d) == 0)
 		w->deque_bits &= ~(1u << level);
@@ -203,38 +206,44 @@ static bool oldest_turn(struct sh_worker *w, uint32_t level)
 	return true;
 }
 
-/*
- * One job of one level from everything that is this worker's to take first. `hints` = levels with more than the ring,
- * `others` = those with more than the ring and own spawns.
- */
-static inline bool pick_level(struct sh_worker *w, uint32_t level, uint32_t hints, uint32_t others, uint32_t *item)
+/* A job of a level of which only own spawns and the ring are looked at, at a turn that is not the oldest's. */
+static inline bool take_own(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
-	uint32_t turn;
-	enum source first;
+	bool spawns = w->deque_bits >> level & 1u;
+	bool ring_first = !spawns || (RING_TURNS >> w->source_tick[level] % SH_SOURCE_PERIOD & 1u);
 
-	if (sh_likely(!(hints >> level & 1u))) { /* nearly always: nothing but the ring, or nothing */
-		if (!take_ring(w, level, item))
-			return false;
+	if (!ring_first && take_deque(w, level, item))
+		goto got;
+	if (!take_ring(w, level, item) && (!spawns || !ring_first || !take_deque(w, level, item)))
+		return false;
+got:
+	w->source_tick[level]++; /* wraps at SH_OLDEST_PERIOD */
+	return true;
+}
+
+/* One job of one level from everything that is this worker's to take first. */
+static SH_NOINLINE bool take_any(struct sh_worker *w, uint32_t level, uint32_t *item)
+{
+	uint32_t turn = w->source_tick[level];
+	enum source first = (enum source)source_turn[turn % SH_SOURCE_PERIOD];
+	bool oldest = turn == SH_OLDEST_PERIOD - 1 && (w->deque_bits >> level & 1u) && oldest_turn(w, level);
+
+	if ((oldest && sh_deque_take(&w->deque[level], item)) || (first == SRC_RING && take_ring(w, level, item))
+	    || (first == SRC_PINNED && take_pinned(w, level, item)) || (first == SRC_BACKLOG && take_backlog(w, level, item))
+	    || take_deque(w, level, item) || take_pinned(w, level, item) || take_ring(w, level, item)
+	    || take_backlog(w, level, item)) {
 		w->source_tick[level]++;
 		return true;
 	}
-	turn = w->source_tick[level]; /* wraps at SH_OLDEST_PERIOD */
-	if (sh_likely(!(others >> level & 1u)) && turn != SH_OLDEST_PERIOD - 1) { /* own spawns, and perhaps the ring */
-		if ((RING_TURNS >> turn % SH_SOURCE_PERIOD & 1u) && take_ring(w, level, item))
-			goto got;
-		if (take_deque(w, level, false, item) || take_ring(w, level, item))
-			goto got;
-		return false;
-	}
-	first = turn == SH_OLDEST_PERIOD - 1 && oldest_turn(w, level) ? SRC_OLDEST : (enum source)source_turn[turn % SH_SOURCE_PERIOD];
-	if ((first == SRC_RING && take_ring(w, level, item)) || (first == SRC_PINNED && take_pinned(w, level, item))
-	    || (first == SRC_BACKLOG && take_backlog(w, level, item)) || take_deque(w, level, first == SRC_OLDEST, item)
-	    || take_pinned(w, level, item) || take_ring(w, level, item) || take_backlog(w, level, item))
-		goto got;
 	return false;
-got:
-	w->source_tick[level]++;
-	return true;
+}
+
+/* `others` = levels with more than the ring and own spawns. */
+static inline bool take_level(struct sh_worker *w, uint32_t level, uint32_t others, uint32_t *item)
+{
+	if (sh_likely(!(others >> level & 1u) && w->source_tick[level] != SH_OLDEST_PERIOD - 1))
+		return take_own(w, level, item);
+	return take_any(w, level, item);
 }
 
 static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level, uint32_t *item)
@@ -319,16 +328,15 @@ static inline bool pick(struct sh_worker *w, uint32_t *item)
 	uint32_t slot = w->slot_table[w->tick];
 	/* mo rlx: polled again; the sleeper's scan is ordered. */
 	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits);
-	uint32_t hints = w->deque_bits | others;
 	uint32_t hot = sh_a32_load_rlx(&p->hot); /* mo rlx: as above. */
 	uint32_t levels = w->level_mask;
 
-	if (sh_unlikely(slot != SH_SLOT_TOP) && (levels >> slot & 1u) && pick_level(w, slot, hints, others, item))
+	if (sh_unlikely(slot != SH_SLOT_TOP) && (levels >> slot & 1u) && take_any(w, slot, item))
 		goto got;
 	for (; levels != 0; levels &= levels - 1) {
 		uint32_t l = (uint32_t)__builtin_ctz(levels);
 
-		if (pick_level(w, l, hints, others, item) || ((hot >> l & 1u) && steal_level(w, l, item)))
+		if (take_level(w, l, others, item) || ((hot >> l & 1u) && steal_level(w, l, item)))
 			goto got;
 	}
 	return false;
@@ -454,14 +462,12 @@ static bool take_told(struct sh_worker *w, uint32_t level, uint32_t *item)
 
 bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, uint32_t *item)
 {
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&w->pool->backlog_bits);
-	uint32_t hot = sh_a32_load_rlx(&w->pool->hot); /* mo rlx: as above. */
+	uint32_t hot = sh_a32_load_rlx(&w->pool->hot); /* mo rlx: polled again; the sleeper's scan is ordered. */
 
 	for (; levels != 0; levels &= levels - 1) {
 		uint32_t l = (uint32_t)__builtin_ctz(levels);
 
-		if (!pick_level(w, l, w->deque_bits | others, others, item) && !take_told(w, l, item)
+		if (!take_any(w, l, item) && !take_told(w, l, item)
 		    && !((hot >> l & 1u) && steal_level(w, l, item)))
 			continue;
 		if (sh_unlikely(w->brought))
@@ -609,16 +615,23 @@ struct idleness {
 	uint64_t since_ns; /* 0 = not idle */
 	uint64_t yield_ns; /* when the cpu was last offered to others */
 	bool announced;
+	bool shares;       /* its cpu, with a thread that ran when it was offered */
 };
 
-static inline void idle_end(struct sh_worker *w, struct idleness *idle)
+static inline void retract(struct sh_worker *w, struct idleness *idle)
 {
 	if (sh_unlikely(idle->announced)) { /* mo H3 <> H3@core/submit.c: cleared before the look at what it leaves (share_leftover). */
 		(void)word_bit(w->pool->spinning, w->slot, false);
 		w->brought = true;
+		idle->announced = false;
 	}
+}
+
+static inline void idle_end(struct sh_worker *w, struct idleness *idle)
+{
+	retract(w, idle);
 	idle->since_ns = 0;
-	idle->announced = false;
+	idle->shares = false;
 }
 
 /*
@@ -662,7 +675,7 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 		idle->yield_ns = now;
 	}
 	/* An only worker is not looked for. */
-	if (!idle->announced && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)
+	if (!idle->announced && !idle->shares && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)
 	    && sh_a32_load_rlx(&p->slots) != 1) { /* mo rlx: a hint; a first spare is seen the next time. */
 		if (!poll && spinners(p) >= p->spinners_max) {
 			idle_end(w, idle);
@@ -680,7 +693,11 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 	}
 	if (!poll && now - idle->yield_ns >= SPIN_YIELD_NS) { /* the submitter may be what we keep from running */
 		(void)sched_yield();
-		idle->yield_ns = now;
+		idle->yield_ns = sh_clock_ns();
+		if (idle->yield_ns - now >= SPIN_YIELDED_NS) { /* somebody was: not one to rely on */
+			retract(w, idle);
+			idle->shares = true;
+		}
 	}
 	sh_cpu_relax();
 }
@@ -701,7 +718,7 @@ void *sh_worker_main(void *arg)
 {
 	struct sh_worker *w = arg;
 	struct sh_pool *p = w->pool;
-	struct idleness idle = { 0, 0, false };
+	struct idleness idle = { 0 };
 	char name[16];
 	uint32_t item = 0;
 
@@ -768,7 +785,7 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		const struct sh_job *job;
 		uint32_t item = 0;
 
-		if (!take_deque(w, level, false, &item)) {
+		if (!take_deque(w, level, &item)) {
 			level++;
 			continue;
 		}

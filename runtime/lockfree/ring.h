@@ -79,6 +79,12 @@ static inline uint64_t sh_ring_capacity(const struct sh_ring *r)
 	return r->out.mask + 1;
 }
 
+/* Position of the oldest item: how far consumers have come. */
+static inline uint64_t sh_ring_head(const struct sh_ring *r)
+{
+	return sh_a64_load_rlx(&r->head); /* mo rlx: a hint. */
+}
+
 /* For a producer that will push in a moment: the slot's line, which a consumer may be polling, starts its way to us. */
 static inline void sh_ring_prefetch(const struct sh_ring *r)
 {
