@@ -199,6 +199,14 @@ static void worker_free(struct sh_pool *p, struct sh_worker *w)
 	sh_mem_free(&p->mem, w, sizeof(*w), POOL_ALIGN);
 }
 
+/* Where workers are chosen by load or place, a worker keeps what it spawns, if it may run it; others come and take of it. */
+static uint32_t own_levels(const struct sh_worker *w)
+{
+	enum shunt_strategy s = w->pool->opts.strategy;
+
+	return s == SHUNT_SELECT_LEAST_WORK || s == SHUNT_SELECT_LOCALITY ? w->level_mask : 0;
+}
+
 static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 {
 	struct sh_worker *w = sh_mem_alloc(&p->mem, sizeof(*w), POOL_ALIGN);
@@ -212,6 +220,7 @@ static struct sh_worker *worker_alloc(struct sh_pool *p, uint32_t slot)
 	w->node = SHUNT_ANY;
 	w->spare = slot >= p->workers;
 	w->level_mask = (1u << p->levels) - 1u;
+	w->own_levels = own_levels(w);
 	w->slot_table = p->slot_table;
 	w->slot_n = p->slot_n;
 	w->job_at_0 = sh_job_at(p->rt, 0);
@@ -279,10 +288,12 @@ static void reserve_levels(struct sh_pool *p)
 	for (l = 0; l < p->levels; l++)
 		for (k = 0; k < p->opts.reserved[l] && w < p->workers; k++)
 			p->worker[w++]->level_mask = (2u << l) - 1u;
-	for (w = 0; w < p->workers; w++)
+	for (w = 0; w < p->workers; w++) {
+		p->worker[w]->own_levels = own_levels(p->worker[w]);
 		for (l = 0; l < p->levels; l++)
 			if (p->worker[w]->level_mask >> l & 1u)
 				p->can[l][w / 64u] |= UINT64_C(1) << (w % 64u);
+	}
 	for (w = p->workers; w < p->workers + p->spares_max; w++)
 		for (l = 0; l < p->levels; l++)
 			p->can[l][w / 64u] |= UINT64_C(1) << (w % 64u);
@@ -349,7 +360,6 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 	p->workers = n > SHUNT_WORKERS_MAX ? SHUNT_WORKERS_MAX : n;
 	p->opts.workers = p->workers;
 	p->words = (p->workers + p->spares_max + 63u) / 64u;
-	p->own_spawns = p->opts.strategy == SHUNT_SELECT_LEAST_WORK || p->opts.strategy == SHUNT_SELECT_LOCALITY;
 	assert(p->workers > 0 && p->words <= SH_WORDS);
 	for (i = 0; i < p->levels; i++)
 		reserved += p->opts.reserved[i];

@@ -115,6 +115,7 @@ struct sh_worker {
 	uint32_t node;            /* sync: const; NUMA os index or SHUNT_ANY */
 	uint32_t node_slot;       /* sync: const; index of the slab node */
 	uint32_t level_mask;      /* sync: const; levels it may take */
+	uint32_t own_levels;      /* sync: const; levels of which it keeps what it spawns in its own deque */
 	bool spare;               /* sync: const */
 	struct sh_ring *ring;     /* sync: const; [levels] */
 	struct sh_ring *pinned;   /* sync: const; [levels] */
@@ -185,7 +186,6 @@ struct sh_pool {
 	uint32_t id;      /* index + 1 = public id */
 	uint32_t workers; /* without spares */
 	uint32_t words;   /* of 64 bits, that hold a bit for each worker and spare */
-	bool own_spawns;  /* what a worker spawns goes to its own deque */
 	uint32_t spares_max;
 	uint32_t levels;
 	uint32_t slot_n;

@@ -245,7 +245,7 @@ void sh_submit_token(struct sh_pool *p, struct sh_submitter *sub, uint32_t stran
 /* May this worker keep what it spawns in pool p for itself? */
 static inline bool keeps_own(const struct sh_worker *w, const struct sh_pool *p, uint32_t level)
 {
-	return w && w->pool == p && p->own_spawns && (w->level_mask >> level & 1u);
+	return w && w->pool == p && (w->own_levels >> level & 1u);
 }
 
 /*
@@ -641,6 +641,20 @@ static inline uint64_t submit_clock(const struct sh_submitter *sub)
 	return sh_clock_ns();
 }
 
+static inline void fill_plain(struct sh_job *job, uint32_t type, uint32_t level, const struct shunt_job_spec *spec,
+			      uint64_t submit_ns, uint32_t est_ns)
+{
+	job->type = (uint16_t)type;
+	job->level = (uint8_t)level;
+	job->flags = SH_JOB_PLAIN;
+	job->arg = spec->arg;
+	job->submit_ns = submit_ns;
+	job->track = 0;
+	job->group = 0;
+	job->cost_ns = est_ns;
+	job->after = 0;
+}
+
 /*
  * n <= SUBMIT_RUN plain jobs of one type and level, in order. Returns how many were accepted; fewer means that the way of
  * every other job has to look at the next one (no descriptor left, gate, type).
@@ -675,14 +689,7 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 		if (sh_unlikely(items[i] == 0))
 			break;
 		job = sh_job_at(rt, items[i]);
-		job->type = (uint16_t)index;
-		job->level = (uint8_t)level;
-		job->flags = SH_JOB_PLAIN;
-		job->arg = spec[i].arg;
-		job->submit_ns = spec[i].start_ns ? spec[i].start_ns : now;
-		job->track = 0;
-		job->group = 0;
-		job->cost_ns = est;
+		fill_plain(job, index, level, &spec[i], spec[i].start_ns ? spec[i].start_ns : now, est);
 		job->after = sh_slab_next(&sub->jobs);
 	}
 	if (sh_unlikely(i == 0))
@@ -705,11 +712,64 @@ undone:
 	return i;
 }
 
+/* Everything but a plain job that a worker spawns in its own pool. */
+static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec,
+				  struct shunt_job_id *id)
+{
+	uint64_t now;
+	int rc = 0;
+
+	inside_begin(rt, sub);
+	now = id || spec->done ? sh_clock_ns() : submit_clock(sub); /* a result tells the delay of this very job */
+	if (sh_unlikely(id || !sub || !spec_plain(spec)) || sh_unlikely(submit_plain(rt, sub, spec, 1, now) == 0))
+		rc = submit(rt, sub, spec, id, now);
+	inside_end(rt, sub);
+	return rc;
+}
+
+/*
+ * A plain job of a worker's own pool goes to the bottom of its own deque, and no line of another thread is touched but to see
+ * who sleeps. False, and nothing done, if that is not what it is, or if there is no room. This thread is not counted as
+ * being inside a submit: while it runs, its pool stays; and the attempt, which is counted before the type is looked at, keeps the
+ * type, as in submit_plain.
+ */
+static inline bool spawn_own(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec)
+{
+	struct sh_worker *w = sub->worker;
+	uint32_t index = (spec->type.v & 0xffffu) - 1u;
+	const struct sh_type *type;
+	uint32_t level, item, est;
+
+	if (sh_unlikely(index >= SHUNT_TYPES_MAX))
+		return false;
+	type = &w->types[index];
+	count_attempts(rt, sub, index, 1);
+	/* mo T2 <- T2@core/runtime.c: the type's fields. The attempt was counted before. */
+	if (sh_unlikely(!gate_open(rt) || sh_a32_load_sc(&type->state) != spec->type.v || !type->plain || type->pool != w->pool))
+		goto undone;
+	level = spec->level ? spec->level - 1u : type->level;
+	if (sh_unlikely(level >= SHUNT_LEVELS_MAX || !(w->own_levels >> level & 1u)))
+		goto undone;
+	item = sh_slab_alloc(&rt->jobs, &sub->jobs, sub->node_slot);
+	if (sh_unlikely(item == 0))
+		goto undone;
+	est = sh_a32_load_rlx(&type->est_ns); /* mo rlx: an estimate. */
+	fill_plain(w->job_at_0 + item, index, level, spec, spec->start_ns ? spec->start_ns : submit_clock(sub), est);
+	SH_POINT("submit.before_enqueue");
+	if (sh_unlikely(push_own(sub, w->pool, &item, 1, level, SH_COST_ONE + est) == 0)) {
+		sh_slab_free(&rt->jobs, &sub->jobs, item);
+		goto undone;
+	}
+	SH_POINT("submit.after_enqueue");
+	return true;
+undone:
+	count_undone(rt, sub, index, 1);
+	return false;
+}
+
 int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, struct shunt_job_id *id)
 {
 	struct sh_submitter *sub;
-	uint64_t now;
-	int rc = 0;
 
 	if (sh_unlikely(!rt || !spec))
 		return SHUNT_EINVAL;
@@ -718,12 +778,9 @@ int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, st
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
 	sub = sh_submitter_get(rt);
-	inside_begin(rt, sub);
-	now = id || spec->done ? sh_clock_ns() : submit_clock(sub); /* a result tells the delay of this very job */
-	if (sh_unlikely(id || !sub || !spec_plain(spec)) || sh_unlikely(submit_plain(rt, sub, spec, 1, now) == 0))
-		rc = submit(rt, sub, spec, id, now);
-	inside_end(rt, sub);
-	return rc;
+	if (sub && sub->worker && !id && spec_plain(spec) && sh_likely(spawn_own(rt, sub, spec)))
+		return 0;
+	return submit_one(rt, sub, spec, id);
 }
 
 /* How many of the next n specs can go the short way together. */
@@ -756,7 +813,7 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 	}
 	sub = sh_submitter_get(rt);
 	inside_begin(rt, sub);
-	now = ids || (n > 0 && specs[0].done) ? sh_clock_ns() : submit_clock(sub);
+	now = ids ? sh_clock_ns() : submit_clock(sub);
 	while (i < n) {
 		uint32_t k = ids || !sub ? 0 : plain_run(&specs[i], n - i);
 
@@ -766,7 +823,7 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 		}
 		if (ids)
 			ids[i].v = 0;
-		rc = submit(rt, sub, &specs[i], ids ? &ids[i] : NULL, now);
+		rc = submit(rt, sub, &specs[i], ids ? &ids[i] : NULL, specs[i].done && !ids ? sh_clock_ns() : now);
 		if (rc != 0)
 			break;
 		i++;
