@@ -42,7 +42,7 @@ static inline void sh_prefetch_read(const void *p)
 	__builtin_prefetch(p, 0, 3);
 }
 
-/* The line in a state in which it can be written. For x86-64's baseline compilers make a prefetch for reading of the builtin. */
+/* The line comes so that it can be written. Of the builtin compilers make a prefetch for reading on x86-64's baseline. */
 static inline void sh_prefetch_write(const void *p)
 {
 #if defined(__x86_64__)

@@ -61,7 +61,7 @@ static bool agreed(const struct shunt_job_ctx *ctx)
 /* As the worker's loop before each pick. */
 static bool may_take(struct sh_worker *w)
 {
-	/* mo S3 <- S2@core/submit.c: the stopper's stores; what is queued is cancelled. */
+	/* mo S3 <- S2@core/push.c: the stopper's stores; what is queued is cancelled. */
 	return sh_a32_load_acq(&w->pool->stop) == 0 && !sh_runtime_forked(w->pool->rt) && !sh_worker_async_full(w);
 }
 

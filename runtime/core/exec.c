@@ -164,7 +164,7 @@ static bool async_reserve_pool(struct sh_pool *p, bool wait)
 				return true;
 			continue;
 		}
-		if (!wait || sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/submit.c: nobody may complete any more. */
+		if (!wait || sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/push.c: nobody may complete any more. */
 			return false;
 		(void)sh_futex_wait(&p->async_in_flight, n, ASYNC_STEP_NS);
 		n = sh_a32_load_sc(&p->async_in_flight); /* mo Y1 <> Y1@core/exec.c: as above. */

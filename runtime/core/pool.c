@@ -536,7 +536,7 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	struct sh_worker *w;
 	int rc;
 
-	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/submit.c: stopping. */
+	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0) /* mo S3 <- S2@core/push.c: stopping. */
 		return SHUNT_ELIMIT;
 	w = worker_alloc(p, slot);
 	if (!w)
@@ -548,7 +548,7 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = w;
 	rc = thread_start(w);
 	if (rc == 0) {
-		/* mo W1 -> W1@core/worker.c: complete worker before it is counted. mo W3 <> W3@core/submit.c: then offer_queues. */
+		/* mo W1 -> W1@core/worker.c: complete worker before it is counted. mo W3 <> W3@core/push.c: then offer_queues. */
 		sh_a32_store_sc(&p->slots, slot + 1);
 		return 0;
 	}
@@ -630,7 +630,7 @@ bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
 	(void)pthread_mutex_lock(&p->spare_lock);
 	active = sh_a32_load_rlx(&p->spares_active); /* mo rlx: under the lock. */
 	/* mo rlx: `blocked` is raised only under this lock, so a worker that blocks later finds this spare DORMANT. */
-	retire = active > sh_a32_load_rlx(&p->blocked) && sh_a32_load_acq(&p->stop) == 0; /* mo S3 <- S2@core/submit.c: stop. */
+	retire = active > sh_a32_load_rlx(&p->blocked) && sh_a32_load_acq(&p->stop) == 0; /* mo S3 <- S2@core/push.c: stop. */
 	if (retire) {
 		sh_a32_store_rlx(&p->spares_active, active - 1); /* mo rlx: under the lock. */
 		sh_a32_store_sc(&w->state, SH_W_DORMANT); /* mo B2 <> B2@core/worker.c: only a blocker moves it on. */

@@ -9,6 +9,7 @@
 #include "base/inject.h"
 #include "core/choose.h"
 #include "core/plain.h"
+#include "core/push.h"
 #include "core/runtime.h"
 #include "core/strand.h"
 #include "core/track.h"
@@ -48,183 +49,7 @@ static void count_undone(struct shunt_runtime *rt, struct sh_submitter *sub, uin
 		(void)sh_a64_add_acq_rel(&rt->shared_undone[type], n); /* mo N5 -> N5@core/runtime.c: as above. */
 }
 
-/* ---- wake-up ---- */
-
-bool sh_worker_wake(struct sh_worker *w)
-{
-	/* mo S2 <> S1@core/worker.c: the caller published before; the sleeper scans after PARKED. */
-	uint32_t s = sh_a32_load_sc(&w->state);
-
-	while (s == SH_W_PARKED) {
-		/* mo S2 -> S3@core/worker.c: what the waker did before. */
-		if (sh_a32_cas_sc(&w->state, &s, SH_W_WAKING)) {
-			(void)sh_a64_add_rlx(&w->wakes, 1); /* mo rlx: statistic. */
-			SH_POINT("submit.before_wake");
-			(void)sh_futex_wake(&w->state, 1);
-			return true;
-		}
-	}
-	if (s == SH_W_WAKING)
-		(void)sh_futex_wake(&w->state, 1);
-	return false;
-}
-
-/* Of 64 workers with a bit in m: wakes one of those that are parked (true), or finds one whose wake is under way. */
-static SH_NOINLINE bool wake_one(struct sh_pool *p, uint32_t word, uint64_t m, struct sh_worker **waking)
-{
-	for (; m != 0; m &= m - 1) {
-		struct sh_worker *w = p->worker[word * 64u + sh_ctz64(m)];
-		uint32_t s = sh_a32_load_acq(&w->state); /* mo S2 <> S1@core/worker.c: which sleep this is; the wake decides. */
-
-		if (s == SH_W_PARKED && sh_worker_wake(w))
-			return true;
-		if (s == SH_W_WAKING)
-			*waking = w;
-	}
-	return false;
-}
-
-/* As sh_pool_wake_idle. */
-static inline struct sh_worker *wake_any(struct sh_pool *p, uint32_t level)
-{
-	struct sh_worker *waking = NULL;
-	uint32_t i;
-
-	for (i = 0; i < p->words; i++) {
-		/* mo I1 <> I1@core/worker.c: the job is visible; either we see the idle bit or the sleeper the job. */
-		uint64_t m = sh_a64_load_sc(&p->idle[i]) & p->can[level][i];
-
-		if (sh_unlikely(m != 0) && wake_one(p, i, m, &waking))
-			return NULL;
-	}
-	return waking;
-}
-
-struct sh_worker *sh_pool_wake_idle(struct sh_pool *p, uint32_t level)
-{
-	return wake_any(p, level);
-}
-
-/* May this submitter repeat somebody's wake of w? Once for each of its sleeps: a burst must not be one of system calls. */
-static bool may_rewake(struct sh_submitter *sub, const struct sh_worker *w)
-{
-	uint64_t sleep;
-
-	if (!sub)
-		return true;
-	sleep = sh_a64_load_rlx(&w->sleeps); /* mo rlx: raised before each sleep; the state word ordered it before WAKING. */
-	if (sub->rewoken == w && sub->rewoken_sleep == sleep)
-		return false;
-	sub->rewoken = w;
-	sub->rewoken_sleep = sleep;
-	return true;
-}
-
-static inline void wake_idle(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
-{
-	struct sh_worker *waking = wake_any(p, level);
-
-	if (waking && may_rewake(sub, waking))
-		(void)sh_worker_wake(waking);
-}
-
-static inline bool is_spinning(const struct sh_pool *p, uint32_t slot)
-{
-	/* mo H3 <> H3@core/worker.c: it clears the bit before it looks at what it leaves behind. */
-	return (sh_a64_load_sc(&p->spinning[slot / 64u]) >> (slot % 64u) & 1u) != 0;
-}
-
-static inline void hot_set(struct sh_pool *p, uint32_t level)
-{
-	/* mo H1 <> H2@core/worker.c: pushed before; whoever clears looks again afterwards. */
-	if (!(sh_a32_load_sc(&p->hot) >> level & 1u))
-		(void)sh_a32_or_sc(&p->hot, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
-}
-
-/* For a checkpoint of the job that w runs. Nearly always set: checkpoints alone clear it. */
-static inline void ring_told(struct sh_worker *w, uint32_t level)
-{
-	/* mo H1 <> H2@core/worker.c: pushed before; whoever clears looks again afterwards. */
-	if (!(sh_a32_load_sc(&w->ring_bits) >> level & 1u))
-		(void)sh_a32_or_sc(&w->ring_bits, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
-}
-
-/* A job is in w's ring: makes sure that somebody comes for it, when w itself does not look at it in time. */
-static SH_NOINLINE void notify_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t level)
-{
-	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
-	uint32_t s = sh_a32_load_sc(&w->state);
-	bool full = sh_a32_load_sc(&w->full) != 0; /* mo Y1 <> Y1@core/exec.c: it takes nothing; others must come. */
-	/* mo W3 <> W3@core/pool.c: complete workers; pushed, then the look: we see the first spare or its maker our job. */
-	bool alone = sh_a32_load_sc(&p->slots) == 1;
-	bool woken = false;
-
-	if (!full && s != SH_W_RUNNING) {
-		/* Only who wakes it may leave it at that; behind somebody else's wake the job is offered to others too. */
-		if (s == SH_W_PARKED || may_rewake(sub, w))
-			woken = sh_worker_wake(w);
-	}
-	if (alone || woken) /* it was chosen, and it comes: a spinner beside it does not take its job before that */
-		return;
-	hot_set(p, level);
-	wake_idle(sub, p, level);
-}
-
-/* A job is in w's ring. */
-static inline void notify(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t level)
-{
-	/* mo S2 <> S1@core/worker.c: published, then the look at the state; W3 <> W3@core/pool.c: as in notify_others. */
-	if (sh_likely(sh_a32_load_sc(&w->state) == SH_W_RUNNING)
-	    && (sh_a32_load_sc(&p->slots) == 1 || is_spinning(p, w->slot))) /* mo W3 <> W3@core/pool.c: as above. */
-		return;
-	notify_others(sub, p, w, level);
-}
-
-/* The job is in the pool's backlog: any worker will do. */
-static void notify_backlog(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
-{
-	/* mo H1 <> H2@core/worker.c: as hot_set. */
-	if (!(sh_a32_load_sc(&p->backlog_bits) >> level & 1u))
-		(void)sh_a32_or_sc(&p->backlog_bits, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
-	wake_idle(sub, p, level);
-}
-
 /* ---- queues ---- */
-
-static SH_NOINLINE void push_backlog(struct sh_submitter *sub, struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level)
-{
-	for (uint32_t i = 0; i < n; i++)
-		sh_backlog_push(p, items[i], level);
-	notify_backlog(sub, p, level);
-}
-
-/* While a level has a backlog new jobs go behind it, so that a submitter's order holds. */
-static inline bool backlogged(const struct sh_pool *p, uint32_t level)
-{
-	return (sh_a32_load_rlx(&p->backlog_bits) >> level & 1u) != 0; /* mo rlx: own pushes are seen in order. */
-}
-
-/* n items for worker `slot`, in order; each costs `cost`. */
-static inline void push_ring(struct sh_submitter *sub, struct sh_pool *p, uint32_t slot, const uint32_t *items, uint32_t n,
-			     uint32_t level, uint64_t cost)
-{
-	struct sh_worker *w = p->worker[slot];
-	uint32_t i = 0;
-
-	if (sh_likely(!backlogged(p, level))) {
-		(void)sh_a64_add_rlx(&w->accepted, cost * n); /* mo rlx: an estimate, reserved before the job is visible. */
-		while (i < n && sh_likely(sh_ring_push(&w->ring[level], items[i])))
-			i++;
-		if (sh_likely(i > 0)) {
-			ring_told(w, level);
-			notify(sub, p, w, level);
-		}
-		if (sh_likely(i == n))
-			return;
-		(void)sh_a64_sub_rlx(&w->accepted, cost * (n - i)); /* mo rlx: as above. */
-	}
-	push_backlog(sub, p, items + i, n - i, level);
-}
 
 void sh_submit_token(struct sh_pool *p, struct sh_submitter *sub, uint32_t strand, uint32_t level)
 {
@@ -237,7 +62,7 @@ void sh_submit_token(struct sh_pool *p, struct sh_submitter *sub, uint32_t stran
 		slot = sub->worker->spare ? sh_choose(&c) : sub->worker->slot;
 	else
 		slot = sh_choose(&c);
-	push_ring(sub, p, slot, &item, 1, level, SH_TOKEN_COST);
+	sh_push_ring(sub, p, slot, &item, 1, level, SH_TOKEN_COST);
 	SH_POINT("submit.token.before_count");
 	sh_strand_pushed(&p->strand[strand]);
 }
@@ -266,8 +91,8 @@ static inline uint32_t push_own(struct sh_submitter *sub, struct sh_pool *p, con
 	/* mo rlx: one writer; charged here because it was not reserved in `accepted`. */
 	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - cost * i);
 	if (sh_a32_load_rlx(&p->slots) > 1) { /* mo rlx: a first spare is seen by the next push. */
-		hot_set(p, level);
-		wake_idle(sub, p, level);
+		sh_push_hot(p, level);
+		sh_push_wake_idle(sub, p, level);
 	}
 	return i;
 }
@@ -282,10 +107,10 @@ static int push_pinned(struct attempt *a, uint32_t item, uint64_t cost)
 		(void)sh_a64_sub_rlx(&w->accepted, cost); /* mo rlx: as above. */
 		return SHUNT_EFULL;
 	}
-	if (!(sh_a32_load_sc(&w->pin_bits) >> a->level & 1u))       /* mo H1 <> H2@core/worker.c: as hot_set. */
-		(void)sh_a32_or_sc(&w->pin_bits, 1u << a->level); /* mo H1 <> H2@core/worker.c: as hot_set. */
+	if (!(sh_a32_load_sc(&w->pin_bits) >> a->level & 1u))       /* mo H1 <> H2@core/worker.c: as sh_push_hot. */
+		(void)sh_a32_or_sc(&w->pin_bits, 1u << a->level); /* mo H1 <> H2@core/worker.c: as sh_push_hot. */
 	s = sh_a32_load_sc(&w->state); /* mo S2 <> S1@core/worker.c: published, then the look at the state. */
-	if (s == SH_W_PARKED || (s == SH_W_WAKING && may_rewake(a->sub, w)))
+	if (s == SH_W_PARKED || (s == SH_W_WAKING && sh_push_may_rewake(a->sub, w)))
 		(void)sh_worker_wake(w);
 	return 0;
 }
@@ -310,7 +135,7 @@ static int enqueue(struct shunt_runtime *rt, struct attempt *a, struct sh_job *j
 	w = sh_choose(&(struct sh_choice){ a->sub, a->pool, a->spec, a->now_ns, a->level, job->cost_ns });
 	if (w == SHUNT_ANY)
 		return SHUNT_ENOENT;
-	push_ring(a->sub, a->pool, w, &item, 1, a->level, cost);
+	sh_push_ring(a->sub, a->pool, w, &item, 1, a->level, cost);
 	return 0;
 }
 
@@ -700,9 +525,9 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 	if (own < i) {
 		uint32_t w = 0;
 
-		if (p->workers != 1 && !backlogged(p, level)) /* else nobody is chosen */
+		if (p->workers != 1 && !sh_push_backlogged(p, level)) /* else nobody is chosen */
 			w = sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
-		push_ring(sub, p, w, items + own, i - own, level, SH_COST_ONE + est);
+		sh_push_ring(sub, p, w, items + own, i - own, level, SH_COST_ONE + est);
 	}
 	SH_POINT("submit.after_enqueue");
 	if (sh_likely(i == n))

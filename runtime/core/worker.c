@@ -65,17 +65,6 @@ static void hint_clear(sh_a32 *word, uint32_t bit)
 	(void)sh_a32_and_sc(word, ~bit); /* mo H2 <> H1@core/worker.c: then the caller looks once more. */
 }
 
-void sh_backlog_push(struct sh_pool *p, uint32_t item, uint32_t level)
-{
-	bool ok;
-
-	if (!(item & SH_TOKEN))
-		sh_job_at(p->rt, item)->cost_ns = 0;
-	ok = sh_ring_push(&p->backlog[level], item);
-	assert(ok); /* it has a slot for every descriptor and token there is */
-	(void)ok;
-}
-
 /* What an item of the backlog is charged with: its descriptor, which a submitter wrote, is not asked. */
 static inline uint64_t backlog_cost(uint32_t item)
 {
@@ -412,7 +401,7 @@ static bool idle_any(const struct sh_pool *p)
 	uint32_t i;
 
 	for (i = 0; i < SH_WORDS; i++)
-		if (sh_a64_load_sc(&p->idle[i]) != 0) /* mo I1 <> I1@core/submit.c: after our spin bit went down. */
+		if (sh_a64_load_sc(&p->idle[i]) != 0) /* mo I1 <> I1@core/push.h: after our spin bit went down. */
 			return true;
 	return false;
 }
@@ -432,7 +421,7 @@ static void share_leftover(struct sh_worker *w)
 	for (l = 0; l < p->levels; l++) {
 		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u);
 
-		/* mo H2 <> H1@core/submit.c: a wake-up that brought us may have been for a job that waits elsewhere. */
+		/* mo H2 <> H1@core/push.h: a wake-up that brought us may have been for a job that waits elsewhere. */
 		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && idle_any(p) && others_have(w, l)))
 			continue;
 		hint_set(&p->hot, 1u << l);
@@ -516,7 +505,7 @@ static bool word_bit(sh_a64 *words, uint32_t slot, bool on)
 	uint64_t bit = UINT64_C(1) << (slot % 64u);
 	sh_a64 *word = &words[slot / 64u];
 
-	/* mo I1 <> I1@core/submit.c: idle bit, then the scan; push, then the look at the idle bits. */
+	/* mo I1 <> I1@core/push.h: idle bit, then the scan; push, then the look at the idle bits. */
 	return ((on ? sh_a64_or_sc(word, bit) : sh_a64_and_sc(word, ~bit)) & bit) != 0;
 }
 
@@ -532,7 +521,7 @@ static void park(struct sh_worker *w, bool listed)
 	sh_slab_flush(&p->rt->jobs, &w->submitter->jobs);
 	sh_slab_flush(&p->rt->tracks, &w->submitter->tracks);
 	sh_a64_bump_owner(&w->sleeps, 1); /* a new sleep: wakers of the last one may be wakers of this one again */
-	/* mo S1 <> S2@core/submit.c: PARKED, then the scan; the pusher pushes, then looks at the state. */
+	/* mo S1 <> S2@core/push.c: PARKED, then the scan; the pusher pushes, then looks at the state. */
 	if (!sh_a32_cas_sc(&w->state, &s, SH_W_PARKED))
 		return;
 	if (listed)
@@ -542,7 +531,7 @@ static void park(struct sh_worker *w, bool listed)
 	if ((listed ? anything(w) : !sh_worker_async_full(w)) || sh_a32_load_sc(&p->stop) != 0
 	    || (listed && w->spare && sh_pool_spare_surplus(p))) {
 		s = SH_W_PARKED;
-		/* mo S1 <> S2@core/submit.c: leaves by itself; if a waker was first, the word says WAKING. */
+		/* mo S1 <> S2@core/push.c: leaves by itself; if a waker was first, the word says WAKING. */
 		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
 		distrust_hints(w);
 	} else {
@@ -551,12 +540,12 @@ static void park(struct sh_worker *w, bool listed)
 
 		sh_a64_bump_owner(&w->parks, 1);
 		sh_worker_falls_asleep(w, listed);
-		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) { /* mo S3 <- S2@core/submit.c: what the waker did before. */
+		while (sh_a32_load_acq(&w->state) == SH_W_PARKED) { /* mo S3 <- S2@core/push.c: what the waker did before. */
 			if (sh_futex_wait(&w->state, SH_W_PARKED, sh_worker_sleep_ns_max(w)) != SHUNT_ETIMEDOUT)
 				continue;
 			SH_POINT("worker.park.due");
 			s = SH_W_PARKED;
-			/* mo S1 <> S2@core/submit.c: as above; a job is due soon. If a waker was first, this is its wake-up. */
+			/* mo S1 <> S2@core/push.c: as above; a job is due soon. If a waker was first, this is its wake-up. */
 			due = sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
 		}
 		sh_worker_slept(w, sh_clock_ns() - asleep_ns, due);
@@ -566,7 +555,7 @@ static void park(struct sh_worker *w, bool listed)
 		(void)word_bit(p->idle, w->slot, false);
 	w->brought = true; /* submitters may have counted on us alone while we woke up */
 	s = SH_W_WAKING;
-	/* mo S1 <> S2@core/submit.c: we are awake; nobody needs to repeat the wake. */
+	/* mo S1 <> S2@core/push.c: we are awake; nobody needs to repeat the wake. */
 	(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
 }
 
@@ -594,7 +583,7 @@ static bool spare_retire(struct sh_worker *w)
 
 		if (s != SH_W_DORMANT)
 			break;
-		if (sh_a32_load_sc(&p->stop) != 0) /* mo S1 <> S2@core/submit.c: the stop flag like a job. */
+		if (sh_a32_load_sc(&p->stop) != 0) /* mo S1 <> S2@core/push.c: the stop flag like a job. */
 			return true;
 		(void)sh_futex_wait(&w->state, SH_W_DORMANT, SH_FOREVER);
 	}
@@ -620,7 +609,7 @@ struct idleness {
 
 static inline void retract(struct sh_worker *w, struct idleness *idle)
 {
-	if (sh_unlikely(idle->announced)) { /* mo H3 <> H3@core/submit.c: cleared before the look at what it leaves (share_leftover). */
+	if (sh_unlikely(idle->announced)) { /* mo H3 <> H3@core/push.h: cleared before the look at what it leaves (share_leftover). */
 		(void)word_bit(w->pool->spinning, w->slot, false);
 		w->brought = true;
 		idle->announced = false;
@@ -739,7 +728,7 @@ void *sh_worker_main(void *arg)
 		return NULL;
 	if (p->opts.on_start)
 		p->opts.on_start(p->opts.hook_arg, w->slot);
-	while (sh_a32_load_acq(&p->stop) == 0) { /* mo S3 <- S2@core/submit.c: the stopper's stores. */
+	while (sh_a32_load_acq(&p->stop) == 0) { /* mo S3 <- S2@core/push.c: the stopper's stores. */
 		if (sh_unlikely(w->spare) && own_empty(w)) {
 			sh_plain_close(w);
 			if (spare_retire(w)) {

@@ -41,8 +41,9 @@ static uint64_t ring_overtaken(struct sh_ring *r, uint64_t t)
 }
 
 /*
- * Nobody wrote to the memory of t before (or somebody did just now). A read would have the kernel map its page of zeroes
- * there, and the write behind it replace that, for which it interrupts every cpu of the process: written at once instead.
+ * Nobody wrote to the memory of t before (or somebody did just now). A read would have the kernel map its page of
+ * zeroes there, and the write behind it replace that, for which it interrupts every cpu of the process: written at
+ * once instead.
  */
 static inline bool first_touch(uint64_t t, uint32_t lap)
 {
@@ -56,7 +57,7 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 	uint64_t t = hint;
 	bool read = false;
 
-	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* the read below would bring the line in a state in which it cannot be written */
+	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* for the CAS; the read alone would bring the line to share */
 	for (;;) {
 		sh_a64 *slot = sh_ring_slot(&r->in, t);
 		uint32_t lap = sh_ring_lap(&r->in, t);
