@@ -68,7 +68,8 @@ struct bench_run {
 	int worker_cpu[BENCH_CPUS_MAX];
 	int cpus[BENCH_CPUS_MAX]; /* --cpus, or what this process may use */
 	unsigned ncpus;
-	double pingpong_ns; /* between the first producer's and the first worker's cpu, just before the work */
+	double pingpong_ns; /* between the first producer's and the last worker's cpu, just before the work */
+	double pingpong_after_ns; /* and just behind it: the host may have moved the cpus meanwhile */
 	void *self;         /* works over a subject: what its open returned */
 	uint64_t submitted; /* likewise: what must have been counted when it is closed */
 	struct bench_row row[BENCH_ROWS_MAX];

@@ -287,13 +287,18 @@ static int print_rows(const struct bench_run *r)
 		put_field(", \"metric\"", row->metric);
 		put_field(", \"unit\"", row->unit);
 		(void)printf(", \"value\": %.4f, \"n\": %llu", row->value, (unsigned long long)row->n);
-		(void)printf(", \"pingpong_ns\": %.1f}\n", r->pingpong_ns);
+		(void)printf(", \"pingpong_ns\": %.1f, \"pingpong_after_ns\": %.1f}\n", r->pingpong_ns, r->pingpong_after_ns);
 	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		(void)refuse("standard output: %s", strerror(errno));
 		return 1;
 	}
 	return 0;
+}
+
+static double pingpong_ns(const struct bench_run *r)
+{
+	return bench_pingpong_ns(r->producer_cpu[0] < 0 ? r->cpus[0] : r->producer_cpu[0], r->worker_cpu[r->workers - 1]);
 }
 
 int bench_main(int argc, char **argv, const struct bench_program *program)
@@ -316,9 +321,9 @@ int bench_main(int argc, char **argv, const struct bench_program *program)
 	if (rc == 0) {
 		lay_out(r);
 		bench_clock_setup();
-		r->pingpong_ns = bench_pingpong_ns(r->producer_cpu[0] < 0 ? r->cpus[0] : r->producer_cpu[0],
-						   r->worker_cpu[r->workers - 1]);
+		r->pingpong_ns = pingpong_ns(r);
 		rc = r->work->run(r);
+		r->pingpong_after_ns = pingpong_ns(r);
 	}
 	if (rc == 0)
 		rc = print_rows(r);

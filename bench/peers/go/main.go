@@ -75,6 +75,7 @@ type run struct {
 	workerCPU          []int
 	cpus               []int
 	pingpong           float64
+	pingpongAfter      float64
 	pool               pool
 	submitted          uint64
 	rows               []row
@@ -110,8 +111,8 @@ func (r *run) printRows() error {
 	for _, row := range r.rows {
 		fmt.Fprintf(&out, `{"id": %q, "subject": %q, "version": %q, "idle_mode": %q, `,
 			r.work.id, r.subject.name, version(), idleMode)
-		fmt.Fprintf(&out, `"metric": %q, "unit": %q, "value": %.4f, "n": %d, "pingpong_ns": %.1f}`+"\n",
-			row.metric, row.unit, row.value, row.n, r.pingpong)
+		fmt.Fprintf(&out, `"metric": %q, "unit": %q, "value": %.4f, "n": %d, "pingpong_ns": %.1f, "pingpong_after_ns": %.1f}`+"\n",
+			row.metric, row.unit, row.value, row.n, r.pingpong, r.pingpongAfter)
 	}
 	_, err := io.WriteString(os.Stdout, out.String())
 	return err
@@ -314,6 +315,7 @@ func main() {
 	if !do[r.work.kind](r) {
 		os.Exit(1)
 	}
+	r.pingpongAfter = pingpongNs(r.cpus[0], r.workerCPU[r.workers-1])
 	if err := r.printRows(); err != nil {
 		refuse(1, "%v", err)
 	}
