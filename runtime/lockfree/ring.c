@@ -45,9 +45,9 @@ static uint64_t ring_overtaken(struct sh_ring *r, uint64_t t)
  * zeroes there, and the write behind it replace that, for which it interrupts every cpu of the process: written at
  * once instead.
  */
-static inline bool first_touch(uint64_t t, uint32_t lap)
+static inline bool first_touch(const struct sh_ring *r, uint64_t t)
 {
-	return t % SH_RING_PAGE == 0 && lap == 1;
+	return t % SH_RING_PAGE == 0 && t <= r->in.mask;
 }
 
 bool sh_ring_push(struct sh_ring *r, uint32_t item)
@@ -65,7 +65,7 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 		int32_t ahead;
 
 		/* mo P6 <- P1@lockfree/ring.c: of a slot that was filled meanwhile, what its producer saw of head. */
-		if (sh_likely(read || !first_touch(t, lap)))
+		if (sh_likely(read || !first_touch(r, t)))
 			v = sh_a64_load_acq(slot);
 		read = true;
 		ahead = (int32_t)((uint32_t)(v >> 32) - lap);
