@@ -522,11 +522,12 @@ static inline uint32_t submit_plain(struct shunt_runtime *rt, struct sh_submitte
 	SH_POINT("submit.before_enqueue");
 	if (keeps_own(sub->worker, p, level))
 		own = push_own(sub, p, items, i, level, SH_COST_ONE + est);
-	if (own < i) {
-		uint32_t w = 0;
+	if (own < i && sh_push_backlogged(p, level)) { /* nobody is chosen */
+		sh_push_backlog(sub, p, items + own, i - own, level);
+	} else if (own < i) {
+		uint32_t w = p->workers == 1 ? 0 : sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
 
-		if (p->workers != 1 && !sh_push_backlogged(p, level)) /* else nobody is chosen */
-			w = sh_choose(&(struct sh_choice){ sub, p, spec, now, level, est });
+		SH_POINT("submit.chosen");
 		sh_push_ring(sub, p, w, items + own, i - own, level, SH_COST_ONE + est);
 	}
 	SH_POINT("submit.after_enqueue");
@@ -603,7 +604,7 @@ int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, st
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
 	sub = sh_submitter_get(rt);
-	if (sub && sub->worker && !id && spec_plain(spec) && sh_likely(spawn_own(rt, sub, spec)))
+	if (sub && sub->worker && sub->worker->own_levels != 0 && !id && spec_plain(spec) && sh_likely(spawn_own(rt, sub, spec)))
 		return 0;
 	return submit_one(rt, sub, spec, id);
 }

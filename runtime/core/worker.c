@@ -22,7 +22,7 @@
 #define SH_SPIN_LOOKS 16u     /* between two clock reads while spinning */
 #endif
 #define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
-#define SPIN_YIELDED_NS 3000u /* an offer that took so long was taken */
+#define SPIN_YIELDED_NS 3000 /* an offer that took so long was taken */
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
 
 enum source { SRC_RING, SRC_DEQUE, SRC_PINNED, SRC_BACKLOG };
@@ -419,7 +419,7 @@ static void share_leftover(struct sh_worker *w)
 	if (sh_a32_load_acq(&p->slots) == 1) /* mo W1 <- W1@core/pool.c: complete workers. */
 		return;
 	for (l = 0; l < p->levels; l++) {
-		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u);
+		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u) || sh_ring_has(&p->backlog[l]);
 
 		/* mo H2 <> H1@core/push.h: a wake-up that brought us may have been for a job that waits elsewhere. */
 		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && idle_any(p) && others_have(w, l)))
@@ -683,7 +683,7 @@ static void idle_step(struct sh_worker *w, struct idleness *idle)
 	if (!poll && now - idle->yield_ns >= SPIN_YIELD_NS) { /* the submitter may be what we keep from running */
 		(void)sched_yield();
 		idle->yield_ns = sh_clock_ns();
-		if (idle->yield_ns - now >= SPIN_YIELDED_NS) { /* somebody was: not one to rely on */
+		if ((int64_t)(idle->yield_ns - now) >= SPIN_YIELDED_NS) { /* somebody was: not one to rely on */
 			retract(w, idle);
 			idle->shares = true;
 		}

@@ -100,7 +100,7 @@ static inline uint32_t sh_ring_ahead(const struct sh_ring *r, uint32_t places)
 	uint64_t pos = sh_a64_load_rlx(&r->head) + places; /* mo rlx: a hint. */
 	uint64_t v;
 
-	if (sh_unlikely(pos % SH_RING_PAGE < places))
+	if (sh_unlikely(pos % SH_RING_PAGE <= places))
 		return 0;
 	v = sh_a64_load_rlx(sh_ring_slot(&r->out, pos)); /* mo rlx: a hint; pop reads it again with acquire. */
 	return (uint32_t)(v >> 32) == sh_ring_lap(&r->out, pos) ? (uint32_t)v : 0;

@@ -191,11 +191,13 @@ static void submit_all(struct job **jobs, uint32_t n, uint32_t group)
 {
 	struct shunt_job_spec specs[BATCH_MAX];
 	struct shunt_job_id ids[BATCH_MAX];
+	bool handles = jobs[0]->tracked; /* one decides for all of a batch */
 	size_t taken;
 	uint32_t i;
 	int rc = 0;
 
 	for (i = 0; i < n; i++) {
+		jobs[i]->tracked = handles;
 		fill_spec(&specs[i], jobs[i], group);
 		model_submit(jobs[i]);
 	}
@@ -204,12 +206,12 @@ static void submit_all(struct job **jobs, uint32_t n, uint32_t group)
 		model_submitted(jobs[0], rc);
 		return;
 	}
-	taken = shunt_submit_batch(g.a.rt, specs, n, ids, &rc);
+	taken = shunt_submit_batch(g.a.rt, specs, n, handles ? ids : NULL, &rc);
 	if (taken > n || (taken < n) != (rc != 0))
 		sim_fail("batch of %u: %zu taken, %s", n, taken, shunt_strerror(rc));
 	for (i = 0; i < n; i++) {
-		jobs[i]->tracked = true;
-		jobs[i]->handle.v = i < taken ? ids[i].v : 0;
+		if (handles)
+			jobs[i]->handle.v = i < taken ? ids[i].v : 0;
 		if (i <= taken)
 			model_submitted(jobs[i], i < taken ? 0 : rc);
 		else

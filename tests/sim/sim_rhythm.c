@@ -34,8 +34,8 @@ static void plan(struct customer *c, enum load load, uint64_t seed)
 		else
 			beat += load == BROKEN && i % 13 == 0 ? GAP_NS / 2 + sim_between(&rng, 0, 2 * GAP_NS) : GAP_NS;
 		c[i].arrival_ns = beat + (load == JITTER ? sim_between(&rng, 0, GAP_NS / 100) : 0);
-		if (load == AT_WAKE && i % 12 == 11) /* the waker and the worker's own time-out come together */
-			c[i].arrival_ns -= WAKE_NS - 500 + sim_between(&rng, 0, 1000);
+		if (load == AT_WAKE && i % 12 == 11) /* where the worker's own time-out is: now and then the waker meets it */
+			c[i].arrival_ns -= 3 * WAKE_NS / 2 + sim_between(&rng, 0, 3 * WAKE_NS / 4);
 		c[i].service_ns = SERVICE_NS;
 	}
 }
@@ -81,6 +81,20 @@ static bool met(struct customer *c, enum load load)
 	return ok;
 }
 
+/* Whoever was first, waker or time-out: a wake-up that is lost would be made up for by the next job only, a gap later. */
+static bool none_forgotten(struct customer *c)
+{
+	uint64_t most_ns = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct delays d = run(c, AT_WAKE, seed, 1, 0);
+
+		most_ns = d.most_ns > most_ns ? d.most_ns : most_ns;
+	}
+	(void)printf("%s: most %llu ns\n", load_name[AT_WAKE], (unsigned long long)most_ns);
+	return most_ns < 4 * WAKE_NS;
+}
+
 /* In the mean of all seeds: which jobs find the worker awake differs a little from run to run. */
 static bool unharmed(struct customer *c, enum load load, uint32_t workers)
 {
@@ -102,7 +116,8 @@ int main(void)
 
 	ok = met(c, SHARP) && ok;
 	ok = met(c, JITTER) && ok;
-	ok = unharmed(c, AT_WAKE, 1) && ok; /* ends at all: no wake-up is lost */
+	ok = unharmed(c, AT_WAKE, 1) && ok;
+	ok = none_forgotten(c) && ok;
 	ok = unharmed(c, RANDOM, 1) && ok;
 	ok = unharmed(c, RANDOM, 2) && ok;
 	ok = unharmed(c, BROKEN, 1) && ok;

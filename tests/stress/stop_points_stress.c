@@ -462,6 +462,7 @@ static bool remove_under_submitter(const char *point, bool (*goes)(void *round))
 
 static const char *const submit_points[] = {
 	"submit.before_enqueue",
+	"submit.chosen",
 	"ring.push.before_cas",
 	"ring.push.after_cas",
 	"submit.before_wake",
