@@ -107,7 +107,7 @@ static uint32_t choose_least_work(const struct sh_choice *c, struct sh_select_st
 	struct sh_submitter *sub = c->sub;
 	struct sh_sticky *st = sub ? &sub->sticky[p->id - 1] : NULL;
 	/* Beyond STICKY_START_MAX many submitters that search on from the same place would meet. */
-	struct sh_select_ask ask = { p->can[c->level], has_home(c) ? sub->node_slot : SHUNT_ANY,
+	struct sh_select_ask ask = { p->can[c->level], sub && has_home(c) ? sub->node_slot : SHUNT_ANY,
 				     sub && p->workers <= STICKY_START_MAX ? sub->index % p->workers : SHUNT_ANY, c->cost_ns,
 				     WAKE_COST_NS };
 	uint32_t w = SHUNT_ANY;

@@ -196,7 +196,7 @@ static uint32_t unreserved(const struct sh_select_pool *v, struct sh_select_stat
 static uint32_t spinning_large(const struct sh_select_pool *v, struct sh_select_state *st,
 			       const struct sh_select_ask *ask)
 {
-	uint64_t idle[SH_SELECT_WORDS], m[SH_SELECT_WORDS], any = 0;
+	uint64_t idle[SH_SELECT_WORDS] = { 0 }, m[SH_SELECT_WORDS], any = 0;
 	uint32_t first = 0, taken = TAKEN_LARGE, tries = SPINNER_TRIES, start;
 
 	for (uint32_t i = 0; i < v->words; i++) {
@@ -379,7 +379,7 @@ static SH_NOINLINE uint32_t any_open(const struct sh_select_pool *v, const uint6
 static void list_spinners(const struct sh_select_pool *v, struct sh_select_state *st, const struct sh_select_ask *ask,
 			  struct shortlist *s)
 {
-	uint64_t idle[SH_SELECT_WORDS], any = 0;
+	uint64_t idle[SH_SELECT_WORDS] = { 0 }, any = 0;
 
 	for (uint32_t i = 0; i < v->words; i++) {
 		idle[i] = sh_a64_load_rlx(&v->spinning[i]) & ask->can[i]; /* mo rlx: a hint for placement. */
