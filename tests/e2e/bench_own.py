@@ -16,7 +16,7 @@ import tempfile
 SRC, BUILD, CC = os.environ["SRCDIR"], os.environ["BUILDDIR"], os.environ["CC"]
 FOLDER = os.path.join(BUILD, "bench")
 TOOL = os.path.join(SRC, "tools", "bench-instructions")
-FIELDS = {"id", "subject", "version", "idle_mode", "metric", "unit", "value", "n", "pingpong_ns"}
+FIELDS = {"id", "subject", "version", "idle_mode", "metric", "unit", "value", "n", "pingpong_ns", "pingpong_after_ns"}
 bad = 0
 
 
