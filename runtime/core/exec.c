@@ -206,7 +206,8 @@ static void async_leave(struct sh_pool *p, const struct sh_track *t)
 	if (before < p->opts.async_pool_max)
 		return;
 	(void)sh_futex_wake(&p->async_in_flight, INT_MAX);
-	n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	/* mo W4 <> W4@core/pool.c: the place is free, then the look: we see a new stand-in, or it is woken when it is counted. */
+	n = sh_a32_load_sc(&p->slots);
 	for (i = 0; i < n; i++)
 		(void)sh_worker_wake(p->worker[i]);
 }

@@ -18,7 +18,8 @@
 #define SH_JOB_KEYED 1u     /* sits in a strand */
 #define SH_JOB_ASYNC 2u     /* its type may return SHUNT_PENDING */
 #define SH_JOB_PLAIN 4u     /* no handle, callback, group, key or pool bound, not asynchronous: the short way (plain.h) */
-#define SH_SHORT_NS 150u    /* learned time below which plain jobs are booked in batches (plain.h) */
+#define SH_SHORT_NS 150u    /* learned time below which plain jobs are booked in batches (plain.h), */
+#define SH_BATCH_NS (8u * SH_SHORT_NS) /* which last so long by what was learned, or SH_BATCH_MAX jobs */
 #define SH_TOKEN 0x80000000u /* queue item: not a job but "strand (item & ~SH_TOKEN) has jobs" */
 
 struct sh_job {

@@ -7,6 +7,7 @@
 #include "core/plain.h"
 
 #define OUTLIER 4u      /* a sample counts at most this many times what was learned */
+#define ALIKE_NS 65536u /* of delays from here on a bucket is 512 ns wide, so that a batch may be one record */
 #define LEARN_EVERY 32u /* a worker tells the type's shared estimate what it learned once in so many samples */
 
 /* To the choosers. */
@@ -86,14 +87,62 @@ void sh_learn_failure(struct sh_worker *w, bool failed)
 	learn_show(w);
 }
 
+#ifndef SHUNT_NO_METRICS
 /*
  * The time of n jobs of one kind that ran one after another: equal shares; but when it is far more than was learned, one
  * of them was long: that stays one long job, booked as the last, and the others are taken to be as usual.
  */
-#ifndef SHUNT_NO_METRICS
 static uint64_t share_of(uint64_t span, uint32_t n, uint64_t mean)
 {
 	return n > 1 && span > mean * n * OUTLIER ? mean : span / n;
+}
+
+/*
+ * Jobs that come out of a long queue together have nearly the same delay: where a bucket is wider than all of them differ,
+ * that is one record. Each ends when the next one starts, and the last when the batch does. False = nothing done.
+ */
+static bool record_together(struct sh_stat *st, const struct sh_batch *b, uint64_t span, uint64_t each)
+{
+	uint64_t start = b->stamp_ns, n = b->n;
+	uint64_t starts = start + (n - 1) * each;                       /* of the last one */
+	uint64_t first = b->submit_ns[0], last = first, submits = first;
+	uint64_t queue;
+	size_t q, t;
+
+	for (uint32_t i = 1; i < n; i++) {
+		uint64_t sub = b->submit_ns[i];
+
+		first = sub < first ? sub : first;
+		last = sub > last ? sub : last;
+		submits += sub;
+	}
+	if (start <= last)
+		return false;
+	q = sh_hist_bucket_of_all(st->queue, start - last, starts - first);
+	t = sh_hist_bucket_of_all(st->total, start + each - last, start + span - first);
+	if (q == SH_HIST_NONE || t == SH_HIST_NONE)
+		return false;
+	queue = (start + starts) * n / 2 - submits;
+	sh_hist_record_bucket(st->queue, q, n, queue);
+	sh_hist_record_bucket(st->total, t, n, queue + span);
+	return true;
+}
+
+static void record_batch(struct sh_stat *st, const struct sh_batch *b, uint64_t span, uint64_t each)
+{
+	uint64_t t = b->stamp_ns;
+	uint32_t n = b->n;
+
+	if (n == 1 || t - b->submit_ns[0] < ALIKE_NS || !record_together(st, b, span, each))
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t sub = b->submit_ns[i];
+
+			sh_hist_record(st->queue, t > sub ? t - sub : 0);
+			t = i + 1 < n ? t + each : b->stamp_ns + span;
+			sh_hist_record(st->total, t > sub ? t - sub : 0);
+		}
+	if (n > 1)
+		sh_hist_record_n(st->run, each, n - 1);
 }
 #endif
 
@@ -122,17 +171,8 @@ void sh_plain_flush(struct sh_worker *w, uint64_t end_ns, bool failed, const str
 			sh_a64_bump_owner(&st->failed, 1);
 #ifndef SHUNT_NO_METRICS
 		uint64_t each = share_of(ran, n, w->learned[b->type].mean);
-		uint64_t t = b->stamp_ns;
 
-		for (uint32_t i = 0; i < n; i++) {
-			uint64_t sub = b->submit_ns[i];
-
-			sh_hist_record(st->queue, t > sub ? t - sub : 0);
-			t = i + 1 < n ? t + each : b->stamp_ns + span;
-			sh_hist_record(st->total, t > sub ? t - sub : 0);
-		}
-		if (n > 1)
-			sh_hist_record_n(st->run, each, n - 1);
+		record_batch(st, b, span, each);
 		sh_hist_record(st->run, ran - each * (n - 1));
 #endif
 	}

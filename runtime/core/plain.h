@@ -4,7 +4,7 @@
  * books are kept for a few at a time, and the clock, the dearest instruction here, is read once for all of them.
  * Every other job, and one that runs nested in another, goes the way of exec.c.
  *
- * A batch is of one type and level, and of SH_BATCH_MAX jobs. It goes on while the type's learned time is below SH_SHORT_NS
+ * A batch is of one type and level, and of SH_BATCH_MAX jobs or SH_BATCH_NS. It goes on while the type's learned time is below SH_SHORT_NS
  * and the worker sees another job waiting; it is closed before the worker does anything else (another kind of job, a
  * nested one, a declared block, a look for work that finds none). Until then its jobs count as unfinished. What is measured is
  * their time together; the start of one within it is reckoned from the learned time, its queue delay, run time and total
@@ -58,7 +58,9 @@ static inline void sh_plain_settle(struct sh_worker *w)
 
 static inline bool sh_plain_goes_on(const struct sh_worker *w, const struct shunt_job_ctx *ctx, uint32_t n)
 {
-	return sh_plain_short(w, ctx->type) && n < SH_BATCH_MAX && (ctx->nested_ns | ctx->lent_ns) == 0
+	uint64_t mean = w->learned[ctx->type].mean;
+
+	return sh_plain_short(w, ctx->type) && n < SH_BATCH_MAX && n * mean < SH_BATCH_NS && (ctx->nested_ns | ctx->lent_ns) == 0
 	       && (((w->deque_bits >> ctx->level & 1u) && sh_deque_count(&w->deque[ctx->level]) != 0)
 		   || sh_ring_peek(&w->ring[ctx->level])
 		   || (sh_a32_load_rlx(&w->pool->backlog_bits) >> ctx->level & 1u)); /* mo rlx: a hint. */
@@ -108,10 +110,8 @@ static inline void sh_plain_run(struct sh_worker *w, const struct sh_job *job, u
 		w->now_ns = ctx->start_ns + w->learned[ctx->type].mean;
 		return;
 	}
-	now = sh_clock_ns();
-	now = now > ctx->start_ns ? now : ctx->start_ns; /* reckoned times may have run ahead of the clock */
-	sh_plain_flush(w, now, failed, ctx);
-	w->now_ns = now;
+	w->now_ns = sh_clock_ns(); /* reckoned times may have run ahead of it: the next batch does not go on from those */
+	sh_plain_flush(w, w->now_ns, failed, ctx);
 }
 
 #endif

@@ -427,7 +427,7 @@ static int workers_alloc(struct sh_pool *p, const struct shunt_plan *plan)
 	homes_fill(p);
 	sh_select_pool_init(&p->select, (const struct sh_worker *const *)p->worker, p->workers, p->spinning, p->idle);
 	sh_a32_store_rlx(&p->unknown, p->workers); /* mo rlx: as above. */
-	/* mo W1 -> W1@core/worker.c: complete workers before they are counted. */
+	/* mo W1 -> W1@core/pick.c: complete workers before they are counted. */
 	sh_a32_store_rel(&p->slots, p->workers);
 	return 0;
 }
@@ -548,8 +548,12 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = w;
 	rc = thread_start(w);
 	if (rc == 0) {
-		/* mo W1 -> W1@core/worker.c: complete worker before it is counted. mo W3 <> W3@core/push.c: then offer_queues. */
+		/*
+		 * mo W1 -> W1@core/pick.c: complete worker before it is counted. mo W3 <> W3@core/push.c: then offer_queues. mo W4 <>
+		 * W4@core/exec.c: then the wake: it may sleep already, at the pool's asynchronous bound, and who freed a place passed it over.
+		 */
 		sh_a32_store_sc(&p->slots, slot + 1);
+		(void)sh_worker_wake(w);
 		return 0;
 	}
 	if (w->has_thread)
@@ -568,7 +572,7 @@ static void offer_queues(struct sh_pool *p, struct sh_worker *w)
 		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
 			struct sh_worker *waking;
 
-			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/worker.c: the jobs were pushed before. */
+			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/pick.h: the jobs were pushed before. */
 			waking = sh_pool_wake_idle(p, l);
 			if (waking)
 				(void)sh_worker_wake(waking);

@@ -73,7 +73,7 @@ struct sh_waiting {
 	bool expects;            /* woke up by itself: spins until spin_until_ns */
 };
 
-#define SH_BATCH_MAX 8u
+#define SH_BATCH_MAX 32u
 
 /* Plain jobs of one type and level that ran one after another (plain.h). */
 struct sh_batch {
@@ -240,7 +240,7 @@ void sh_pool_room(struct sh_pool *p);
  * An item that the caller holds goes to the pool's backlog, where a job costs SH_COST_ONE (its cost_ns becomes 0). The
  * caller tells the pool's workers (backlog_bits).
  */
-void sh_backlog_push(struct sh_pool *p, uint32_t item, uint32_t level);
+void sh_backlog_push(struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level);
 /* Loads of one worker for the strategies. */
 void sh_worker_load(const void *pool, uint32_t i, struct shunt_worker_load *out);
 /* Makes the counters of a cell; NULL when out of memory. */

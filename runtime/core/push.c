@@ -59,15 +59,17 @@ bool sh_push_may_rewake(struct sh_submitter *sub, const struct sh_worker *w)
 	return true;
 }
 
-void sh_push_wake(struct sh_submitter *sub, struct sh_pool *p, uint32_t level)
+void sh_push_wake(struct sh_submitter *sub, struct sh_pool *p, uint32_t n, uint32_t level)
 {
 	struct sh_worker *waking = sh_pool_wake_idle(p, level);
 
 	if (waking && sh_push_may_rewake(sub, waking))
 		(void)sh_worker_wake(waking);
+	if (!waking && n > 1) /* a second one: who is stopped on its way to sleep keeps one job, not all of them */
+		(void)sh_pool_wake_idle(p, level);
 }
 
-void sh_push_tell_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t level)
+void sh_push_tell_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t n, uint32_t level)
 {
 	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	uint32_t s = sh_a32_load_sc(&w->state);
@@ -81,29 +83,31 @@ void sh_push_tell_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_
 		if (s == SH_W_PARKED || sh_push_may_rewake(sub, w))
 			woken = sh_worker_wake(w);
 	}
-	if (alone || woken) /* it was chosen, and it comes: a spinner beside it does not take its job before that */
+	if (alone || (woken && n == 1)) /* it was chosen, and it comes: a spinner beside it does not take its job before that */
 		return;
 	sh_push_hot(p, level);
-	sh_push_wake_idle(sub, p, level);
+	sh_push_wake_idle(sub, p, 1, level);
 }
 
-void sh_backlog_push(struct sh_pool *p, uint32_t item, uint32_t level)
+void sh_backlog_push(struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level)
 {
-	bool ok;
+	struct sh_ring *r = &p->backlog[level];
+	uint32_t pushed;
 
-	if (!(item & SH_TOKEN))
-		sh_job_at(p->rt, item)->cost_ns = 0;
-	ok = sh_ring_push(&p->backlog[level], item);
-	assert(ok); /* it has a slot for every descriptor and token there is */
-	(void)ok;
+	for (uint32_t i = 0; i < n; i++)
+		if (!(items[i] & SH_TOKEN))
+			sh_job_at(p->rt, items[i])->cost_ns = 0;
+	pushed = n == 1 ? sh_ring_push(r, items[0]) : sh_ring_push_many(r, items, n);
+	assert(pushed == n); /* it has a slot for every descriptor and token there is */
+	(void)pushed;
 }
 
 void sh_push_backlog(struct sh_submitter *sub, struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level)
 {
-	for (uint32_t i = 0; i < n; i++)
-		sh_backlog_push(p, items[i], level);
-	/* mo H1 <> H2@core/worker.c: as sh_push_hot. */
+	SH_POINT("submit.before_backlog");
+	sh_backlog_push(p, items, n, level);
+	/* mo H1 <> H2@core/pick.h: as sh_push_hot. */
 	if (!(sh_a32_load_sc(&p->backlog_bits) >> level & 1u))
-		(void)sh_a32_or_sc(&p->backlog_bits, 1u << level); /* mo H1 <> H2@core/worker.c: as above. */
-	sh_push_wake_idle(sub, p, level);
+		(void)sh_a32_or_sc(&p->backlog_bits, 1u << level); /* mo H1 <> H2@core/pick.h: as above. */
+	sh_push_wake_idle(sub, p, n, level);
 }

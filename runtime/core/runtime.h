@@ -134,14 +134,21 @@ struct sh_submitter *sh_submitter_find(struct shunt_runtime *rt, bool worker);
 int sh_submitter_register_runtime(struct shunt_runtime *rt);
 void sh_submitter_forget_runtime(struct shunt_runtime *rt);
 
-/* This thread's submitter, claimed on first use; NULL = all taken, use the shared path. */
-static inline struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt)
+/* Does this thread know its submitter already (which may be NULL)? */
+static inline bool sh_submitter_known(const struct shunt_runtime *rt, struct sh_submitter **sub)
 {
 	uint32_t place = rt->slot % SH_REMEMBERED;
 
-	if (sh_likely(sh_thread.serial[place] == rt->serial))
-		return sh_thread.sub[place];
-	return sh_submitter_find(rt, false);
+	*sub = sh_thread.sub[place];
+	return sh_likely(sh_thread.serial[place] == rt->serial);
+}
+
+/* This thread's submitter, claimed on first use; NULL = all taken, use the shared path. */
+static inline struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt)
+{
+	struct sh_submitter *sub;
+
+	return sh_submitter_known(rt, &sub) ? sub : sh_submitter_find(rt, false);
 }
 
 /* The job this thread is running in rt, NULL outside. */

@@ -92,7 +92,7 @@ static inline uint32_t push_own(struct sh_submitter *sub, struct sh_pool *p, con
 	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - cost * i);
 	if (sh_a32_load_rlx(&p->slots) > 1) { /* mo rlx: a first spare is seen by the next push. */
 		sh_push_hot(p, level);
-		sh_push_wake_idle(sub, p, level);
+		sh_push_wake_idle(sub, p, i, level);
 	}
 	return i;
 }
@@ -107,8 +107,8 @@ static int push_pinned(struct attempt *a, uint32_t item, uint64_t cost)
 		(void)sh_a64_sub_rlx(&w->accepted, cost); /* mo rlx: as above. */
 		return SHUNT_EFULL;
 	}
-	if (!(sh_a32_load_sc(&w->pin_bits) >> a->level & 1u))       /* mo H1 <> H2@core/worker.c: as sh_push_hot. */
-		(void)sh_a32_or_sc(&w->pin_bits, 1u << a->level); /* mo H1 <> H2@core/worker.c: as sh_push_hot. */
+	if (!(sh_a32_load_sc(&w->pin_bits) >> a->level & 1u))       /* mo H1 <> H2@core/pick.h: as sh_push_hot. */
+		(void)sh_a32_or_sc(&w->pin_bits, 1u << a->level); /* mo H1 <> H2@core/pick.h: as sh_push_hot. */
 	s = sh_a32_load_sc(&w->state); /* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	if (s == SH_W_PARKED || (s == SH_W_WAKING && sh_push_may_rewake(a->sub, w)))
 		(void)sh_worker_wake(w);
@@ -555,11 +555,11 @@ static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter 
 
 /*
  * A plain job of a worker's own pool goes to the bottom of its own deque, and no line of another thread is touched but to see
- * who sleeps. False, and nothing done, if that is not what it is, or if there is no room. This thread is not counted as
+ * who sleeps. What it finds not to be one, or not to have room for, goes the way of all others. This thread is not counted as
  * being inside a submit: while it runs, its pool stays; and the attempt, which is counted before the type is looked at, keeps the
  * type, as in submit_plain.
  */
-static inline bool spawn_own(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec)
+static SH_NOINLINE int spawn_own(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec)
 {
 	struct sh_worker *w = sub->worker;
 	uint32_t index = (spec->type.v & 0xffffu) - 1u;
@@ -567,7 +567,7 @@ static inline bool spawn_own(struct shunt_runtime *rt, struct sh_submitter *sub,
 	uint32_t level, item, est;
 
 	if (sh_unlikely(index >= SHUNT_TYPES_MAX))
-		return false;
+		return submit_one(rt, sub, spec, NULL);
 	type = &w->types[index];
 	count_attempts(rt, sub, index, 1);
 	/* mo T2 <- T2@core/runtime.c: the type's fields. The attempt was counted before. */
@@ -587,10 +587,16 @@ static inline bool spawn_own(struct shunt_runtime *rt, struct sh_submitter *sub,
 		goto undone;
 	}
 	SH_POINT("submit.after_enqueue");
-	return true;
+	return 0;
 undone:
 	count_undone(rt, sub, index, 1);
-	return false;
+	return submit_one(rt, sub, spec, NULL);
+}
+
+/* This thread's first: it is made known. */
+static SH_NOINLINE int submit_first(struct shunt_runtime *rt, const struct shunt_job_spec *spec, struct shunt_job_id *id)
+{
+	return submit_one(rt, sh_submitter_find(rt, false), spec, id);
 }
 
 int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, struct shunt_job_id *id)
@@ -603,9 +609,10 @@ int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec, st
 		id->v = 0;
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
-	sub = sh_submitter_get(rt);
-	if (sub && sub->worker && sub->worker->own_levels != 0 && !id && spec_plain(spec) && sh_likely(spawn_own(rt, sub, spec)))
-		return 0;
+	if (sh_unlikely(!sh_submitter_known(rt, &sub)))
+		return submit_first(rt, spec, id);
+	if (sub && sub->worker && sub->worker->own_levels != 0 && !id && spec_plain(spec))
+		return spawn_own(rt, sub, spec);
 	return submit_one(rt, sub, spec, id);
 }
 

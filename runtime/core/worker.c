@@ -1,6 +1,6 @@
 /*
- * core/worker.c - what a worker thread does: pick a job (levels, sources, stealing), run it, spin, sleep. The loop is
- * sh_worker_main; the decisions stand in it in the order in which they are taken.
+ * core/worker.c - what a worker thread does: pick a job (pick.h), run it, spin, sleep. The loop is sh_worker_main; the
+ * decisions stand in it in the order in which they are taken.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,328 +11,17 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
-#include "core/levels.h"
+#include "core/pick.h"
 #include "core/plain.h"
 #include "core/runtime.h"
 #include "core/strand.h"
 
-#define STEAL_MAX 8u          /* jobs a thief takes at once from a ring */
-#define BACKLOG_MAX 8u        /* jobs a worker moves at once from the pool's backlog into its own ring */
 #ifndef SH_SPIN_LOOKS         /* a tool that explores interleavings says 1: one look is as good as many */
 #define SH_SPIN_LOOKS 16u     /* between two clock reads while spinning */
 #endif
 #define SPIN_YIELD_NS 5000u   /* an adaptive worker that spins lets another thread have the cpu so often, if one waits for it */
 #define SPIN_YIELDED_NS 3000 /* an offer that took so long was taken */
 #define SPIN_ANNOUNCE_NS 500u /* idle for so long before the worker says that it spins */
-
-enum source { SRC_RING, SRC_DEQUE, SRC_PINNED, SRC_BACKLOG };
-
-/*
- * Which source of a level is looked at first, pick by pick: each at least once in SH_SOURCE_PERIOD. The oldest own
- * spawn has its turn once in SH_OLDEST_PERIOD or a multiple (in place of the last entry): taken often, it would turn a depth-first
- * tree of jobs into a breadth-first one that fills memory; never taken, it could wait for ever.
- */
-static const uint8_t source_turn[SH_SOURCE_PERIOD] = {
-	SRC_RING, SRC_DEQUE, SRC_BACKLOG, SRC_DEQUE, SRC_RING, SRC_PINNED, SRC_RING, SRC_DEQUE,
-};
-
-#define RING_TURNS 0x51u /* bit = place in source_turn where the ring is first */
-_Static_assert(SH_OLDEST_PERIOD == 256u, "source_tick wraps by itself");
-
-static uint64_t item_cost(struct shunt_runtime *rt, uint32_t item)
-{
-	if (item & SH_TOKEN)
-		return SH_TOKEN_COST;
-	return SH_COST_ONE + sh_job_at(rt, item)->cost_ns;
-}
-
-/* Items that were not reserved here at submit (own spawns, backlog, loot) are charged when they arrive. */
-static void charge(struct sh_worker *w, uint64_t cost)
-{
-	/* mo rlx: one writer. */
-	sh_a64_store_rlx(&w->balance, sh_a64_load_rlx(&w->balance) - cost);
-}
-
-static void hint_set(sh_a32 *word, uint32_t bit)
-{
-	/* mo H1 <> H2@core/worker.c: the item was pushed before; a clearer looks again after clearing. */
-	if (!(sh_a32_load_sc(word) & bit))
-		(void)sh_a32_or_sc(word, bit); /* mo H1 <> H2@core/worker.c: as above. */
-}
-
-static void hint_clear(sh_a32 *word, uint32_t bit)
-{
-	(void)sh_a32_and_sc(word, ~bit); /* mo H2 <> H1@core/worker.c: then the caller looks once more. */
-}
-
-/* What an item of the backlog is charged with: its descriptor, which a submitter wrote, is not asked. */
-static inline uint64_t backlog_cost(uint32_t item)
-{
-	return item & SH_TOKEN ? SH_TOKEN_COST : SH_COST_ONE;
-}
-
-/* Own queue of this worker for things it holds in hand; the backlog takes what does not fit. */
-static void put_back(struct sh_worker *w, uint32_t item, uint32_t level, uint64_t cost)
-{
-	struct sh_pool *p = w->pool;
-
-	charge(w, cost);
-	if (!sh_ring_push(&w->ring[level], item)) {
-		charge(w, 0 - cost);
-		sh_backlog_push(p, item, level);
-		hint_set(&p->backlog_bits, 1u << level);
-		return;
-	}
-	hint_set(&w->ring_bits, 1u << level);
-	w->brought = true; /* share_leftover offers it */
-}
-
-static SH_NOINLINE bool take_pinned_told(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	uint32_t bit = 1u << level;
-
-	if (sh_ring_pop(&w->pinned[level], item))
-		return true;
-	hint_clear(&w->pin_bits, bit);
-	if (!sh_ring_has(&w->pinned[level]))
-		return false;
-	hint_set(&w->pin_bits, bit);
-	return sh_ring_pop(&w->pinned[level], item);
-}
-
-static inline bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	return sh_unlikely(sh_a32_load_rlx(&w->pin_bits) >> level & 1u) && take_pinned_told(w, level, item);
-}
-
-/* The descriptor's line, which is with the submitter, starts its way to us. Item 0 is nobody's. */
-static inline void ask_for(const struct sh_worker *w, uint32_t item)
-{
-	sh_prefetch_read(w->job_at_0 + (item & ~SH_TOKEN));
-}
-
-static SH_NOINLINE bool take_backlog_told(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	struct sh_pool *p = w->pool;
-	uint32_t bit = 1u << level;
-	uint32_t loot[BACKLOG_MAX];
-	uint32_t n, i;
-
-	/*
-	 * More than one only into an empty own ring: what is there already came later. And only so that workers meet more
-	 * seldom at the backlog: one that is alone there takes one.
-	 */
-	n = (uint32_t)sh_ring_capacity(&w->ring[level]);
-	n = n < BACKLOG_MAX ? n : BACKLOG_MAX;
-	if (sh_ring_head(&p->backlog[level]) == w->backlog_left[level] || sh_ring_peek(&w->ring[level]))
-		n = 1;
-	n = sh_ring_steal(&p->backlog[level], loot, n);
-	if (n == 0) {
-		hint_clear(&p->backlog_bits, bit);
-		if (!sh_ring_has(&p->backlog[level]))
-			return false;
-		hint_set(&p->backlog_bits, bit);
-		n = sh_ring_steal(&p->backlog[level], loot, 1);
-		if (n == 0)
-			return false;
-	}
-	SH_POINT("worker.backlog.taken");
-	for (i = 0; i < n; i++)
-		ask_for(w, loot[i]);
-	w->backlog_left[level] = sh_ring_head(&p->backlog[level]);
-	if (n == 1)
-		ask_for(w, sh_ring_ahead(&p->backlog[level], SH_RING_AHEAD));
-	charge(w, backlog_cost(loot[0]));
-	for (i = 1; i < n; i++)
-		put_back(w, loot[i], level, backlog_cost(loot[i]));
-	*item = loot[0];
-	return true;
-}
-
-static inline bool take_backlog(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	return (sh_a32_load_rlx(&w->pool->backlog_bits) >> level & 1u) && take_backlog_told(w, level, item);
-}
-
-/* The newest own spawn. */
-static inline bool take_deque(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	struct sh_deque *d = &w->deque[level];
-
-	if (!(w->deque_bits >> level & 1u))
-		return false;
-	if (sh_likely(sh_deque_pop(d, item)))
-		return true;
-	if (sh_deque_count(d) == 0)
-		w->deque_bits &= ~(1u << level);
-	return false;
-}
-
-/* The descriptor of a job a few places behind is asked for now: its line is with the submitter. */
-static inline bool take_ring(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	struct sh_ring *r = &w->ring[level];
-	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: as in peek; pop reads all of it again. */
-	uint64_t v = sh_a64_load_rlx(sh_ring_slot(&r->out, h)); /* mo rlx: as above. */
-
-	if ((uint32_t)(v >> 32) != sh_ring_lap(&r->out, h))
-		return false;
-	ask_for(w, (uint32_t)v); /* on its way while we take the place */
-	if (!sh_ring_pop(r, item))
-		return false;
-	ask_for(w, sh_ring_ahead(r, SH_RING_AHEAD));
-	return true;
-}
-
-/* At the end of each SH_OLDEST_PERIOD: the more own spawns wait, the more seldom. */
-static bool oldest_turn(struct sh_worker *w, uint32_t level)
-{
-	if (++w->oldest_due[level] <= sh_deque_count(&w->deque[level]) / SH_OLDEST_SHARE)
-		return false;
-	w->oldest_due[level] = 0;
-	return true;
-}
-
-/* A job of a level of which only own spawns and the ring are looked at, at a turn that is not the oldest's. */
-static inline bool take_own(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	bool spawns = w->deque_bits >> level & 1u;
-	bool ring_first = !spawns || (RING_TURNS >> w->source_tick[level] % SH_SOURCE_PERIOD & 1u);
-
-	if (!ring_first && take_deque(w, level, item))
-		goto got;
-	if (!take_ring(w, level, item) && (!spawns || !ring_first || !take_deque(w, level, item)))
-		return false;
-got:
-	w->source_tick[level]++; /* wraps at SH_OLDEST_PERIOD */
-	return true;
-}
-
-/* One job of one level from everything that is this worker's to take first. */
-static SH_NOINLINE bool take_any(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	uint32_t turn = w->source_tick[level];
-	enum source first = (enum source)source_turn[turn % SH_SOURCE_PERIOD];
-	bool oldest = turn == SH_OLDEST_PERIOD - 1 && (w->deque_bits >> level & 1u) && oldest_turn(w, level);
-
-	if ((oldest && sh_deque_take(&w->deque[level], item)) || (first == SRC_RING && take_ring(w, level, item))
-	    || (first == SRC_PINNED && take_pinned(w, level, item)) || (first == SRC_BACKLOG && take_backlog(w, level, item))
-	    || take_deque(w, level, item) || take_pinned(w, level, item) || take_ring(w, level, item)
-	    || take_backlog(w, level, item)) {
-		w->source_tick[level]++;
-		return true;
-	}
-	return false;
-}
-
-/* `others` = levels with more than the ring and own spawns. */
-static inline bool take_level(struct sh_worker *w, uint32_t level, uint32_t others, uint32_t *item)
-{
-	if (sh_likely(!(others >> level & 1u) && w->source_tick[level] != SH_OLDEST_PERIOD - 1))
-		return take_own(w, level, item);
-	return take_any(w, level, item);
-}
-
-static bool steal_from(struct sh_worker *w, struct sh_worker *v, uint32_t level, uint32_t *item)
-{
-	struct sh_pool *p = w->pool;
-	uint32_t loot[STEAL_MAX];
-	uint64_t half = (sh_ring_count(&v->ring[level]) + 1) / 2;
-	uint32_t i, n;
-
-	half = half > sh_ring_capacity(&w->ring[level]) ? sh_ring_capacity(&w->ring[level]) : half;
-	n = sh_ring_steal(&v->ring[level], loot, half < 1 ? 1 : half > STEAL_MAX ? STEAL_MAX : (uint32_t)half);
-
-	if (n == 0 && !sh_deque_take(&v->deque[level], &loot[0]))
-		return false;
-	n = n == 0 ? 1 : n;
-	SH_POINT("worker.steal.taken");
-	for (i = 0; i < n; i++) /* mo rlx: an estimate moves with the job. */
-		(void)sh_a64_sub_rlx(&v->accepted, item_cost(p->rt, loot[i]));
-	charge(w, item_cost(p->rt, loot[0]));
-	for (i = 1; i < n; i++)
-		put_back(w, loot[i], level, item_cost(p->rt, loot[i]));
-	sh_a64_bump_owner(&w->stolen, n);
-	*item = loot[0];
-	return true;
-}
-
-static bool steal_any(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	uint32_t i;
-	/* mo W1 <- W1@core/pool.c: complete workers; spares join later. */
-	uint32_t slots = sh_a32_load_acq(&w->pool->slots);
-
-	for (i = 0; i < w->steal_n; i++) {
-		uint32_t victim = w->steal_order[i];
-
-		if (victim < slots && steal_from(w, w->pool->worker[victim], level, item))
-			return true;
-	}
-	return false;
-}
-
-static bool others_have(const struct sh_worker *w, uint32_t level)
-{
-	uint32_t i;
-	uint32_t slots = sh_a32_load_acq(&w->pool->slots); /* mo W1 <- W1@core/pool.c: as above. */
-
-	for (i = 0; i < w->steal_n; i++) {
-		const struct sh_worker *v;
-
-		if (w->steal_order[i] >= slots)
-			continue;
-		v = w->pool->worker[w->steal_order[i]];
-		if (sh_ring_has(&v->ring[level]) || sh_deque_has(&v->deque[level]))
-			return true;
-	}
-	return false;
-}
-
-/* A job of this level from another worker: the pool's hint says that there may be one. */
-static SH_NOINLINE bool steal_level(struct sh_worker *w, uint32_t level, uint32_t *item)
-{
-	struct sh_pool *p = w->pool;
-	uint32_t bit = 1u << level;
-
-	if (steal_any(w, level, item))
-		return true;
-	hint_clear(&p->hot, bit);
-	if (sh_ring_has(&w->ring[level]) || sh_deque_has(&w->deque[level])) { /* ours, since we looked: others may take it */
-		hint_set(&p->hot, bit);
-		return false; /* the next pick does */
-	}
-	if (!others_have(w, level))
-		return false;
-	hint_set(&p->hot, bit);
-	return steal_any(w, level, item);
-}
-
-/* The order of decisions: the slot's own level, then most urgent first; at each level own queues, then others'. */
-static inline bool pick(struct sh_worker *w, uint32_t *item)
-{
-	struct sh_pool *p = w->pool;
-	uint32_t slot = w->slot_table[w->tick];
-	/* mo rlx: polled again; the sleeper's scan is ordered. */
-	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits);
-	uint32_t hot = sh_a32_load_rlx(&p->hot); /* mo rlx: as above. */
-	uint32_t levels = w->level_mask;
-
-	if (sh_unlikely(slot != SH_SLOT_TOP) && (levels >> slot & 1u) && take_any(w, slot, item))
-		goto got;
-	for (; levels != 0; levels &= levels - 1) {
-		uint32_t l = (uint32_t)__builtin_ctz(levels);
-
-		if (take_level(w, l, others, item) || ((hot >> l & 1u) && steal_level(w, l, item)))
-			goto got;
-	}
-	return false;
-got:
-	w->tick = w->tick + 1 == w->slot_n ? 0 : w->tick + 1;
-	return true;
-}
 
 bool sh_worker_async_full(struct sh_worker *w)
 {
@@ -377,7 +66,7 @@ static bool run_token(struct sh_worker *w, uint32_t levels, uint32_t strand)
 		else
 			sh_exec_strand_pass(w->pool, w, strand); /* its turn is at a level that is not ours */
 	}
-	charge(w, 0 - SH_TOKEN_COST);
+	sh_pick_charge(w, 0 - SH_TOKEN_COST);
 	return ran;
 }
 
@@ -422,9 +111,9 @@ static void share_leftover(struct sh_worker *w)
 		bool own = sh_ring_has(&w->ring[l]) || (w->deque_bits >> l & 1u) || sh_ring_has(&p->backlog[l]);
 
 		/* mo H2 <> H1@core/push.h: a wake-up that brought us may have been for a job that waits elsewhere. */
-		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && idle_any(p) && others_have(w, l)))
+		if (!own && !((sh_a32_load_sc(&p->hot) >> l & 1u) && idle_any(p) && sh_pick_others_have(w, l)))
 			continue;
-		hint_set(&p->hot, 1u << l);
+		sh_hint_set(&p->hot, 1u << l);
 		if (idle_any(p)) {
 			struct sh_worker *waking = sh_pool_wake_idle(p, l);
 
@@ -441,11 +130,11 @@ static bool take_told(struct sh_worker *w, uint32_t level, uint32_t *item)
 
 	if (!(sh_a32_load_rlx(&w->ring_bits) & bit)) /* mo rlx: polled again. */
 		return false;
-	hint_clear(&w->ring_bits, bit);
+	sh_hint_clear(&w->ring_bits, bit);
 	SH_POINT("worker.told.cleared");
 	if (!sh_ring_has(&w->ring[level]))
 		return false;
-	hint_set(&w->ring_bits, bit);
+	sh_hint_set(&w->ring_bits, bit);
 	return sh_ring_pop(&w->ring[level], item);
 }
 
@@ -456,8 +145,8 @@ bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, uint32_t *item)
 	for (; levels != 0; levels &= levels - 1) {
 		uint32_t l = (uint32_t)__builtin_ctz(levels);
 
-		if (!take_any(w, l, item) && !take_told(w, l, item)
-		    && !((hot >> l & 1u) && steal_level(w, l, item)))
+		if (!sh_pick_any(w, l, item) && !take_told(w, l, item)
+		    && !((hot >> l & 1u) && sh_pick_steal(w, l, item)))
 			continue;
 		if (sh_unlikely(w->brought))
 			share_leftover(w);
@@ -478,7 +167,7 @@ static bool anything(struct sh_worker *w)
 		if (!(w->level_mask >> l & 1u))
 			continue;
 		if (sh_ring_has(&w->ring[l]) || sh_ring_has(&w->pinned[l]) || sh_ring_has(&p->backlog[l])
-		    || sh_deque_has(&w->deque[l]) || others_have(w, l))
+		    || sh_deque_has(&w->deque[l]) || sh_pick_others_have(w, l))
 			return true;
 	}
 	return false;
@@ -492,11 +181,11 @@ static void distrust_hints(struct sh_worker *w)
 
 	for (l = 0; l < p->levels; l++) {
 		if (sh_ring_has(&w->pinned[l]))
-			hint_set(&w->pin_bits, 1u << l);
+			sh_hint_set(&w->pin_bits, 1u << l);
 		if (sh_ring_has(&p->backlog[l]))
-			hint_set(&p->backlog_bits, 1u << l);
-		if (others_have(w, l))
-			hint_set(&p->hot, 1u << l);
+			sh_hint_set(&p->backlog_bits, 1u << l);
+		if (sh_pick_others_have(w, l))
+			sh_hint_set(&p->hot, 1u << l);
 	}
 }
 
@@ -641,7 +330,7 @@ static bool spin_look(const struct sh_worker *w, bool poll)
 				return true;
 		if (sh_unlikely(sh_a32_load_rlx(&p->stop) != 0)) /* mo rlx: the loop looks again. */
 			return true;
-		ask_for(w, w->expected);
+		sh_pick_ask_for(w, w->expected);
 		if (!poll)
 			sh_cpu_relax();
 	}
@@ -741,7 +430,7 @@ void *sh_worker_main(void *arg)
 			wait_for_capacity(w, &idle);
 			continue;
 		}
-		if (pick(w, &item)) {
+		if (sh_pick(w, &item)) {
 			idle_end(w, &idle);
 			if (sh_unlikely(w->brought)) {
 				sh_worker_met(w, item);
@@ -774,14 +463,14 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		const struct sh_job *job;
 		uint32_t item = 0;
 
-		if (!take_deque(w, level, &item)) {
+		if (!sh_pick_deque(w, level, &item)) {
 			level++;
 			continue;
 		}
 		job = item & SH_TOKEN ? NULL : sh_slab_at(&rt->jobs, item);
 		if (!job || job->group != group || ((job->flags & SH_JOB_ASYNC) && sh_worker_async_full(w))) {
 			if (!sh_deque_push(&w->deque[level], item))
-				put_back(w, item, level, item_cost(rt, item));
+				sh_pick_put_back(w, item, level, sh_pick_cost(rt, item));
 			share_leftover(w); /* a thief may have looked in between, and gone to sleep */
 			level++;
 			continue;

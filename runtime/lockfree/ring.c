@@ -50,14 +50,12 @@ static inline bool first_touch(const struct sh_ring *r, uint64_t t)
 	return t % SH_RING_PAGE == 0 && t <= r->in.mask;
 }
 
-bool sh_ring_push(struct sh_ring *r, uint32_t item)
+/* Puts the item into the first free place from *at on; false = full. *at is that place afterwards. */
+static inline bool ring_put(struct sh_ring *r, uint64_t *at, uint32_t item)
 {
-	/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
-	uint64_t hint = sh_a64_load_acq(&r->tail);
-	uint64_t t = hint;
+	uint64_t t = *at;
 	bool read = false;
 
-	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* for the CAS; the read alone would bring the line to share */
 	for (;;) {
 		sh_a64 *slot = sh_ring_slot(&r->in, t);
 		uint32_t lap = sh_ring_lap(&r->in, t);
@@ -87,11 +85,45 @@ bool sh_ring_push(struct sh_ring *r, uint32_t item)
 		if (!sh_a64_cas_sc(slot, &v, ((uint64_t)lap << 32) | item))
 			continue;
 		SH_POINT("ring.push.after_cas");
-		/* mo P5 -> P5@lockfree/ring.c: a hint; a failure means that somebody moved it on. */
-		if ((t + 1) % SH_RING_HINT_EVERY == 0 || t - hint >= SH_RING_HINT_EVERY)
-			(void)sh_a64_cas_rel(&r->tail, &hint, t + 1);
+		*at = t;
 		return true;
 	}
+}
+
+/* The place of t was filled: moves the hint, last seen as *hint, behind it, now and then. */
+static inline void ring_filled(struct sh_ring *r, uint64_t t, uint64_t *hint)
+{
+	int64_t behind = (int64_t)(t - *hint); /* below 0: others moved it beyond us */
+
+	if (((t + 1) % SH_RING_HINT_EVERY == 0 || behind >= (int64_t)SH_RING_HINT_EVERY) && behind >= 0
+	    && sh_a64_cas_rel(&r->tail, hint, t + 1)) /* mo P5 -> P5@lockfree/ring.c: a failure means that somebody moved it on. */
+		*hint = t + 1;
+}
+
+bool sh_ring_push(struct sh_ring *r, uint32_t item)
+{
+	/* mo P5 <- P5@lockfree/ring.c: whoever goes behind a finished push sees what it finished. */
+	uint64_t hint = sh_a64_load_acq(&r->tail);
+	uint64_t t = hint;
+
+	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* for the CAS; the read alone would bring the line to share */
+	if (!ring_put(r, &t, item))
+		return false;
+	ring_filled(r, t, &hint);
+	return true;
+}
+
+uint32_t sh_ring_push_many(struct sh_ring *r, const uint32_t *items, uint32_t n)
+{
+	/* mo P5 <- P5@lockfree/ring.c: as in push. */
+	uint64_t hint = sh_a64_load_acq(&r->tail);
+	uint64_t t = hint;
+	uint32_t i;
+
+	sh_prefetch_write(sh_ring_slot(&r->in, t)); /* as in push */
+	for (i = 0; i < n && ring_put(r, &t, items[i]); i++, t++)
+		ring_filled(r, t, &hint);
+	return i;
 }
 
 bool sh_ring_pop(struct sh_ring *r, uint32_t *item)

@@ -59,6 +59,8 @@ _Static_assert(sizeof(struct sh_ring) == 2 * SH_CACHELINE, "one line each for co
 void sh_ring_init(struct sh_ring *r, sh_a64 *slots, uint64_t capacity);
 /* Appends; false = full. */
 bool sh_ring_push(struct sh_ring *r, uint32_t item);
+/* Appends n items in order, between which others' may come; returns how many: fewer means that the ring is full. */
+uint32_t sh_ring_push_many(struct sh_ring *r, const uint32_t *items, uint32_t n);
 /* Takes the oldest item; false = empty. */
 bool sh_ring_pop(struct sh_ring *r, uint32_t *item);
 /* Takes up to n of the oldest items, in order; returns how many. */

@@ -10,7 +10,7 @@
  * struct sh_hist: one writer, or any number that all use the _shared call (never both on one histogram). A new
  * owner may go on with an old one's histogram if it synchronised with it (a join, a mutex).
  *   call                  writer    together with
- *   sh_hist_record        owner     any number of snapshots
+ *   sh_hist_record*       owner     any number of snapshots
  *   sh_hist_record_shared any       itself, any number of snapshots
  *   sh_hist_snapshot*     -         everything
  * Linearization point: of a record, the store to its bucket; a snapshot has none, it reads bucket after
@@ -141,6 +141,26 @@ static inline void sh_hist_record_n(struct sh_hist *h, uint64_t v, uint64_t n)
 static inline void sh_hist_record(struct sh_hist *h, uint64_t v)
 {
 	sh_hist_record_n(h, v, 1);
+}
+
+#define SH_HIST_NONE SIZE_MAX
+
+/* The bucket of all values between low and high, if it is one and none of them moves an extreme; else SH_HIST_NONE. Owner. */
+static inline size_t sh_hist_bucket_of_all(const struct sh_hist *h, uint64_t low, uint64_t high)
+{
+	size_t i;
+
+	if (low - h->lo > h->span || high - h->lo > h->span)
+		return SH_HIST_NONE;
+	i = sh_hist_index(low);
+	return sh_hist_index(high) == i ? i : SH_HIST_NONE;
+}
+
+/* Counts n values of that bucket, which sum up to `sum`. Thread: the one owner. Wait-free. */
+static inline void sh_hist_record_bucket(struct sh_hist *h, size_t bucket, uint64_t n, uint64_t sum)
+{
+	sh_a64_bump_owner(&h->counts[bucket], n);
+	sh_a64_bump_owner(&h->sum, sum);
 }
 
 /* Counts v ns in a histogram that several threads fill with this call. Thread: any. Lock-free. */

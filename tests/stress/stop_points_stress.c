@@ -23,6 +23,8 @@
 #define OTHERS 2u    /* submitters that must not be held up */
 #define HANDS_MAX 8u /* jobs a stopped worker may hold */
 #define WARM_TRIES 1000u
+#define BATCHES 8u   /* which worker stops is chance */
+#define SLOW_NS 20000000u
 
 enum kind { PLAIN, SAME_KEY, OTHER_KEY, TRACKED, BATCH, KINDS };
 static const char *const kind_names[] = { "plain", "keyed, same key", "keyed, other key", "tracked", "batch" };
@@ -40,11 +42,15 @@ static struct trap {
 
 static _Thread_local int role; /* 1 = the submitter that is to stop, 2 = another user thread, 0 = a worker */
 
+static const char *slow_point; /* sync: const while threads run; user threads are held there for a while */
+
 static int on_point(void *arg, const char *point)
 {
 	uint32_t armed = 1;
 
 	(void)arg;
+	if (role == 2 && slow_point && strcmp(point, slow_point) == 0)
+		stress_pause_ns(SLOW_NS);
 	if (!sh_a32_load_sc(&trap.armed) || strcmp(point, trap.point) != 0)
 		return 0;
 	(void)sh_a64_add_sc(&trap.hits, 1);
@@ -391,6 +397,37 @@ static bool waker_stops_other_busy(enum shunt_strategy strategy)
 	return caught;
 }
 
+/*
+ * Of a batch the first jobs go to a ring and wake a worker. It has run them and is stopped on its way back to sleep,
+ * where submitters take it for a sleeper, when the other jobs come to the backlog: one may wait for it, the rest have
+ * somebody else.
+ */
+static bool sleeper_stops_in_batch(enum shunt_strategy strategy)
+{
+	struct round r = { 0 };
+	uint64_t one = 1, none = 0;
+	bool caught;
+
+	r.workers = 2;
+	r.idle = SHUNT_IDLE_PARK;
+	r.kind = BATCH;
+	stress_at("sleeper stopped in a batch");
+	open_round(&r, 2, strategy);
+	stress_round(0, r.rt);
+	role = 2;
+	slow_point = "submit.before_backlog";
+	trap_arm("worker.park.before_scan", true);
+	submit_some(BATCH, false, 1);
+	slow_point = NULL;
+	caught = worker_caught(NULL);
+	stress_until(ran_but_hands, &one, "sleeper stopped in a batch");
+	trap_release();
+	stress_until(ran_but_hands, &none, "sleeper stopped in a batch: released");
+	close_round(&r);
+	stress_round(0, NULL);
+	return caught;
+}
+
 static sh_a32 removed;
 
 static void *remove_main(void *arg)
@@ -484,71 +521,101 @@ static const struct {
 	{ "worker.park.before_scan", 1 },
 };
 
-int main(int argc, char **argv)
+static const enum shunt_idle idles[] = { SHUNT_IDLE_PARK, SHUNT_IDLE_ADAPTIVE, SHUNT_IDLE_POLL };
+
+struct tally {
+	uint32_t rounds, reached;
+	uint32_t seen[SH_COUNT(submit_points) + SH_COUNT(worker_points)];
+};
+
+static void all_submit_points(struct tally *t, const struct stress_opts *o, uint32_t seed)
 {
-	static const struct stress_size size = { 40, 2000, 1, 5 };
 	static const uint32_t workers[] = { 1, 4 };
-	static const enum shunt_idle idles[] = { SHUNT_IDLE_PARK, SHUNT_IDLE_ADAPTIVE, SHUNT_IDLE_POLL };
-	struct stress_opts o;
-	uint32_t rounds = 0, reached = 0;
-	uint32_t seen[SH_COUNT(submit_points) + SH_COUNT(worker_points)] = { 0 };
-	uint32_t s, p, w, i, k;
+	uint32_t p, w, i, k;
 
-	stress_init(&o, "stop_points_stress", argc, argv, &size);
-	sh_inject_set(on_point, NULL);
-	for (s = 0; s < o.seeds; s++) {
-		for (p = 0; p < SH_COUNT(submit_points); p++)
-			for (w = 0; w < SH_COUNT(workers); w++)
-				for (i = 0; i < SH_COUNT(idles); i++)
-					for (k = 0; k < KINDS; k++) {
-						struct round r = { 0 };
-
-						r.workers = workers[w];
-						r.idle = idles[i];
-						r.kind = (enum kind)k;
-						r.jobs = o.jobs;
-						r.group = 1 + (s + k) % 7;
-						rounds++;
-						if (submitter_stops(&r, submit_points[p])) {
-							reached++;
-							seen[p]++;
-						}
-					}
-		for (p = 0; p < SH_COUNT(worker_points); p++)
+	for (p = 0; p < SH_COUNT(submit_points); p++)
+		for (w = 0; w < SH_COUNT(workers); w++)
 			for (i = 0; i < SH_COUNT(idles); i++)
 				for (k = 0; k < KINDS; k++) {
 					struct round r = { 0 };
 
-					if (k == SAME_KEY) /* waits for the stopped job: its meaning */
-						continue;
-					if (idles[i] == SHUNT_IDLE_POLL && strstr(worker_points[p].point, "park"))
-						continue;
-					r.workers = 4;
+					r.workers = workers[w];
 					r.idle = idles[i];
-					r.kind = k == OTHER_KEY ? PLAIN : (enum kind)k;
-					rounds++;
-					if (worker_stops(&r, worker_points[p].point, worker_points[p].hands)) {
-						reached++;
-						seen[SH_COUNT(submit_points) + p]++;
+					r.kind = (enum kind)k;
+					r.jobs = o->jobs;
+					r.group = 1 + (seed + k) % 7;
+					t->rounds++;
+					if (submitter_stops(&r, submit_points[p])) {
+						t->reached++;
+						t->seen[p]++;
 					}
 				}
-		rounds += 4;
-		reached += remove_under_submitter("submit.after_enqueue", pool_goes);
-		reached += remove_under_submitter("ring.push.after_cas", type_goes);
-		reached += waker_stops_other_busy(SHUNT_SELECT_ROUND_ROBIN);
-		reached += waker_stops_other_busy(SHUNT_SELECT_DEFAULT);
+}
+
+static void all_worker_points(struct tally *t)
+{
+	uint32_t p, i, k;
+
+	for (p = 0; p < SH_COUNT(worker_points); p++)
+		for (i = 0; i < SH_COUNT(idles); i++)
+			for (k = 0; k < KINDS; k++) {
+				struct round r = { 0 };
+
+				if (k == SAME_KEY) /* waits for the stopped job: its meaning */
+					continue;
+				if (idles[i] == SHUNT_IDLE_POLL && strstr(worker_points[p].point, "park"))
+					continue;
+				r.workers = 4;
+				r.idle = idles[i];
+				r.kind = k == OTHER_KEY ? PLAIN : (enum kind)k;
+				t->rounds++;
+				if (worker_stops(&r, worker_points[p].point, worker_points[p].hands)) {
+					t->reached++;
+					t->seen[SH_COUNT(submit_points) + p]++;
+				}
+			}
+}
+
+static void special_cases(struct tally *t)
+{
+	uint32_t i;
+
+	t->rounds += 4 + 2 * BATCHES;
+	t->reached += remove_under_submitter("submit.after_enqueue", pool_goes);
+	t->reached += remove_under_submitter("ring.push.after_cas", type_goes);
+	t->reached += waker_stops_other_busy(SHUNT_SELECT_ROUND_ROBIN);
+	t->reached += waker_stops_other_busy(SHUNT_SELECT_DEFAULT);
+	for (i = 0; i < BATCHES; i++) {
+		t->reached += sleeper_stops_in_batch(SHUNT_SELECT_ROUND_ROBIN);
+		t->reached += sleeper_stops_in_batch(SHUNT_SELECT_DEFAULT);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct stress_size size = { 40, 2000, 1, 5 };
+	static struct tally t;
+	struct stress_opts o;
+	uint32_t s, p;
+
+	stress_init(&o, "stop_points_stress", argc, argv, &size);
+	sh_inject_set(on_point, NULL);
+	for (s = 0; s < o.seeds; s++) {
+		all_submit_points(&t, &o, s);
+		all_worker_points(&t);
+		special_cases(&t);
 	}
 	sh_inject_set(NULL, NULL);
-	for (p = 0; p < SH_COUNT(seen); p++) {
+	for (p = 0; p < SH_COUNT(t.seen); p++) {
 		const char *name = p < SH_COUNT(submit_points) ? submit_points[p]
 							       : worker_points[p - SH_COUNT(submit_points)].point;
 
-		(void)printf("  %-28s stopped a thread in %u rounds\n", name, seen[p]);
+		(void)printf("  %-28s stopped a thread in %u rounds\n", name, t.seen[p]);
 		/* What a mix must reach, it must have reached: else the round showed nothing. */
 		STRESS_CHECK(
-			seen[p] > 0 || strcmp(name, "slab.push.before_cas") == 0, "point %s was never reached", name);
+			t.seen[p] > 0 || strcmp(name, "slab.push.before_cas") == 0, "point %s was never reached", name);
 	}
-	(void)printf(
-		"stop_points_stress: %u rounds, %u with a stopped thread, nobody else was held up\n", rounds, reached);
+	(void)printf("stop_points_stress: %u rounds, %u with a stopped thread, nobody else was held up\n", t.rounds,
+		     t.reached);
 	return 0;
 }

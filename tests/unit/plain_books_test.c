@@ -6,6 +6,9 @@
 #include "testutil.h"
 
 #include "core/runtime.h"
+#include "metrics/histogram.h"
+
+#define LEARNED_NS 50u
 
 struct fixture {
 	struct shunt_runtime *rt;
@@ -53,7 +56,7 @@ static void open_held(struct fixture *f)
 	f->gate_type = tu_type(f->rt, f->pool, "gate", tu_gate_job);
 	f->fast = tu_type(f->rt, f->pool, "fast", fast_job);
 	(void)shunt_detach(f->rt, tu_hold(f->rt, f->gate_type, &f->gate));
-	f->w->learned[(f->fast.v & 0xffffu) - 1].mean = 50; /* its worker stands at the gate */
+	f->w->learned[(f->fast.v & 0xffffu) - 1].mean = LEARNED_NS; /* its worker stands at the gate */
 }
 
 static void submit_fast(struct fixture *f, void *arg)
@@ -93,19 +96,85 @@ static void test_start_behind_batch(void **state)
 static void test_booked_before_block(void **state)
 {
 	struct busy b = { 0, { 0, 0 }, 1 };
+	const uint32_t n = SH_BATCH_NS / LEARNED_NS - 1;
 	struct fixture f;
 	uint32_t i;
 
 	(void)state;
+	assert_true(n < SH_BATCH_MAX);
 	open_held(&f);
-	for (i = 0; i < SH_BATCH_MAX - 1; i++)
+	for (i = 0; i < n; i++)
 		submit_fast(&f, NULL);
 	submit_fast(&f, &b);
 	atomic_store(&f.gate.open, 1);
 	tu_wait_until(atomic_load(&b.gate.arrived) == 1);
-	assert_int_equal(sh_a64_load_acq(&f.w->finished[(f.fast.v & 0xffffu) - 1]), SH_BATCH_MAX - 1);
+	assert_int_equal(sh_a64_load_acq(&f.w->finished[(f.fast.v & 0xffffu) - 1]), n);
 	atomic_store(&b.gate.open, 1);
 	tu_close(f.rt);
+}
+
+/* Sum, count and extremes of one of a type's histograms. */
+static struct shunt_hist *hist_of(const struct sh_hist *h, uint64_t jobs)
+{
+	struct shunt_hist *out = calloc(1, sizeof(*out));
+
+	assert_non_null(out);
+	sh_hist_snapshot(h, out);
+	assert_int_equal(out->count, jobs);
+	return out;
+}
+
+/*
+ * n jobs whose intended starts are `back` to `back + spread` ns ago, run in batches: none is lost, the sums tell what was
+ * measured (a job's total is its queue delay and its run time), and no delay is outside of what it can have been.
+ */
+static void delays(uint32_t n, uint64_t back, uint64_t spread)
+{
+	struct shunt_hist *queue, *run, *total;
+	const struct sh_stat *st;
+	struct fixture f;
+	uint64_t before, after;
+	uint32_t i, type;
+
+	open_held(&f);
+	type = (f.fast.v & 0xffffu) - 1;
+	before = shunt_now_ns();
+	for (i = 0; i < n; i++) {
+		struct shunt_job_spec s = tu_spec(f.fast, NULL);
+
+		s.start_ns = before - back - (uint64_t)(i * 7u % n) * spread / n;
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	atomic_store(&f.gate.open, 1);
+	tu_wait_until(sh_a64_load_acq(&f.w->finished[type]) == n);
+	after = shunt_now_ns();
+	st = sh_stat_get(&f.w->pool->mem, &f.w->stat[(size_t)type * f.w->pool->levels + 1]);
+	assert_non_null(st);
+	queue = hist_of(st->queue, n);
+	run = hist_of(st->run, n);
+	total = hist_of(st->total, n);
+	assert_true(total->sum == queue->sum + run->sum);
+	assert_true(queue->min >= back && queue->max <= after - before + back + spread);
+	assert_true(queue->max - queue->min >= spread - spread / n - spread / 64); /* a bucket's width */
+	assert_true(queue->sum >= (sh_u128)n * back);
+	free(queue);
+	free(run);
+	free(total);
+	tu_close(f.rt);
+}
+
+static void test_delays_alike(void **state)
+{
+	(void)state;
+	delays(1000, 10000000, 0);
+	delays(1000, UINT64_C(3000000000), 1000);
+}
+
+static void test_delays_differ(void **state)
+{
+	(void)state;
+	delays(1000, 1000, 50000);
+	delays(1000, 100000, UINT64_C(4000000000));
 }
 
 int main(void)
@@ -113,6 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start_behind_batch),
 		cmocka_unit_test(test_booked_before_block),
+		cmocka_unit_test(test_delays_alike),
+		cmocka_unit_test(test_delays_differ),
 	};
 
 	(void)tu_seed();

@@ -124,6 +124,38 @@ static void test_any_value(void **state)
 	}
 }
 
+/* Several at once from every position: as many as fit, the first ones, and in order. */
+static void test_push_many(void **state)
+{
+	static struct box b;
+	uint32_t items[12];
+	uint32_t at, fill, n, i, got;
+
+	(void)state;
+	for (i = 0; i < 12; i++)
+		items[i] = 100 + i;
+	for (at = 0; at < 16; at++)
+		for (fill = 0; fill <= 8; fill++)
+			for (n = 0; n <= 12; n++) {
+				uint32_t want = n < 8 - fill ? n : 8 - fill;
+
+				box_init(&b, 8);
+				for (i = 0; i < at; i++) {
+					assert_true(sh_ring_push(&b.ring, 7));
+					assert_true(sh_ring_pop(&b.ring, &got));
+				}
+				for (i = 0; i < fill; i++)
+					assert_true(sh_ring_push(&b.ring, i));
+				assert_int_equal(sh_ring_push_many(&b.ring, items, n), want);
+				assert_int_equal(sh_ring_count(&b.ring), fill + want);
+				for (i = 0; i < fill + want; i++) {
+					assert_true(sh_ring_pop(&b.ring, &got));
+					assert_int_equal(got, i < fill ? i : 100 + i - fill);
+				}
+				assert_false(sh_ring_pop(&b.ring, &got));
+			}
+}
+
 /* The lap in the slot is 32 bits: the ring must work across its end. */
 static void test_lap_wraps(void **state)
 {
@@ -174,13 +206,24 @@ static void *producer(void *arg)
 {
 	struct member *m = arg;
 	struct crowd *c = m->crowd;
-	uint32_t i;
+	struct sh_rng rng;
+	uint32_t items[7];
+	uint32_t i, n;
 
+	sh_rng_init(&rng, tu_seed() + 100 + m->index);
 	while (!atomic_load(&c->go))
 		(void)sched_yield();
-	for (i = 0; i < c->each; i++)
-		while (!sh_ring_push(&c->box.ring, m->index << 24 | i))
+	for (i = 0; i < c->each; i += n) {
+		uint32_t k;
+
+		n = sh_rng_below(&rng, 2) ? 1 : 1 + sh_rng_below(&rng, 7);
+		n = n < c->each - i ? n : c->each - i;
+		for (k = 0; k < n; k++)
+			items[k] = m->index << 24 | (i + k);
+		n = n == 1 ? sh_ring_push(&c->box.ring, items[0]) : sh_ring_push_many(&c->box.ring, items, n);
+		if (n == 0)
 			(void)sched_yield();
+	}
 	(void)atomic_fetch_sub(&c->producers_left, 1);
 	return NULL;
 }
@@ -267,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_steal_prefix),
 		cmocka_unit_test(test_any_value),
+		cmocka_unit_test(test_push_many),
 		cmocka_unit_test(test_lap_wraps),
 		cmocka_unit_test(test_threads),
 	};

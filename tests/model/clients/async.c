@@ -41,15 +41,20 @@ static int job_mixed(struct shunt_job_ctx *ctx, void *arg)
 	return (uintptr_t)arg == 1 ? world_job(ctx, arg) : job(ctx, arg);
 }
 
-static void setup_with(uint32_t workers, uint32_t each, uint32_t all, shunt_handler_fn fn)
+static void setup_state(uint32_t all)
 {
-	struct shunt_pool_opts o;
-
 	memset(started, 0, sizeof(started));
 	memset(left, 0, sizeof(left));
 	sh_a32_init(&in_flight, 0);
 	sh_a32_init(&done, 0);
 	in_flight_max = all;
+}
+
+static void setup_with(uint32_t workers, uint32_t each, uint32_t all, shunt_handler_fn fn)
+{
+	struct shunt_pool_opts o;
+
+	setup_state(all);
 	world_pool_opts(&o, workers);
 	o.async_max = each;
 	o.async_pool_max = all;
@@ -209,6 +214,30 @@ static void check_race(void)
 	client_assert(sh_a32_load_rlx(&wins) == 1);
 }
 
+/* Job 0, which holds the pool's only place, blocks until job 1 has run. */
+static int job_blocks(struct shunt_job_ctx *ctx, void *arg)
+{
+	if ((uintptr_t)arg == 1)
+		return world_job(ctx, arg);
+	(void)job(ctx, arg);
+	world_must(shunt_block_begin(ctx));
+	flag_await(&world.ran[1], 1);
+	shunt_block_end(ctx);
+	return SHUNT_PENDING;
+}
+
+static void setup_spare(void)
+{
+	struct shunt_pool_opts o;
+
+	setup_state(1);
+	world_pool_opts(&o, 1);
+	o.spares_max = 1;
+	o.async_max = 2;
+	o.async_pool_max = 1;
+	world_open(&o, job_blocks, SHUNT_TYPE_ASYNC);
+}
+
 #define CLIENT(n, s, set, chk) .name = "async." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
@@ -222,6 +251,9 @@ const struct client clients[] = {
 	  .thread = { submit_triple, complete_triple }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("mixed", "a plain job behind an asynchronous one that fills the worker", setup_mixed, world_two_ran),
 	  .thread = { submit_mixed, complete_first }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("spare", "a stand-in that comes when the pool has no place: it runs what waits when there is one", setup_spare,
+		 world_two_ran),
+	  .thread = { submit_mixed, complete_first }, .random_only = true },
 	{ CLIENT("pool_bound", "two workers, one place in the pool: the other worker's job runs afterwards", setup_pool_bound,
 		 world_two_ran),
 	  .thread = { submit_apart, complete_first, complete_second }, .random_only = true },

@@ -79,7 +79,7 @@ const struct client clients[] = {
 	{ CLIENT("pinned", "jobs for a worker that polls: its hint is never lost", setup_poll, world_two_ran),
 	  .thread = { world_submit_pinned }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("backlog", "jobs in the backlog of a worker that polls", setup_poll, world_four_ran),
-	  .thread = { world_submit_four }, .bound = 1, .bound_long = 1 },
+	  .thread = { world_submit_four }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("hot", "a job behind a busy worker, the other one polls", setup_poll_two, world_two_ran),
 	  .thread = { world_submit_pair }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("hot_batch", "two jobs at once for a worker that polls: the other one takes the second",

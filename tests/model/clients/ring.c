@@ -37,6 +37,23 @@ static bool give(uint32_t item)
 	return pushed[item];
 }
 
+/* Items first..first+n-1 in one call. */
+static uint32_t give_many(uint32_t first, uint32_t n)
+{
+	uint32_t items[ITEMS];
+	uint32_t got, i;
+
+	for (i = 0; i < n; i++) {
+		items[i] = first + i;
+		data[first + i] = (first + i) * 10u;
+	}
+	got = sh_ring_push_many(&ring, items, n);
+	client_assert(got <= n);
+	for (i = 0; i < got; i++)
+		pushed[first + i] = true;
+	return got;
+}
+
 static void took(unsigned consumer, uint32_t item)
 {
 	client_assert(item != 0 && item < ITEMS);
@@ -430,6 +447,50 @@ static void take_then_push(void)
 	client_assert(give(5));
 }
 
+/* --- several in one call: a prefix of them, in their order, between which others' may come */
+
+static void many_2_2(void) { (void)give_many(2, 2); }
+static void many_6_3(void) { (void)give_many(6, 3); }
+static void many_must_6_2(void) { client_assert(give_many(6, 2) == 2); }
+static void many_must_9_2(void) { client_assert(give_many(9, 2) == 2); }
+
+static void many_check(void)
+{
+	uint32_t last = 0, i;
+
+	all_once();
+	for (i = 0; i < orders[0] + orders[2]; i++) {
+		uint32_t item = i < orders[0] ? order[0][i] : order[2][i - orders[0]];
+
+		if (item < 6 || item > 8)
+			continue;
+		client_assert(item > last);
+		last = item;
+	}
+	client_assert((pushed[6] || !pushed[7]) && (pushed[7] || !pushed[8]));
+}
+
+static void many_6_write(void)
+{
+	if (give_many(6, 2) == 2)
+		before_pop = 1;
+}
+
+/* As take_then_push and push_must_6. */
+static void take_then_many(void)
+{
+	client_assert(take(0));
+	client_assert(give_many(5, 1) == 1);
+}
+
+static void many_must_6(void) { client_assert(give_many(6, 1) == 1); }
+
+static void many_seen(void)
+{
+	client_assert(give_many(6, 2) == 2);
+	client_assert(sh_ring_has(&ring));
+}
+
 const struct client clients[] = {
 	{ .name = "ring.push_push", .shows = "one slot left: one of two producers gets it", .setup = setup_1_1, .thread = { push_2, push_3 }, .check = push_push_check },
 	{ .name = "ring.push_push_wrap", .shows = "two slots left, one in the next lap: both get one", .setup = setup_3_0, .thread = { push_must_2, push_must_3 }, .check = all_once },
@@ -465,5 +526,13 @@ const struct client clients[] = {
 	{ .name = "ring.walk_overtaken", .shows = "a producer whose place serves the next lap meanwhile finds another one", .setup = walk_2_0, .thread = { push_must_1, turn_four }, .check = all_once, .bound = 3, .bound_long = 5 },
 	{ .name = "ring.walk_steal", .shows = "owner, thief and a producer behind an old hint", .setup = walk_0_2, .thread = { pop_0, steal_three_1, push_six }, .check = all_once, .bound = 4, .bound_long = 6 },
 	{ .name = "ring.walk_own_push", .shows = "a push behind an old hint is seen by its own scan beside others", .setup = walk_0_1, .thread = { push_must_4, push_must_5, push_seen_6 }, .check = all_once, .bound = 4, .bound_long = 6 },
+	{ .name = "ring.many_full", .shows = "of several that do not all fit the first ones are in, in order", .setup = setup_1_1, .thread = { many_2_2, pop_two_maybe }, .check = fifo_check },
+	{ .name = "ring.many_refused", .shows = "the same where the first one finds no room and a later one would", .setup = walk_2_4, .thread = { many_6_3, pop_two_maybe }, .check = many_check },
+	{ .name = "ring.many_push", .shows = "several behind an old hint, another producer and a consumer", .setup = walk_0_1, .thread = { many_6_3, push_5, pop_two_maybe }, .check = many_check, .bound = 3, .bound_long = 5 },
+	{ .name = "ring.many_many", .shows = "two producers with two each: all have a place, one of them moves the hint", .setup = walk_2_0, .thread = { many_must_6_2, many_must_9_2 }, .check = many_check },
+	{ .name = "ring.many_stale", .shows = "one that slept for a lap between its items overwrites nothing", .setup = setup_1_0, .thread = { many_6_3, turn_a_lap }, .check = many_check, .bound = 3, .bound_long = 5 },
+	{ .name = "ring.many_walk_room", .shows = "room behind an old hint: who takes and pushes is not refused beside another one", .setup = walk_0_3, .thread = { take_then_many, many_must_6 }, .check = all_once },
+	{ .name = "ring.many_room", .shows = "several into a full ring come after the pops that made room", .setup = walk_2_4, .thread = { look_pop_two, many_6_write }, .check = all_once },
+	{ .name = "ring.many_seen", .shows = "several are seen by the own scan beside another producer", .setup = walk_0_1, .thread = { many_seen, push_must_4 }, .check = all_once },
 	{ 0 },
 };
