@@ -199,8 +199,9 @@ static bool steal_any(struct sh_worker *w, uint32_t level, uint32_t *item)
 
 bool sh_pick_others_have(const struct sh_worker *w, uint32_t level)
 {
+	/* mo W5 <> W5@core/pool.c: a sleeper's bit before this look: we see a new stand-in, or its maker offers us what it has. */
+	uint32_t slots = sh_a32_load_sc(&w->pool->slots);
 	uint32_t i;
-	uint32_t slots = sh_a32_load_acq(&w->pool->slots); /* mo W1 <- W1@core/pool.c: as above. */
 
 	for (i = 0; i < w->steal_n; i++) {
 		const struct sh_worker *v;

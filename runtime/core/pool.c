@@ -529,6 +529,22 @@ static bool spare_wake_dormant(struct sh_pool *p)
 	return false;
 }
 
+/* Whatever waits at a worker that blocks, or that others did not know of, is for them now. */
+static void offer_queues(struct sh_pool *p, struct sh_worker *w)
+{
+	uint32_t l;
+
+	for (l = 0; l < p->levels; l++)
+		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
+			struct sh_worker *waking;
+
+			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/pick.h: the jobs were pushed before. */
+			waking = sh_pool_wake_idle(p, l);
+			if (waking)
+				(void)sh_worker_wake(waking);
+		}
+}
+
 /* Under spare_lock: one more thread. */
 static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 {
@@ -548,12 +564,15 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = w;
 	rc = thread_start(w);
 	if (rc == 0) {
+		SH_POINT("pool.spare.before_count");
 		/*
 		 * mo W1 -> W1@core/pick.c: complete worker before it is counted. mo W3 <> W3@core/push.c: then offer_queues. mo W4 <>
 		 * W4@core/exec.c: then the wake: it may sleep already, at the pool's asynchronous bound, and who freed a place passed it over.
+		 * mo W5 <> W5@core/pick.c: then the look at what it stole meanwhile, which others could not see.
 		 */
 		sh_a32_store_sc(&p->slots, slot + 1);
 		(void)sh_worker_wake(w);
+		offer_queues(p, w);
 		return 0;
 	}
 	if (w->has_thread)
@@ -561,22 +580,6 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = NULL;
 	worker_free(p, w);
 	return rc;
-}
-
-/* Whatever waits at a worker that blocks is for others now. */
-static void offer_queues(struct sh_pool *p, struct sh_worker *w)
-{
-	uint32_t l;
-
-	for (l = 0; l < p->levels; l++)
-		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
-			struct sh_worker *waking;
-
-			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/pick.h: the jobs were pushed before. */
-			waking = sh_pool_wake_idle(p, l);
-			if (waking)
-				(void)sh_worker_wake(waking);
-		}
 }
 
 int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w)

@@ -1,0 +1,121 @@
+/*
+ * A stand-in works from its first moment, but others know of it only when its maker has counted it (core/pool.c, spare_start).
+ * What it did before that must not be lost to them: the maker is held there.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include "base/inject.h"
+#include "core/runtime.h"
+
+static struct tu_gate maker, blocked;
+static atomic_bool hold_maker;
+
+static int on_point(void *arg, const char *point)
+{
+	(void)arg;
+	if (strcmp(point, "pool.spare.before_count") == 0 && atomic_load(&hold_maker))
+		tu_gate_pass(&maker);
+	return 0;
+}
+
+static int block_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)arg;
+	assert_int_equal(shunt_block_begin(ctx), 0);
+	tu_gate_pass(&blocked);
+	shunt_block_end(ctx);
+	return SHUNT_DONE;
+}
+
+static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+{
+	(void)arg;
+	(void)loads;
+	(void)n;
+	(void)key;
+	(void)home;
+	return 0;
+}
+
+static struct shunt_pool_opts two_workers(void)
+{
+	struct shunt_pool_opts o = tu_pool_opts("main", 2);
+
+	atomic_store(&maker.arrived, 0);
+	atomic_store(&maker.open, 0);
+	atomic_store(&blocked.arrived, 0);
+	atomic_store(&blocked.open, 0);
+	atomic_store(&hold_maker, true);
+	sh_inject_set(on_point, NULL);
+	o.idle = SHUNT_IDLE_PARK;
+	o.strategy = SHUNT_SELECT_USER;
+	o.select = first_worker;
+	return o;
+}
+
+static void submit_on(struct shunt_runtime *rt, struct shunt_type_id type, void *arg, uint32_t worker)
+{
+	struct shunt_job_spec s = tu_spec(type, arg);
+
+	s.flags = SHUNT_JOB_ON_WORKER;
+	s.worker = worker;
+	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+}
+
+static bool sleeps(const struct sh_worker *w)
+{
+	return sh_a32_load_acq(&((struct sh_worker *)(uintptr_t)w)->state) == SH_W_PARKED;
+}
+
+/*
+ * Worker 1 is held, worker 0 blocks with three jobs behind it, of which the stand-in steals two. The first of these does not end;
+ * worker 1 runs the third and goes to sleep, for it does not look at a worker that is not counted. The second one is its to run
+ * when the maker goes on.
+ */
+static void test_loot_is_offered(void **state)
+{
+	static struct tu_gate worker1, loot;
+	struct shunt_pool_opts po = two_workers();
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct tu_fixture f;
+	const struct sh_worker *second;
+	static atomic_uint ran;
+	struct shunt_job_spec s[3];
+	struct shunt_type_id block;
+	uint32_t i;
+
+	(void)state;
+	tu_fixture_open(&f, &ro, &po);
+	second = sh_runtime_pool(f.rt, f.pool.v)->worker[1];
+	block = tu_type(f.rt, f.pool, "block", block_job);
+	submit_on(f.rt, f.gate, &worker1, 1);
+	tu_wait_until(atomic_load(&worker1.arrived) == 1);
+	submit_on(f.rt, block, NULL, 0);
+	tu_wait_until(atomic_load(&maker.arrived) == 1);
+	for (i = 0; i < 3; i++)
+		s[i] = tu_spec(i == 0 ? f.gate : f.count, i == 0 ? (void *)&loot : (void *)&ran);
+	s[0].start_ns = s[1].start_ns = s[2].start_ns = shunt_now_ns();
+	assert_int_equal(shunt_submit_batch(f.rt, s, 3, NULL, NULL), 3);
+	tu_wait_until(atomic_load(&loot.arrived) == 1);
+	atomic_store(&worker1.open, 1);
+	tu_wait_until(sleeps(second));
+	i = atomic_load(&ran);
+	atomic_store(&maker.open, 1);
+	tu_wait_until(atomic_load(&ran) == 2);
+	atomic_store(&loot.open, 1);
+	atomic_store(&blocked.open, 1);
+	tu_close(f.rt);
+	sh_inject_set(NULL, NULL);
+	(void)printf("  the stand-in held %u of 2 back\n", 2 - i);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_loot_is_offered),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
