@@ -206,7 +206,7 @@ static void async_leave(struct sh_pool *p, const struct sh_track *t)
 	if (before < p->opts.async_pool_max)
 		return;
 	(void)sh_futex_wake(&p->async_in_flight, INT_MAX);
-	/* mo W4 <> W4@core/pool.c: the place is free, then the look: we see a new stand-in, or it is woken when it is counted. */
+	/* mo W4 <> W4@core/worker.c: the place is free, then the look: we see a new stand-in that sleeps, or it sees the place. */
 	n = sh_a32_load_sc(&p->slots);
 	for (i = 0; i < n; i++)
 		(void)sh_worker_wake(p->worker[i]);
@@ -244,7 +244,7 @@ static void run(struct shunt_runtime *rt, struct sh_worker *w, const struct exec
 	struct sh_worker *hold = in->inlined ? NULL : book;
 	bool outer = w && w->running;
 	struct shunt_job_ctx ctx = { rt, w, NULL, in->track, in->submit_ns, 0, in->arg, in->group, in->strand,
-				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0, 0, 0, 0, false };
+				     in->type_index, in->level, in->flags, 0, 0, in->inlined, 0, 0, 0, 0, false, false };
 	struct exec_out out = { SH_TRACK_DONE, 0, 0, 0, 0, 0, true, false };
 	bool keyed = (in->flags & SH_JOB_KEYED) != 0;
 	bool async = (in->flags & SH_JOB_ASYNC) != 0;

@@ -126,6 +126,7 @@ struct shunt_job_ctx {
 	uint64_t lent_ns;   /* spent in jobs that ran nested at its checkpoints; not part of its run time */
 	uint32_t above;     /* SH_ABOVE_KNOWN | levels that its checkpoints run; 0 = the next checkpoint finds out */
 	uint32_t holds;     /* nesting of shunt_hold_begin */
+	bool paused;        /* it declared itself blocked: its start is no measure for what comes behind it */
 	bool lending;       /* inside a checkpoint that runs others: jobs nested in it may have checkpoints too */
 };
 

@@ -73,6 +73,7 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 		return rc;
 	}
 	ctx->blocked = 1;
+	ctx->paused = true;
 	ctx->above = 0; /* no checkpoint meanwhile */
 	return 0;
 }

@@ -64,10 +64,7 @@ static inline bool take_pinned(struct sh_worker *w, uint32_t level, uint32_t *it
 	return sh_unlikely(sh_a32_load_rlx(&w->pin_bits) >> level & 1u) && take_pinned_told(w, level, item);
 }
 
-/*
- * The backlog seemed empty, or is another worker's too: several at a time, into an own ring that is empty (what is there
- * already came later), so that workers meet more seldom at the backlog.
- */
+/* Several at a time, into an own ring that is empty (what is there already came later). */
 static SH_NOINLINE bool take_backlog_many(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	struct sh_pool *p = w->pool;
@@ -92,7 +89,6 @@ static SH_NOINLINE bool take_backlog_many(struct sh_worker *w, uint32_t level, u
 	SH_POINT("worker.backlog.taken");
 	for (i = 0; i < n; i++)
 		sh_pick_ask_for(w, loot[i]);
-	w->backlog_left[level] = sh_ring_head(&p->backlog[level]);
 	sh_pick_charge(w, backlog_cost(loot[0]));
 	for (i = 1; i < n; i++)
 		sh_pick_put_back(w, loot[i], level, backlog_cost(loot[i]));
@@ -100,15 +96,18 @@ static SH_NOINLINE bool take_backlog_many(struct sh_worker *w, uint32_t level, u
 	return true;
 }
 
-/* Of a backlog where no other worker was since this one: one job, and the descriptor of a later one is asked for. */
+/*
+ * A pool's only worker takes one, and asks for the descriptor of a later one. Others meet at the backlog: they take several, to
+ * meet more seldom.
+ */
 static inline bool take_backlog_told(struct sh_worker *w, uint32_t level, uint32_t *item)
 {
 	struct sh_ring *r = &w->pool->backlog[level];
 
-	if (sh_ring_head(r) != w->backlog_left[level] || !sh_ring_pop(r, item))
+	/* mo rlx: a hint; another worker that comes takes its own. */
+	if (sh_a32_load_rlx(&w->pool->slots) != 1 || !sh_ring_pop(r, item))
 		return take_backlog_many(w, level, item);
 	SH_POINT("worker.backlog.taken");
-	w->backlog_left[level] = sh_ring_head(r);
 	sh_pick_ask_for(w, *item);
 	sh_pick_ask_for(w, sh_ring_ahead(r, SH_RING_AHEAD));
 	sh_pick_charge(w, backlog_cost(*item));
@@ -199,7 +198,7 @@ static bool steal_any(struct sh_worker *w, uint32_t level, uint32_t *item)
 
 bool sh_pick_others_have(const struct sh_worker *w, uint32_t level)
 {
-	/* mo W5 <> W5@core/pool.c: a sleeper's bit before this look: we see a new stand-in, or its maker offers us what it has. */
+	/* mo W5 <> W5@core/worker.c: a sleeper's bit before this look: we see a new stand-in, or it sees us when it has stolen. */
 	uint32_t slots = sh_a32_load_sc(&w->pool->slots);
 	uint32_t i;
 

@@ -122,7 +122,7 @@ static bool record_together(struct sh_stat *st, const struct sh_batch *b, uint64
 	t = sh_hist_bucket_of_all(st->total, start + each - last, start + span - first);
 	if (q == SH_HIST_NONE || t == SH_HIST_NONE)
 		return false;
-	queue = (start + starts) * n / 2 - submits;
+	queue = n * start + n * (n - 1) / 2 * each - submits; /* modulo 2^64, as the sums of the histograms */
 	sh_hist_record_bucket(st->queue, q, n, queue);
 	sh_hist_record_bucket(st->total, t, n, queue + span);
 	return true;

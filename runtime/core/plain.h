@@ -60,7 +60,8 @@ static inline bool sh_plain_goes_on(const struct sh_worker *w, const struct shun
 {
 	uint64_t mean = w->learned[ctx->type].mean;
 
-	return sh_plain_short(w, ctx->type) && n < SH_BATCH_MAX && n * mean < SH_BATCH_NS && (ctx->nested_ns | ctx->lent_ns) == 0
+	return sh_plain_short(w, ctx->type) && n < SH_BATCH_MAX && n * mean < SH_BATCH_NS && (ctx->nested_ns | ctx->lent_ns) == 0 && !ctx->paused
+	       && sh_a32_load_rlx(&w->pool->room_waiters) == 0 /* mo rlx: as in sh_plain_flush, which makes room. */
 	       && (((w->deque_bits >> ctx->level & 1u) && sh_deque_count(&w->deque[ctx->level]) != 0)
 		   || sh_ring_peek(&w->ring[ctx->level])
 		   || (sh_a32_load_rlx(&w->pool->backlog_bits) >> ctx->level & 1u)); /* mo rlx: a hint. */
@@ -85,6 +86,7 @@ static inline void sh_plain_run(struct sh_worker *w, const struct sh_job *job, u
 	w->expected = job->after;
 	ctx->nested_ns = 0;
 	ctx->lent_ns = 0;
+	ctx->paused = false;
 	ctx->above = 0;
 	ctx->holds = 0;
 	now = w->now_ns;

@@ -529,22 +529,6 @@ static bool spare_wake_dormant(struct sh_pool *p)
 	return false;
 }
 
-/* Whatever waits at a worker that blocks, or that others did not know of, is for them now. */
-static void offer_queues(struct sh_pool *p, struct sh_worker *w)
-{
-	uint32_t l;
-
-	for (l = 0; l < p->levels; l++)
-		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
-			struct sh_worker *waking;
-
-			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/pick.h: the jobs were pushed before. */
-			waking = sh_pool_wake_idle(p, l);
-			if (waking)
-				(void)sh_worker_wake(waking);
-		}
-}
-
 /* Under spare_lock: one more thread. */
 static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 {
@@ -562,24 +546,31 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	w->node_slot = instead_of->node_slot;
 	steal_order_fill(p, w, NULL);
 	p->worker[slot] = w;
-	rc = thread_start(w);
-	if (rc == 0) {
-		SH_POINT("pool.spare.before_count");
-		/*
-		 * mo W1 -> W1@core/pick.c: complete worker before it is counted. mo W3 <> W3@core/push.c: then offer_queues. mo W4 <>
-		 * W4@core/exec.c: then the wake: it may sleep already, at the pool's asynchronous bound, and who freed a place passed it over.
-		 * mo W5 <> W5@core/pick.c: then the look at what it stole meanwhile, which others could not see.
-		 */
-		sh_a32_store_sc(&p->slots, slot + 1);
-		(void)sh_worker_wake(w);
-		offer_queues(p, w);
+	rc = thread_start(w); /* it counts itself (sh_worker_main) */
+	SH_POINT("pool.spare.started");
+	if (rc == 0)
 		return 0;
-	}
 	if (w->has_thread)
 		(void)pthread_join(w->thread, NULL);
 	p->worker[slot] = NULL;
 	worker_free(p, w);
 	return rc;
+}
+
+/* Whatever waits at a worker that blocks is for others now. */
+static void offer_queues(struct sh_pool *p, struct sh_worker *w)
+{
+	uint32_t l;
+
+	for (l = 0; l < p->levels; l++)
+		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
+			struct sh_worker *waking;
+
+			(void)sh_a32_or_sc(&p->hot, 1u << l); /* mo H1 <> H2@core/pick.h: the jobs were pushed before. */
+			waking = sh_pool_wake_idle(p, l);
+			if (waking)
+				(void)sh_worker_wake(waking);
+		}
 }
 
 int sh_pool_block_begin(struct sh_pool *p, struct sh_worker *w)
@@ -613,7 +604,7 @@ void sh_pool_block_end(struct sh_pool *p, struct sh_worker *w)
 	sh_a32_store_rlx(&w->blocked, 0); /* mo rlx: a hint. */
 	/* mo B3 <> B3@core/pool.c: lowered, then the look for one that sleeps; who parks has looked at the count last. */
 	(void)sh_a32_sub_sc(&p->blocked, 1);
-	n = sh_a32_load_acq(&p->slots); /* mo W1 <- W1@core/pool.c: complete workers. */
+	n = sh_a32_load_sc(&p->slots); /* mo W4 <> W4@core/worker.c: counted before it looks at the count, or woken by us. */
 	for (i = p->workers; i < n; i++) /* one that sleeps would keep its place, and be woken for work that is not its */
 		if (sh_worker_wake(p->worker[i]))
 			return;

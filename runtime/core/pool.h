@@ -135,7 +135,6 @@ struct sh_worker {
 	uint32_t slot_n;          /* sync: const */
 	uint8_t source_tick[SHUNT_LEVELS_MAX]; /* sync: owner; wraps at SH_OLDEST_PERIOD */
 	uint16_t oldest_due[SHUNT_LEVELS_MAX]; /* sync: owner; wraps of it since the oldest own spawn had its turn */
-	uint64_t backlog_left[SHUNT_LEVELS_MAX]; /* sync: owner; the backlog's head when it last took from it */
 	uint64_t now_ns;          /* sync: owner; end of the last job if it is recent, else 0 */
 	struct shunt_job_ctx *running; /* sync: owner */
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */

@@ -74,7 +74,7 @@ void sh_push_tell_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_
 	/* mo S2 <> S1@core/worker.c: published, then the look at the state. */
 	uint32_t s = sh_a32_load_sc(&w->state);
 	bool full = sh_a32_load_sc(&w->full) != 0; /* mo Y1 <> Y1@core/exec.c: it takes nothing; others must come. */
-	/* mo W3 <> W3@core/pool.c: complete workers; pushed, then the look: we see the first spare or its maker our job. */
+	/* mo W3 <> W3@core/worker.c: complete workers; pushed, then the look: we see the first spare or its maker our job. */
 	bool alone = sh_a32_load_sc(&p->slots) == 1;
 	bool woken = false;
 
@@ -86,7 +86,7 @@ void sh_push_tell_others(struct sh_submitter *sub, struct sh_pool *p, struct sh_
 	if (alone || (woken && n == 1)) /* it was chosen, and it comes: a spinner beside it does not take its job before that */
 		return;
 	sh_push_hot(p, level);
-	sh_push_wake_idle(sub, p, 1, level);
+	sh_push_wake_idle(sub, p, woken ? 1 : n, level);
 }
 
 void sh_backlog_push(struct sh_pool *p, const uint32_t *items, uint32_t n, uint32_t level)

@@ -56,9 +56,9 @@ static inline void sh_push_told(struct sh_worker *w, uint32_t level)
 /* n jobs are in w's ring. */
 static inline void sh_push_tell(struct sh_submitter *sub, struct sh_pool *p, struct sh_worker *w, uint32_t n, uint32_t level)
 {
-	/* mo S2 <> S1@core/worker.c: published, then the look at the state; W3 <> W3@core/pool.c: as in sh_push_tell_others. */
+	/* mo S2 <> S1@core/worker.c: published, then the look at the state; W3 <> W3@core/worker.c: as in sh_push_tell_others. */
 	if (sh_likely(sh_a32_load_sc(&w->state) == SH_W_RUNNING)
-	    && (sh_a32_load_sc(&p->slots) == 1 || sh_push_is_spinning(p, w->slot))) /* mo W3 <> W3@core/pool.c: as above. */
+	    && (sh_a32_load_sc(&p->slots) == 1 || sh_push_is_spinning(p, w->slot))) /* mo W3 <> W3@core/worker.c: as above. */
 		return;
 	sh_push_tell_others(sub, p, w, n, level);
 }

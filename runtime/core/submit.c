@@ -460,8 +460,8 @@ static inline uint64_t submit_clock(const struct sh_submitter *sub)
 {
 	const struct sh_worker *w = sub ? sub->worker : NULL;
 
-	if (w && w->running == &w->plain_ctx && sh_plain_short(w, w->running->type) && w->running->nested_ns == 0
-	    && w->running->lent_ns == 0)
+	if (w && w->running == &w->plain_ctx && sh_plain_short(w, w->running->type) && (w->running->nested_ns | w->running->lent_ns) == 0
+	    && !w->running->paused)
 		return w->running->start_ns;
 	return sh_clock_ns();
 }

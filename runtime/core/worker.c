@@ -410,6 +410,13 @@ void *sh_worker_main(void *arg)
 		w->submitter->node = w->node;
 		w->submitter->node_slot = w->node_slot;
 	}
+	/*
+	 * mo W1 -> W1@core/pick.c: complete, then counted, before it takes, keeps or waits for anything.
+	 * mo W3 <> W3@core/push.c: its maker offers queues afterwards. mo W4 <> W4@core/exec.c: then its own sleep.
+	 * mo W5 <> W5@core/pick.c: then what it steals.
+	 */
+	if (w->spare && w->submitter)
+		sh_a32_store_sc(&p->slots, w->slot + 1);
 	/* mo W2 -> W2@core/pool.c: pinning result and submitter before "started". */
 	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
 	(void)sh_futex_wake(&w->started, 1);

@@ -209,6 +209,17 @@ static bool all_ran(void *arg)
 	return sh_a64_load_sc(&now->ran) == sh_a64_load_sc(&now->accepted) + sh_a64_load_sc(&now->victim_accepted);
 }
 
+/* A strategy: every job is put before worker 0. */
+static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+{
+	(void)arg;
+	(void)loads;
+	(void)n;
+	(void)key;
+	(void)home;
+	return 0;
+}
+
 static void open_round(struct round *r, uint32_t ring, enum shunt_strategy strategy)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
@@ -225,6 +236,8 @@ static void open_round(struct round *r, uint32_t ring, enum shunt_strategy strat
 	po.idle = r->idle;
 	po.ring_capacity = ring;
 	po.strategy = strategy;
+	if (strategy == SHUNT_SELECT_USER)
+		po.select = first_worker;
 	po.strands = 64;
 	rc = shunt_pool_create(r->rt, &po, &r->pool);
 	to.name = "job";
@@ -428,6 +441,39 @@ static bool sleeper_stops_in_batch(enum shunt_strategy strategy)
 	return caught;
 }
 
+/* The same for a batch that is queued behind a busy worker. */
+static bool sleeper_stops_beside_busy(void)
+{
+	struct round r = { 0 };
+	struct shunt_job_spec gate = { 0 };
+	uint64_t one = 1, none = 0;
+	bool caught;
+
+	r.workers = 3;
+	r.idle = SHUNT_IDLE_PARK;
+	r.kind = BATCH;
+	stress_at("sleeper stopped beside a busy worker");
+	open_round(&r, 256, SHUNT_SELECT_USER);
+	stress_round(0, r.rt);
+	role = 2;
+	gate.type = r.gate;
+	gate.flags = SHUNT_JOB_ON_WORKER;
+	STRESS_CHECK(shunt_submit(r.rt, &gate, NULL) == 0, "gate");
+	stress_until(gates_taken, NULL, "the gate job");
+	trap_arm("worker.park.before_scan", true);
+	submit_some(PLAIN, false, 1);
+	stress_until(worker_caught, NULL, "sleeper stopped beside a busy worker: stop");
+	caught = worker_caught(NULL);
+	stress_until(ran_but_hands, &none, "sleeper stopped beside a busy worker: before it");
+	submit_some(BATCH, false, 1);
+	stress_until(ran_but_hands, &one, "sleeper stopped beside a busy worker");
+	trap_release();
+	sh_a32_store_sc(&r.gate_open, 1);
+	close_round(&r);
+	stress_round(0, NULL);
+	return caught;
+}
+
 static sh_a32 removed;
 
 static void *remove_main(void *arg)
@@ -580,7 +626,8 @@ static void special_cases(struct tally *t)
 {
 	uint32_t i;
 
-	t->rounds += 4 + 2 * BATCHES;
+	t->rounds += 5 + 2 * BATCHES;
+	t->reached += sleeper_stops_beside_busy();
 	t->reached += remove_under_submitter("submit.after_enqueue", pool_goes);
 	t->reached += remove_under_submitter("ring.push.after_cas", type_goes);
 	t->reached += waker_stops_other_busy(SHUNT_SELECT_ROUND_ROBIN);
