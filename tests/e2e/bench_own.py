@@ -75,11 +75,15 @@ def levels():
     described = json.loads(own("own_levels", "--describe").stdout)["works"]
     wanted = {f"{level}_{m}" for level in ("high", "low") for m in
               ("p50", "p99", "w50", "w99", "ideal_w99", "ideal_p99", "w99_ratio", "p99_ratio")}
-    wanted |= {"low_wait_max", "low_wait_bound", "low_picks_worst", "low_picks_bound", "low_bound_used", "offered_load"}
+    wanted |= {"offered_load"}
+    bound = {"low_wait_max", "low_wait_bound", "low_picks_worst", "low_picks_bound", "low_bound_used"}
     for work in described:
         if work.endswith("-2w"):
             continue
-        found = rows("own_levels", work, wanted, "--jobs", "5000")
+        if work.startswith("B5"):  # most jobs run inside others there: it has no bound in picks
+            rows("own_levels", work, wanted, "--jobs", "5000")
+            continue
+        found = rows("own_levels", work, wanted | bound, "--jobs", "5000")
         if found and not 0 < found["low_bound_used"] <= 100:
             fail(f"{work}: the low level used {found['low_bound_used']} % of its bound")
         if found and not found["low_picks_worst"] <= found["low_picks_bound"]:
