@@ -328,15 +328,23 @@ static bool gates_taken(void *arg)
 	return sh_a64_load_sc(&now->gated) >= 1;
 }
 
+/* A job keeps a worker busy until the gate opens: worker 0 with SHUNT_JOB_ON_WORKER in `flags`. */
+static void hold_worker(struct round *r, uint16_t flags)
+{
+	struct shunt_job_spec gate = { 0 };
+
+	gate.type = r->gate;
+	gate.flags = flags;
+	STRESS_CHECK(shunt_submit(r->rt, &gate, NULL) == 0, "gate");
+	stress_until(gates_taken, NULL, "the gate job");
+}
+
 /* One gate job holds a worker, so that its queue is stolen from, and bursts overflow the small rings. */
 static void feed_until_caught(struct round *r, const char *point)
 {
-	struct shunt_job_spec gate = { 0 };
 	uint32_t tries;
 
-	gate.type = r->gate;
-	STRESS_CHECK(shunt_submit(r->rt, &gate, NULL) == 0, "gate");
-	stress_until(gates_taken, NULL, "the gate job");
+	hold_worker(r, 0);
 	trap_arm(point, true); /* the gate's own worker has passed */
 	for (tries = 0; tries < WARM_TRIES && !sh_a32_load_sc(&trap.caught); tries++) {
 		submit_some(r->kind == TRACKED ? PLAIN : r->kind, false, 1 + tries % 40);
@@ -379,7 +387,6 @@ static bool worker_stops(struct round *r, const char *point, uint64_t hands)
 static bool waker_stops_other_busy(enum shunt_strategy strategy)
 {
 	struct round r = { 0 };
-	struct shunt_job_spec gate = { 0 };
 	pthread_t victim;
 	bool caught;
 	uint32_t i;
@@ -391,9 +398,7 @@ static bool waker_stops_other_busy(enum shunt_strategy strategy)
 	open_round(&r, 256, strategy);
 	stress_round(0, r.rt);
 	role = 2;
-	gate.type = r.gate;
-	STRESS_CHECK(shunt_submit(r.rt, &gate, NULL) == 0, "gate");
-	stress_until(gates_taken, NULL, "the gate job");
+	hold_worker(&r, 0);
 	trap_arm("submit.before_wake", false);
 	STRESS_CHECK(pthread_create(&victim, NULL, victim_main, NULL) == 0, "thread");
 	stress_until(victim_settled, NULL, "waker stopped, the other worker busy");
@@ -445,7 +450,6 @@ static bool sleeper_stops_in_batch(enum shunt_strategy strategy)
 static bool sleeper_stops_beside_busy(void)
 {
 	struct round r = { 0 };
-	struct shunt_job_spec gate = { 0 };
 	uint64_t one = 1, none = 0;
 	bool caught;
 
@@ -456,10 +460,7 @@ static bool sleeper_stops_beside_busy(void)
 	open_round(&r, 256, SHUNT_SELECT_USER);
 	stress_round(0, r.rt);
 	role = 2;
-	gate.type = r.gate;
-	gate.flags = SHUNT_JOB_ON_WORKER;
-	STRESS_CHECK(shunt_submit(r.rt, &gate, NULL) == 0, "gate");
-	stress_until(gates_taken, NULL, "the gate job");
+	hold_worker(&r, SHUNT_JOB_ON_WORKER);
 	trap_arm("worker.park.before_scan", true);
 	submit_some(PLAIN, false, 1);
 	stress_until(worker_caught, NULL, "sleeper stopped beside a busy worker: stop");

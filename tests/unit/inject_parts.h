@@ -542,16 +542,6 @@ static void part_records(void)
 
 /* ---- balancer ---- */
 
-static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
-{
-	(void)arg;
-	(void)loads;
-	(void)n;
-	(void)key;
-	(void)home;
-	return 0;
-}
-
 static void part_balancer(void)
 {
 	struct shunt_balancer_opts o = SHUNT_BALANCER_OPTS_INIT;
@@ -560,7 +550,7 @@ static void part_balancer(void)
 
 	o.workers = 300; /* so many that a strategy of the user's needs memory of its own */
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = first_worker;
+	o.select = tu_select_first;
 	rc = got("shunt_balancer_create", shunt_balancer_create(&b, &o), ERR(EINVAL) | ERR(ENOMEM));
 	if ((rc == 0) != (b != NULL))
 		die("shunt_balancer_create: %d, and *out is %s", rc, b ? "set" : "NULL");

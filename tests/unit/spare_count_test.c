@@ -6,7 +6,6 @@
 #include "testutil.h"
 
 #include "base/inject.h"
-#include "core/runtime.h"
 
 static struct tu_gate maker, blocked;
 static atomic_bool hold_maker;
@@ -28,16 +27,6 @@ static int block_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
-static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
-{
-	(void)arg;
-	(void)loads;
-	(void)n;
-	(void)key;
-	(void)home;
-	return 0;
-}
-
 static struct shunt_pool_opts two_workers(void)
 {
 	struct shunt_pool_opts o = tu_pool_opts("main", 2);
@@ -50,7 +39,7 @@ static struct shunt_pool_opts two_workers(void)
 	sh_inject_set(on_point, NULL);
 	o.idle = SHUNT_IDLE_PARK;
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = first_worker;
+	o.select = tu_select_first;
 	return o;
 }
 

@@ -135,6 +135,18 @@ static TU_UNUSED int tu_count_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
+/* A strategy: every job is put before worker 0. */
+static TU_UNUSED int tu_select_first(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key,
+				     uint32_t home)
+{
+	(void)arg;
+	(void)loads;
+	(void)n;
+	(void)key;
+	(void)home;
+	return 0;
+}
+
 /* A runtime of modest size; `opts` may carry what a test wants otherwise. */
 static TU_UNUSED struct shunt_runtime *tu_runtime_with(struct shunt_runtime_opts *opts)
 {

@@ -34,16 +34,6 @@ static int job(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-static int first_worker(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
-{
-	(void)arg;
-	(void)loads;
-	(void)n;
-	(void)key;
-	(void)home;
-	return 0;
-}
-
 static void submit_at(uint32_t i, uint32_t level)
 {
 	struct shunt_job_spec s;
@@ -60,7 +50,7 @@ static void setup_with(uint32_t others)
 
 	world_pool_opts(&o, 1);
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = first_worker;
+	o.select = world_select_first;
 	world_runtime(2, 4);
 	world_must(shunt_pool_create(world.rt, &o, &world.pool));
 	world.type = world_type("t", job, 0);
