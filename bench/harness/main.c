@@ -10,7 +10,7 @@
 #include "works.h"
 
 #define CANNOT_MAX 32u
-#define FLOOD_JOBS UINT64_C(5000000)
+#define THROUGHPUT_JOBS UINT64_C(5000000)
 #define TREE_JOBS UINT64_C(4000000)
 
 static const struct bench_work works[] = {
@@ -19,9 +19,9 @@ static const struct bench_work works[] = {
 	{ "B1b", "dispatch latency, a job each 1 ms on average, at random, one worker", 1, 1, 0, 2, 0, bench_latency },
 	{ "B1b-periodic", "the same, each 1 ms sharp", 1, 1, 0, 2, 0, bench_latency },
 	{ "B1c", "what submitting costs the submitter, a job each 20 us, one worker", 1, 1, 0, 1, 0, bench_latency },
-	{ "B2", "throughput of empty jobs, one producer, two workers", 2, 1, 0, 0, FLOOD_JOBS, bench_flood },
-	{ "B2-batch16", "the same in batches of 16", 2, 1, 16, 0, FLOOD_JOBS, bench_flood },
-	{ "B3", "throughput of empty jobs, two producers, two workers", 2, 2, 0, 0, FLOOD_JOBS, bench_flood },
+	{ "B2", "throughput of empty jobs, one producer, two workers", 2, 1, 0, 0, THROUGHPUT_JOBS, bench_throughput },
+	{ "B2-batch16", "the same in batches of 16", 2, 1, 16, 0, THROUGHPUT_JOBS, bench_throughput },
+	{ "B3", "throughput of empty jobs, two producers, two workers", 2, 2, 0, 0, THROUGHPUT_JOBS, bench_throughput },
 	{ "B4", "jobs that spawn two jobs each, two workers", 2, 1, 0, 0, TREE_JOBS, bench_tree },
 	{ "B5", "Poisson, 70 % load: 99.5 % x 1 us, 0.5 % x 100 us, one worker", 1, 1, 0, 2, 0, bench_open_loop },
 	{ 0 },

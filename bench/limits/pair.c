@@ -1,6 +1,6 @@
 /*
  * bench/limits/pair.c - the limits between two cpus; see limits.h. Side A, the calling thread on the run's first
- * cpu, drives and keeps the time; side B, a thread on the second, only answers and ends when it is told to.
+ * cpu, drives and keeps the time; side B, a thread on the second, only answers, and ends when A says so.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -249,7 +249,7 @@ static void full_speed(struct pair *p, const struct bench_run *r)
 		uint64_t start = bench_ticks(), since = bench_mono_ns();
 
 		for (unsigned i = 0; i < ITEMS_BATCH; i++)
-			while (!push(p)) /* bound: the consumer makes room */
+			while (!push(p)) /* bound: the consumer frees a slot */
 				bench_relax();
 		sent += ITEMS_BATCH;
 		while (atomic_load_explicit(&p->answered, memory_order_acquire) != sent) /* bound: STUCK_NS */

@@ -62,11 +62,11 @@ BENCHMARK(step_slab_alloc_free);
 
 void step_ring_push_pop(benchmark::State &state)
 {
-	uint32_t item = 0;
+	uint64_t arg = 0;
 
 	for (auto _ : state) {
 		benchmark::DoNotOptimize(shim_ring_push(the_shim(), 1));
-		benchmark::DoNotOptimize(shim_ring_pop(the_shim(), &item));
+		benchmark::DoNotOptimize(shim_ring_pop(the_shim(), &arg));
 	}
 }
 BENCHMARK(step_ring_push_pop);
@@ -80,11 +80,11 @@ BENCHMARK(step_ring_peek_empty);
 
 void step_deque_push_pop(benchmark::State &state)
 {
-	uint32_t item = 0;
+	uint64_t arg = 0;
 
 	for (auto _ : state) {
 		benchmark::DoNotOptimize(shim_deque_push(the_shim(), 1));
-		benchmark::DoNotOptimize(shim_deque_pop(the_shim(), &item));
+		benchmark::DoNotOptimize(shim_deque_pop(the_shim(), &arg));
 	}
 }
 BENCHMARK(step_deque_push_pop);
@@ -131,12 +131,12 @@ public:
 		if (shunt_runtime_create(&rt_, &ro) != 0 || shunt_pool_create(rt_, &po, &pool_) != 0)
 			fail();
 		to.pool = pool_;
-		if (shunt_type_register(rt_, &to, &type_) != 0)
+		if (shunt_type_create(rt_, &to, &type_) != 0)
 			fail();
 	}
 	Pool(const Pool &) = delete;
 	Pool &operator=(const Pool &) = delete;
-	~Pool() { (void)shunt_runtime_destroy(rt_); }
+	~Pool() { (void)shunt_runtime_destroy(rt_, nullptr); }
 
 	shunt_runtime *rt() const { return rt_; }
 	shunt_job_spec spec() const
@@ -144,7 +144,7 @@ public:
 		shunt_job_spec s = {};
 
 		s.type = type_;
-		s.full = SHUNT_FULL_BLOCK;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
 		return s;
 	}
 
@@ -167,7 +167,7 @@ void pool_submit(benchmark::State &state)
 	for (auto _ : state)
 		if (shunt_submit(pool.rt(), &spec, nullptr) != 0)
 			state.SkipWithError("submit failed");
-	(void)shunt_drain(pool.rt(), SHUNT_FOREVER);
+	(void)shunt_runtime_drain(pool.rt(), SHUNT_FOREVER, nullptr);
 }
 BENCHMARK(pool_submit)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
 
@@ -179,7 +179,7 @@ void pool_submit_batch_16(benchmark::State &state)
 	for (auto _ : state)
 		if (shunt_submit_batch(pool.rt(), specs.data(), specs.size(), nullptr, nullptr) != specs.size())
 			state.SkipWithError("submit failed");
-	(void)shunt_drain(pool.rt(), SHUNT_FOREVER);
+	(void)shunt_runtime_drain(pool.rt(), SHUNT_FOREVER, nullptr);
 	state.SetItemsProcessed(state.iterations() * 16);
 }
 BENCHMARK(pool_submit_batch_16)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime();
@@ -221,22 +221,11 @@ void snapshot(benchmark::State &state)
 	for (auto _ : state) {
 		shunt_snapshot *s = nullptr;
 
-		if (shunt_snapshot_take(pool.rt(), &s) != 0)
+		if (shunt_snapshot_create(pool.rt(), &s) != 0)
 			state.SkipWithError("snapshot failed");
-		shunt_snapshot_free(s);
+		shunt_snapshot_destroy(s);
 	}
 }
 BENCHMARK(snapshot);
 
 } // namespace
-
-int main(int argc, char **argv)
-{
-	benchmark::AddCustomContext("shunt", shunt_version());
-	benchmark::AddCustomContext("commit", SHUNT_GIT_COMMIT);
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 2;
-	benchmark::RunSpecifiedBenchmarks();
-	return 0;
-}

@@ -28,7 +28,7 @@ void check(const char *what, int rc)
 {
 	if (rc == 0)
 		return;
-	std::fprintf(stderr, "bench_steps: %s: %s\n", what, shunt_strerror(rc));
+	std::fprintf(stderr, "bench_steps: %s: %s: %s\n", what, shunt_strerror(rc), shunt_error_detail());
 	std::exit(1);
 }
 
@@ -49,16 +49,16 @@ class Held
 		check("shunt_pool_create", shunt_pool_create(rt_, &po, &to.pool));
 		to.name = "nothing";
 		to.handler = nothing;
-		check("shunt_type_register", shunt_type_register(rt_, &to, &spec_.type));
+		check("shunt_type_create", shunt_type_create(rt_, &to, &spec_.type));
 		to.name = "hold";
 		to.handler = stop;
-		check("shunt_type_register", shunt_type_register(rt_, &to, &hold));
+		check("shunt_type_create", shunt_type_create(rt_, &to, &hold));
 		hold_spec_.type = hold;
 		hold_spec_.arg = this;
 	}
 	Held(const Held &) = delete;
 	Held &operator=(const Held &) = delete;
-	~Held() { (void)shunt_runtime_destroy(rt_); }
+	~Held() { (void)shunt_runtime_destroy(rt_, nullptr); }
 
 	shunt_runtime *rt() const { return rt_; }
 	const shunt_job_spec &spec() const { return spec_; }
@@ -283,14 +283,3 @@ void take_cancelled(benchmark::State &state)
 BENCHMARK(take_cancelled)->UseManualTime();
 
 } // namespace
-
-int main(int argc, char **argv)
-{
-	benchmark::AddCustomContext("shunt", shunt_version());
-	benchmark::AddCustomContext("commit", SHUNT_GIT_COMMIT);
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 2;
-	benchmark::RunSpecifiedBenchmarks();
-	return 0;
-}

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "core/job.h"
-#include "core/select.h"
+#include "sched/job.h"
+#include "policy/strategy.h"
 #include "lockfree/deque.h"
 #include "lockfree/ring.h"
 #include "lockfree/slab.h"
@@ -24,8 +24,8 @@ struct shim {
 	struct sh_slab_cache cache;
 	struct sh_mem mem;
 	struct sh_hist *hist;
-	sh_a64 *ring_slots;
-	sh_a32 *deque_slots;
+	sh_a128 *ring_slots;
+	sh_a128 *deque_slots;
 	sh_a64 counter;
 	struct sh_select_state select;
 	struct shunt_worker_load load[SHUNT_WORKERS_MAX];
@@ -40,7 +40,7 @@ struct shim *shim_create(void)
 		return NULL;
 	memset(s, 0, sizeof(*s));
 	sh_clock_setup();
-	if (sh_mem_init(&s->mem) != 0 || sh_slab_init(&s->slab, &s->mem, 1u << 16, sizeof(struct sh_job), 1) != 0) {
+	if (sh_mem_init(&s->mem) != 0 || sh_slab_init(&s->slab, &s->mem, 1u << 16, sizeof(struct sh_record), 1) != 0) {
 		free(s);
 		return NULL;
 	}
@@ -99,14 +99,18 @@ void shim_slab_pair(struct shim *s)
 	sh_slab_free(&s->slab, &s->cache, idx);
 }
 
-int shim_ring_push(struct shim *s, uint32_t item)
+int shim_ring_push(struct shim *s, uint64_t arg)
 {
-	return sh_ring_push(&s->ring, item);
+	return sh_ring_push(&s->ring, (struct sh_item){ 0, arg });
 }
 
-int shim_ring_pop(struct shim *s, uint32_t *item)
+int shim_ring_pop(struct shim *s, uint64_t *arg)
 {
-	return sh_ring_pop(&s->ring, item);
+	struct sh_item item = { 0, 0 };
+	int got = sh_ring_pop(&s->ring, &item);
+
+	*arg = item.arg;
+	return got;
 }
 
 int shim_ring_peek(struct shim *s)
@@ -114,14 +118,18 @@ int shim_ring_peek(struct shim *s)
 	return sh_ring_peek(&s->ring);
 }
 
-int shim_deque_push(struct shim *s, uint32_t item)
+int shim_deque_push(struct shim *s, uint64_t arg)
 {
-	return sh_deque_push(&s->deque, item);
+	return sh_deque_push(&s->deque, (struct sh_item){ 0, arg });
 }
 
-int shim_deque_pop(struct shim *s, uint32_t *item)
+int shim_deque_pop(struct shim *s, uint64_t *arg)
 {
-	return sh_deque_pop(&s->deque, item);
+	struct sh_item item = { 0, 0 };
+	int got = sh_deque_pop(&s->deque, &item);
+
+	*arg = item.arg;
+	return got;
 }
 
 void shim_hist_record(struct shim *s, uint64_t v)

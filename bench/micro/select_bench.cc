@@ -46,14 +46,3 @@ void select_equal(benchmark::State &state)
 BENCHMARK(select_equal)->ArgName("workers")->Arg(2)->Arg(8)->Arg(64)->Arg(256);
 
 } // namespace
-
-int main(int argc, char **argv)
-{
-	benchmark::AddCustomContext("shunt", shunt_version());
-	benchmark::AddCustomContext("commit", SHUNT_GIT_COMMIT);
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 2;
-	benchmark::RunSpecifiedBenchmarks();
-	return 0;
-}

@@ -4,15 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/pool.h"
-#include "core/select_pool.h"
+#include "sched/pool.h"
+#include "sched/least_work.h"
 
 #define JOB_NS 1000u
+#define NOW_NS UINT64_C(1000000)
 
 struct select_shim {
 	struct sh_select_pool pool;
 	struct sh_select_state state;
 	struct sh_select_ask ask;
+	struct sh_select_recent recent;
+	struct sh_ring ring[SHUNT_WORKERS_MAX];
+	sh_a128 slots[SHUNT_WORKERS_MAX][SH_RING_CAPACITY_MIN];
 	sh_a64 spinning[SH_WORDS], parked[SH_WORDS];
 	uint64_t can[SH_WORDS];
 	const struct sh_worker *worker[SHUNT_WORKERS_MAX];
@@ -21,7 +25,7 @@ struct select_shim {
 
 static void set_jobs(struct select_shim *s, uint32_t i, uint32_t jobs)
 {
-	sh_a64_store_rlx(&s->workers[i].accepted, jobs * (SH_COST_ONE + JOB_NS)); /* mo rlx: one thread. */
+	sh_a64_store_rlx(&s->workers[i].free_at_ns, NOW_NS + (uint64_t)jobs * JOB_NS); /* mo rlx: one thread. */
 }
 
 struct select_shim *select_shim_create(uint32_t workers)
@@ -33,11 +37,15 @@ struct select_shim *select_shim_create(uint32_t workers)
 		return NULL;
 	memset(s, 0, sizeof(*s));
 	memset(s->can, 0xff, sizeof(s->can));
-	for (uint32_t i = 0; i < workers; i++)
+	for (uint32_t i = 0; i < workers; i++) {
 		s->worker[i] = &s->workers[i];
+		s->workers[i].slot = i;
+		s->workers[i].ring = &s->ring[i];
+		sh_ring_init(&s->ring[i], s->slots[i], SH_RING_CAPACITY_MIN);
+	}
 	sh_select_pool_init(&s->pool, s->worker, workers, s->spinning, s->parked);
 	sh_rng_init(&s->state.rng, 1);
-	s->ask = (struct sh_select_ask){ s->can, SHUNT_ANY, SHUNT_ANY, JOB_NS, 30000 };
+	s->ask = (struct sh_select_ask){ s->can, SHUNT_ANY, SHUNT_ANY, JOB_NS, 30000, 0, NOW_NS, &s->recent };
 	return s;
 }
 

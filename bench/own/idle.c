@@ -14,7 +14,7 @@
 
 #define WORKERS 2u
 #define WARM_JOBS 1000u
-#define SETTLE_NS 300000000u /* longer than any spin before sleep */
+#define QUIESCE_NS 300000000u /* longer than any spin before sleep */
 
 struct counts {
 	uint64_t voluntary, involuntary, runs; /* of all threads but this one */
@@ -100,7 +100,7 @@ static int run(struct bench_run *r)
 		own_submit(&o, &o.spec);
 	if (bench_wait_counted(r, WARM_JOBS) != 0)
 		bench_die("jobs were lost");
-	bench_nap(SETTLE_NS);
+	bench_nap(QUIESCE_NS);
 	before = count();
 	cpu = bench_cpu_process_ns();
 	start = bench_mono_ns();

@@ -86,7 +86,7 @@ static void submit_all(bool batch)
 	}
 }
 
-/* The worker is held while all is submitted: both sides do the same in every run, whoever is faster. */
+/* The worker is held while all is submitted: both sides do the same in every run, however fast each is. */
 static void outside(bool batch, bool submit_only)
 {
 	struct shunt_job_spec spec = own.spec;

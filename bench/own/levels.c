@@ -245,7 +245,7 @@ static int report(const struct trace *t, struct bench_run *r)
 	own_ideal_levels(at, service, level, t->jobs, r->workers, ideal);
 	report_level(t, r, at, wait, ideal, 0);
 	report_level(t, r, at, wait, ideal, 1);
-	if (!short_first) { /* there most jobs run inside long ones: these are no picks, and cannot be told apart here */
+	if (!short_first) { /* there most jobs run inside long ones: these are no picks, and cannot be separated here */
 		find_bound(t, r, &b);
 		bench_add(r, "low_wait_max", "ns", b.longest_wait_ns, t->jobs);
 		bench_add(r, "low_wait_bound", "ns", b.its_bound_ns, t->jobs);

@@ -1,7 +1,7 @@
 /* bench/own/levels_shim.c - see levels_shim.h. SPDX-License-Identifier: MIT */
 #include "levels_shim.h"
 
-#include "core/levels.h"
+#include "policy/levels.h"
 
 #define GUARD_EVERY 64u /* the default of struct shunt_pool_opts */
 

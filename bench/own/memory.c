@@ -13,7 +13,7 @@
 
 #define JOBS UINT64_C(2000000)
 #define JOBS_MAX (UINT64_C(1) << 21)
-#define SETTLE_NS 50000000u
+#define QUIESCE_NS 50000000u
 
 static sem_t held, release;
 
@@ -71,7 +71,7 @@ static int run(struct bench_run *r)
 	(void)sem_post(&release);
 	if (bench_wait_counted(r, jobs + 2) != 0)
 		bench_die("jobs were lost");
-	bench_nap(SETTLE_NS);
+	bench_nap(QUIESCE_NS);
 	empty = resident_bytes();
 	own_drain(&o);
 	drained = resident_bytes();

@@ -13,7 +13,7 @@
 static void check(const char *what, int rc)
 {
 	if (rc != 0)
-		bench_die("%s: %s", what, shunt_strerror(rc));
+		bench_die("%s: %s: %s", what, shunt_strerror(rc), shunt_error_detail());
 }
 
 static void log_line(void *arg, enum shunt_log_level level, const char *text)
@@ -67,19 +67,22 @@ void own_open(struct own *o, const struct bench_run *r, const struct own_wish *w
 	to.name = "job";
 	to.pool = o->pool;
 	to.handler = wish->handler;
-	check("shunt_type_register", shunt_type_register(o->rt, &to, &o->type));
+	check("shunt_type_create", shunt_type_create(o->rt, &to, &o->type));
 	o->spec.type = o->type;
-	o->spec.full = SHUNT_FULL_BLOCK;
+	o->spec.on_full = SHUNT_ON_FULL_BLOCK;
 	if (r->producer_cpu[0] >= 0)
 		(void)bench_pin(&r->producer_cpu[0], 1);
 }
 
-void own_drain(struct own *o) { check("shunt_drain", shunt_drain(o->rt, DRAIN_NS)); }
+void own_drain(struct own *o)
+{
+	check("shunt_runtime_drain", shunt_runtime_drain(o->rt, DRAIN_NS, NULL));
+}
 
 void own_close(struct own *o)
 {
 	own_drain(o);
-	(void)shunt_runtime_destroy(o->rt);
+	(void)shunt_runtime_destroy(o->rt, NULL);
 	bench_unpin();
 }
 
@@ -98,7 +101,7 @@ void own_spawn(struct own *o, void *arg)
 
 	if (__builtin_expect(spec.type.v == 0, 0)) {
 		spec = o->spec;
-		spec.full = SHUNT_FULL_ERROR; /* never inline, nor waiting for room that only this worker could make */
+		spec.on_full = SHUNT_ON_FULL_ERROR; /* inline and waiting are wrong: only this worker frees capacity */
 	}
 	spec.arg = arg;
 	rc = shunt_submit(o->rt, &spec, NULL);

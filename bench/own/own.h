@@ -15,7 +15,7 @@ struct own {
 	struct shunt_runtime *rt;
 	struct shunt_pool_id pool;
 	struct shunt_type_id type;
-	struct shunt_job_spec spec; /* a plain job of the type, waits for room; copy it and set what differs */
+	struct shunt_job_spec spec; /* a plain job of the type, waits for capacity; copy it and set what differs */
 };
 
 struct own_wish { /* zero = the library's default */

@@ -65,7 +65,7 @@ static void raw_submit(void *self, bench_fn fn, void *arg)
 	struct pool *p = self;
 	const struct raw_item item = { fn, arg };
 
-	for (unsigned i = 1; !raw_mpmc_push(&p->ring, item); i++) /* bound: consumers make room */
+	for (unsigned i = 1; !raw_mpmc_push(&p->ring, item); i++) /* bound: consumers free a slot */
 		if (i % 1000 == 0)
 			(void)sched_yield();
 }

@@ -94,13 +94,13 @@ static void *subject_open(const struct bench_setup *setup)
 		goto out_destroy;
 	to.name = "job";
 	to.handler = handler;
-	rc = shunt_type_register(s->rt, &to, &s->type);
+	rc = shunt_type_create(s->rt, &to, &s->type);
 	if (rc == 0)
 		return s;
 out_destroy:
-	(void)shunt_runtime_destroy(s->rt);
+	(void)shunt_runtime_destroy(s->rt, NULL);
 out_free:
-	(void)fprintf(stderr, "shunt: %s\n", shunt_strerror(rc));
+	(void)fprintf(stderr, "shunt: %s: %s\n", shunt_strerror(rc), shunt_error_detail());
 	free(s);
 	return NULL;
 }
@@ -112,7 +112,7 @@ static void fill(const struct subject *s, bench_fn fn)
 	if (!job_fn)
 		job_fn = fn;
 	one.type = s->type;
-	one.full = SHUNT_FULL_BLOCK;
+	one.on_full = SHUNT_ON_FULL_BLOCK;
 	for (unsigned i = 0; i < BATCH_MAX; i++)
 		many[i] = one;
 }
@@ -130,7 +130,7 @@ static void subject_submit(void *self, bench_fn fn, void *arg)
 		bench_die("shunt_submit: %s", shunt_strerror(rc));
 }
 
-/* Never inline and never waiting for room that only this worker could make: if there is none, the run has failed. */
+/* Never inline, and never waits for capacity that only this worker could free: if there is none, the run fails. */
 static void subject_spawn(void *self, bench_fn fn, void *arg)
 {
 	struct subject *s = self;
@@ -138,7 +138,7 @@ static void subject_spawn(void *self, bench_fn fn, void *arg)
 
 	if (__builtin_expect(one.type.v == 0, 0)) {
 		fill(s, fn);
-		one.full = SHUNT_FULL_ERROR;
+		one.on_full = SHUNT_ON_FULL_ERROR;
 	}
 	one.arg = arg;
 	rc = shunt_submit(s->rt, &one, NULL);
@@ -167,11 +167,11 @@ static void subject_submit_batch(void *self, bench_fn fn, void *const *args, uns
 static void subject_close(void *self)
 {
 	struct subject *s = self;
-	int rc = shunt_drain(s->rt, CLOSE_NS); /* the last handler was counted just before it returned */
+	int rc = shunt_runtime_drain(s->rt, CLOSE_NS, NULL); /* the last handler was counted just before it returned */
 
 	if (rc != 0)
-		bench_die("shunt_drain: %s", shunt_strerror(rc));
-	(void)shunt_runtime_destroy(s->rt);
+		bench_die("shunt_runtime_drain: %s", shunt_strerror(rc));
+	(void)shunt_runtime_destroy(s->rt, NULL);
 	free(s);
 }
 

@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define REQUESTS 1000
-#define MEDIUM_ERROR (-1005) /* codes of the program; those of shunt are -1 to -20 */
+#define MEDIUM_ERROR (-1005) /* codes of the program; -10999 to -10000 are those of shunt */
 
 struct request {
 	struct request *next;
@@ -107,7 +107,7 @@ int main(void)
 	type.handler = read_block;
 	type.flags = SHUNT_TYPE_ASYNC;
 	if (shunt_runtime_create(&rt, NULL) != 0 || shunt_pool_create(rt, &pool, &type.pool) != 0 ||
-	    shunt_type_register(rt, &type, &type_id) != 0 || pthread_create(&thread, NULL, device, rt) != 0)
+	    shunt_type_create(rt, &type, &type_id) != 0 || pthread_create(&thread, NULL, device, rt) != 0)
 		return 1;
 	good = read_all(rt, type_id);
 	pthread_mutex_lock(&lock);
@@ -116,5 +116,5 @@ int main(void)
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL); /* the device uses the runtime, so it ends first */
 	printf("%d of %d requests ended as they should\n", good, REQUESTS);
-	return shunt_runtime_destroy(rt) != 0 || good != REQUESTS;
+	return shunt_runtime_destroy(rt, NULL) != 0 || good != REQUESTS;
 }

@@ -44,7 +44,7 @@ int main(void)
 	opts.seed = 1;
 	rc = shunt_balancer_create(&b, &opts);
 	if (rc != 0) {
-		fprintf(stderr, "balancer: %s\n", shunt_strerror(rc));
+		fprintf(stderr, "balancer: %s: %s\n", shunt_strerror(rc), shunt_error_detail());
 		return 1;
 	}
 	for (uint64_t r = 1; r <= REQUESTS; r++) {

@@ -52,7 +52,7 @@ static struct shunt_runtime *start(const char *path, const char *assignment)
 	if (rc == 0)
 		rc = shunt_config_runtime(config, log_line, NULL, &rt);
 	if (rc != 0)
-		fprintf(stderr, "config_embed: %s\n%s", shunt_strerror(rc), shunt_config_errors(config));
+		fprintf(stderr, "config_embed: %s\n%s", shunt_strerror(rc), shunt_error_detail());
 	shunt_config_destroy(config); /* the runtime needs it no longer */
 	return rc == 0 ? rt : NULL;
 }
@@ -81,5 +81,5 @@ int main(int argc, char **argv)
 	first = run_one(rt, "thumbnail");
 	last = run_one(rt, "rescan");
 	printf("thumbnail ran at level %u, rescan at level %u\n", first, last);
-	return shunt_runtime_destroy(rt) != 0 || first != 0 || last != 2;
+	return shunt_runtime_destroy(rt, NULL) != 0 || first != 0 || last != 2;
 }

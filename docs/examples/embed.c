@@ -25,9 +25,9 @@ int main(void)
 	type.handler = square;
 	job.arg = &n;
 	if (shunt_runtime_create(&rt, NULL) != 0 || shunt_pool_create(rt, &pool, &type.pool) != 0 ||
-	    shunt_type_register(rt, &type, &job.type) != 0 || shunt_submit(rt, &job, &id) != 0 ||
+	    shunt_type_create(rt, &type, &job.type) != 0 || shunt_submit(rt, &job, &id) != 0 ||
 	    shunt_wait(rt, id, SHUNT_FOREVER, NULL) != 0)
 		return 1;
 	printf("7 * 7 = %d\n", n);
-	return shunt_runtime_destroy(rt) != 0 || n != 49;
+	return shunt_runtime_destroy(rt, NULL) != 0 || n != 49;
 }

@@ -19,7 +19,7 @@
 
 namespace {
 
-constexpr int bad_part = -1000; // codes of the program; those of shunt are -1 to -20
+constexpr int bad_part = -1000; // codes of the program; -10999 to -10000 are those of shunt
 
 struct part {
 	const int *begin, *end;
@@ -43,15 +43,15 @@ int handler(shunt_job_ctx *, void *arg)
 	}
 }
 
-struct runtime_destroy {
-	void operator()(shunt_runtime *rt) const { shunt_runtime_destroy(rt); }
+struct runtime_destroy { // a deleter cannot report an error
+	void operator()(shunt_runtime *rt) const { (void)shunt_runtime_destroy(rt, nullptr); }
 };
 using runtime_ptr = std::unique_ptr<shunt_runtime, runtime_destroy>;
 
 void check(int rc, const char *what)
 {
 	if (rc < 0)
-		throw std::runtime_error(std::string(what) + ": " + shunt_strerror(rc));
+		throw std::runtime_error(std::string(what) + ": " + shunt_strerror(rc) + ": " + shunt_error_detail());
 }
 
 std::int64_t sum_in_parts(shunt_runtime *rt, shunt_type_id type, const std::vector<int> &values)
@@ -111,7 +111,7 @@ try {
 	check(shunt_pool_create(rt.get(), &pool, &type.pool), "pool");
 	type.name = "add-up";
 	type.handler = handler;
-	check(shunt_type_register(rt.get(), &type, &id), "type");
+	check(shunt_type_create(rt.get(), &type, &id), "type");
 
 	std::vector<int> values(100500);
 	std::iota(values.begin(), values.end(), 1);

@@ -8,7 +8,8 @@
  *
  * Common to all calls: since 0.1. A histogram or log belongs to one thread at a time; different ones are
  * independent; calls that only read may run together. No histogram call blocks; create may block in the
- * allocator; log calls block on their file. All are bounded by the number of buckets (about 4600).
+ * allocator; log calls block on their file. All are bounded by the number of buckets (about 4600). Detail: a failed
+ * log call (shunt_hlog_*) leaves its text for shunt_error_detail().
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,7 +53,7 @@ extern "C" {
  * Makes an empty histogram; *out is the caller's and goes back with shunt_hist_destroy.
  * Errors: SHUNT_EINVAL (out is NULL), SHUNT_ENOMEM (*out is NULL then).
  */
-SHUNT_API SHUNT_MUST_USE int shunt_hist_create(struct shunt_hist **out);
+SHUNT_MUST_USE SHUNT_API int shunt_hist_create(struct shunt_hist **out);
 /* Frees it; NULL is allowed. */
 SHUNT_API void shunt_hist_destroy(struct shunt_hist *h);
 /* Forgets everything recorded. */
@@ -66,7 +67,7 @@ SHUNT_API void shunt_hist_copy(struct shunt_hist *dst, const struct shunt_hist *
  */
 SHUNT_API void shunt_hist_record(struct shunt_hist *h, uint64_t value_ns);
 /* Counts a value n times. Errors: SHUNT_ELIMIT (the total would exceed 2^63-1; nothing is recorded). */
-SHUNT_API int shunt_hist_record_n(struct shunt_hist *h, uint64_t value_ns, uint64_t n);
+SHUNT_MUST_USE SHUNT_API int shunt_hist_record_n(struct shunt_hist *h, uint64_t value_ns, uint64_t n);
 
 /* Number of values recorded. */
 SHUNT_API uint64_t shunt_hist_count(const struct shunt_hist *h);
@@ -99,12 +100,12 @@ SHUNT_API uint64_t shunt_hist_lowest_equivalent(uint64_t value_ns);
 SHUNT_API uint64_t shunt_hist_highest_equivalent(uint64_t value_ns);
 
 /* Adds every count of `from`. Errors: SHUNT_ELIMIT (the total would exceed 2^63-1; h is unchanged). */
-SHUNT_API int shunt_hist_add(struct shunt_hist *h, const struct shunt_hist *from);
+SHUNT_MUST_USE SHUNT_API int shunt_hist_add(struct shunt_hist *h, const struct shunt_hist *from);
 /*
  * Turns h (the newer snapshot of a growing histogram) into what came after `older`.
  * Errors: SHUNT_EINVAL (some count of older is larger, so it is not an earlier snapshot; h is unchanged).
  */
-SHUNT_API SHUNT_MUST_USE int shunt_hist_subtract(struct shunt_hist *h, const struct shunt_hist *older);
+SHUNT_MUST_USE SHUNT_API int shunt_hist_subtract(struct shunt_hist *h, const struct shunt_hist *older);
 /*
  * Walks the non-empty buckets in ascending order: set *cursor to 0, call until it returns 0.
  * Returns 1 and fills *bucket, or 0 at the end. The histogram must not change meanwhile.
@@ -115,30 +116,28 @@ SHUNT_API int shunt_hist_next(const struct shunt_hist *h, size_t *cursor, struct
  * Creates (or empties) the file `path` for an interval log; *out goes back with shunt_hlog_close.
  * Errors: SHUNT_EINVAL (NULL), SHUNT_ENOMEM, SHUNT_EIO (the file cannot be opened; errno says why).
  */
-SHUNT_API SHUNT_MUST_USE int shunt_hlog_open(const char *path, struct shunt_hlog **out);
+SHUNT_MUST_USE SHUNT_API int shunt_hlog_open(const char *path, struct shunt_hlog **out);
 /*
  * Appends one line: what series `tag` (NULL or "" for none) recorded from start to end, and hands it to the
  * system. The first call writes the header, with its start time as that of the log. Nothing is borrowed.
  * Errors: SHUNT_EINVAL (end before start; tag longer than SHUNT_HLOG_TAG_MAX or with a comma, space or control
  * character), SHUNT_ELIMIT (more than 2^63-1 values), SHUNT_ENOMEM, SHUNT_EIO (the line may be cut short).
  */
-SHUNT_API SHUNT_MUST_USE int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_wall,
+SHUNT_MUST_USE SHUNT_API int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_wall,
 					      uint64_t end_ns_wall, const struct shunt_hist *h);
 /* Ends the log and frees it; NULL is allowed. Errors: SHUNT_EIO (something may not have been written). */
-SHUNT_API int shunt_hlog_close(struct shunt_hlog *log);
+SHUNT_MUST_USE SHUNT_API int shunt_hlog_close(struct shunt_hlog *log);
 
 /* Opens a log for reading; *out goes back with shunt_hlog_reader_close. Errors: as shunt_hlog_open. */
-SHUNT_API SHUNT_MUST_USE int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out);
+SHUNT_MUST_USE SHUNT_API int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out);
 /*
  * Reads the next histogram into *entry and h (whose old content is replaced). Returns 1, or 0 at the end.
- * Errors, after which entry->line and shunt_hlog_reader_message tell more and reading may go on with the next line:
+ * Errors, after which entry->line and the detail tell more and reading may go on with the next line:
  * SHUNT_EINVAL (damaged line), SHUNT_ENOSYS (not a V2 histogram of this layout: lowest value 1, two digits),
  * SHUNT_ELIMIT (line longer than 128 KiB), SHUNT_ENOMEM, SHUNT_EIO (the file cannot be read; stop).
  */
-SHUNT_API SHUNT_MUST_USE int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry,
+SHUNT_MUST_USE SHUNT_API int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry,
 						  struct shunt_hist *h);
-/* What was wrong with the last line, without its number; "" if nothing. Valid until the next call on r. */
-SHUNT_API const char *shunt_hlog_reader_message(const struct shunt_hlog_reader *r);
 /* Closes and frees; NULL is allowed. */
 SHUNT_API void shunt_hlog_reader_close(struct shunt_hlog_reader *r);
 

@@ -1,6 +1,9 @@
 /*
  * shunt/log.h - the one logging hook. The library is quiet unless a hook is given; it never writes to
- * stdout or stderr by itself and never logs between a submit and the start of the job.
+ * stdout or stderr by itself and never logs between a submit and the start of the job. The hook is called
+ * with no lock of the library held: it may make calls of its own, but none that waits for the thread it runs on.
+ * A line about a worker may come on that worker's thread, which a create or destroy waits for: there it must make
+ * no create, destroy or snapshot calls.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -2,8 +2,9 @@
  * shunt/runtime.h - runtimes, pools, job types: create, look up, drain, destroy.
  *
  * Several runtimes may live in one process. After fork() the child's copy is stopped by definition: calls
- * return SHUNT_EFORKED and shunt_runtime_destroy only frees. Control calls (create, register, drain, destroy)
- * take a lock of their runtime and may block; look-ups and submits never do.
+ * return SHUNT_EFORKED and shunt_runtime_destroy only frees. Control calls (create, drain, destroy)
+ * take a lock of their runtime and may block; look-ups and submits never do. "Detail": a failure leaves its text for
+ * shunt_error_detail().
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,6 +13,7 @@
 
 #include <shunt/job.h>
 #include <shunt/log.h>
+#include <shunt/opts.h>
 #include <shunt/topo.h>
 
 #ifdef __cplusplus
@@ -19,47 +21,68 @@ extern "C" {
 #endif
 
 #define SHUNT_POOLS_MAX 64
-#define SHUNT_TYPES_MAX 1024
+#define SHUNT_TYPES_MAX 1023
 #define SHUNT_WORKERS_MAX 256 /* per pool, spares not counted */
+
+/* Bytes of a worker's stack: at least what the library needs inside a job, and 64 KiB for the handler. */
+#define SHUNT_STACK_MIN (UINT64_C(128) << 10)
+#define SHUNT_STACK_MAX (UINT64_C(1) << 30)
+
+/*
+ * Options of runtimes, pools and types. Begin with SHUNT_..._OPTS_INIT and set what is wanted; 0 is the default, and for
+ * the words of the configuration: auto and unlimited are 0, none is SHUNT_ANY. Ranges and defaults are those of
+ * docs/CONFIG.md, and so are the words of an error: all invalid fields are named in one message, each with its key, the
+ * value and what would be right. A setting without effect (a spin_ns with SHUNT_IDLE_PARK) is an error too. A struct of an
+ * older version is taken, with defaults for what it lacks; one that sets what this version does not know is SHUNT_EINVAL.
+ */
 
 struct shunt_runtime_opts {
 	size_t size;                    /* sizeof(struct shunt_runtime_opts) */
-	const char *name;               /* default "shunt" */
+	const char *name;               /* [a-z0-9_-], at most 31, default "shunt" */
 	uint32_t levels;                /* 1..16, default 4 */
-	const char *const *level_names; /* `levels` names, most urgent first; default high, normal, low, batch */
-	uint32_t jobs_max;              /* unfinished jobs of all pools, 64..2^27, default 2^20 */
-	uint32_t tracked_max;           /* handles not yet given back, 1..2^24, default 65536 */
+	const char *const *level_names; /* `levels` names, most urgent first, [a-z0-9_-]; default high, normal, low, batch */
+	uint32_t jobs_max;              /* queued jobs of all pools, 64..2^27, default 2^20 */
+	/*
+	 * jobs with a handle, callback, completion queue, group or key that have not ended or whose handle was not given
+	 * back, 1..2^24-1, default 2^20
+	 */
+	uint32_t handles_max;
 	uint32_t groups_max;            /* 1..2^20, default 4096 */
 	uint32_t submitters_max;        /* threads with a submit cache of their own, 1..4096, default 256 */
 	uint32_t cpu_budget;            /* cpus this runtime may assume, 0 = what the system grants */
 	const struct shunt_topo *topo;  /* borrowed until destroy; NULL = this machine, opened by the runtime */
 	shunt_log_fn log;               /* NULL = quiet */
-	void *log_arg;
+	void *log_arg;                  /* with log */
 	enum shunt_log_level log_level; /* default warn */
 };
-#define SHUNT_RUNTIME_OPTS_INIT { sizeof(struct shunt_runtime_opts), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, SHUNT_LOG_DEFAULT }
+#define SHUNT_RUNTIME_OPTS_INIT SHUNT_OPTS_INIT(shunt_runtime_opts)
 
 /*
- * 0, SHUNT_EINVAL, SHUNT_ENOMEM, SHUNT_ESYS, SHUNT_ELIMIT (64 runtimes in this process). The caller owns *out until
- * shunt_runtime_destroy. opts NULL = defaults.
+ * 0, SHUNT_EINVAL, SHUNT_ENOMEM (the detail names the key and how much memory it needs), SHUNT_ESYS, SHUNT_ELIMIT (64
+ * runtimes in this process). The caller owns *out until shunt_runtime_destroy. opts NULL = defaults. Detail.
  */
-SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
+SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
- * Stops accepting, waits up to timeout_ns until every accepted job is terminal, then gives the memory of their
- * descriptors back to the system (milliseconds after a burst of a million). 0 when all ended; SHUNT_ETIMEDOUT
- * when jobs are left (they stay queued; destroy reports and cancels them). SHUNT_EDEADLK inside a job.
+ * Stops accepting, and waits up to timeout_ns until every accepted job is terminal. 0 when all ended; SHUNT_ETIMEDOUT
+ * when jobs are left (they stay queued; destroy cancels and counts them). SHUNT_EDEADLK inside a job. SHUNT_ESTOPPED:
+ * another thread destroys the runtime meanwhile.
+ * *left (may be NULL): how many accepted jobs were not terminal at the last look; 0 but for SHUNT_ETIMEDOUT. Detail.
  */
-SHUNT_API int shunt_drain(struct shunt_runtime *rt, uint64_t timeout_ns);
-/* Lets a drained runtime accept again. */
-SHUNT_API int shunt_resume(struct shunt_runtime *rt);
+SHUNT_MUST_USE SHUNT_API int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t *left);
+/* Lets a drained runtime accept again. 0, SHUNT_ESTOPPED while it is destroyed. Detail. */
+SHUNT_MUST_USE SHUNT_API int shunt_runtime_resume(struct shunt_runtime *rt);
 /*
  * Stops the workers after their running job, cancels what is still queued (each job ends CANCELLED, counted, and
  * is logged by type), joins every thread and frees everything. Blocks until running handlers return: one that waits for an
  * asynchronous job must be able to end (a timeout, or somebody who completes it). Asynchronous jobs that nobody completed
  * are cancelled after that.
- * Must not be called inside a job (SHUNT_EDEADLK). Returns 0, or the number of jobs that were cancelled.
+ * Threads that are inside a call meanwhile come back before anything is freed: a submit that waits for room, a wait for
+ * a group or a completion queue, a drain and the removal of a type with SHUNT_ESTOPPED, a wait for a job with the job's
+ * end. A call that begins after this one began is the caller's mistake, as with free().
+ * *cancelled (may be NULL): how many jobs destroy cancelled. rt NULL: nothing to do, 0.
+ * Returns 0; SHUNT_EDEADLK inside a job, and then nothing was done. Detail.
  */
-SHUNT_API int64_t shunt_runtime_destroy(struct shunt_runtime *rt);
+SHUNT_MUST_USE SHUNT_API int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled);
 
 enum shunt_idle {
 	SHUNT_IDLE_DEFAULT = 0,  /* adaptive */
@@ -87,23 +110,41 @@ enum shunt_strategy {
 	SHUNT_SELECT_USER = 8
 };
 
-/* What a strategy sees of one worker. Values are recent, not exact. */
+/*
+ * What a strategy sees of one worker. Values are recent, not exact. More fields may come at the end: a strategy reaches
+ * each worker's by shunt_loads_at, and shunt_balancer_load takes the size that its caller knows.
+ */
 struct shunt_worker_load {
-	uint64_t work_left_ns;  /* learned time of everything queued and running here */
-	uint64_t ewma_ns;       /* EWMA of run time of the jobs it ran */
-	uint32_t in_flight;     /* queued and running */
-	uint32_t capacity;      /* jobs it may hold at a time; 1 for plain workers */
-	uint32_t speed_permille;/* 1000 = as fast as its peers; 10000 = ten times slower */
-	uint32_t fail_permille; /* EWMA of failed jobs */
-	uint32_t node;          /* NUMA os index, SHUNT_ANY = unknown */
-	uint32_t usable;        /* 0 = must not be chosen now */
+	uint64_t work_left_ns;   /* learned time of everything queued and running here; of long jobs 2^40 at most */
+	uint64_t ewma_ns;        /* EWMA of run time of the jobs it ran */
+	uint32_t in_flight;      /* queued and running */
+	uint32_t capacity;       /* jobs it may hold at a time; 1 for plain workers */
+	uint32_t speed_permille; /* 1000 = as fast as its peers; 10000 = ten times slower */
+	uint32_t fail_permille;  /* EWMA of failed jobs */
+	uint32_t node;           /* NUMA os index, SHUNT_ANY = unknown */
+	uint32_t usable;         /* 0 = must not be chosen now */
 };
 
+/* The workers that a strategy chooses from. Made by the library; more fields may come at the end. */
+struct shunt_loads {
+	const struct shunt_worker_load *first;
+	size_t stride; /* bytes from one to the next: the library's sizeof, which may be more than the caller's */
+	uint32_t n;
+};
+
+/* What is known of worker i; NULL for i >= n. Thread: the strategy's. Blocks: never. Valid until it returns. */
+static inline const struct shunt_worker_load *shunt_loads_at(const struct shunt_loads *l, uint32_t i)
+{
+	const void *at = (const char *)l->first + l->stride * i;
+
+	return i < l->n ? (const struct shunt_worker_load *)at : NULL;
+}
+
 /*
- * A user strategy: returns an index in 0..n-1 of a usable worker, or -1 for "no available worker".
+ * A user strategy: returns an index in 0..loads->n - 1 of a usable worker, or -1 for "no available worker".
  * Thread: the submitter's; must not block, allocate or submit. `home` is the submitter's NUMA node or SHUNT_ANY.
  */
-typedef int (*shunt_select_fn)(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home);
+typedef int (*shunt_select_fn)(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home);
 
 /* Runs in each worker thread after pinning / before it ends; worker index in pool. Must not make control calls (see above). */
 typedef void (*shunt_worker_hook_fn)(void *arg, uint32_t worker);
@@ -112,45 +153,58 @@ struct shunt_pool_opts {
 	size_t size;                           /* sizeof(struct shunt_pool_opts) */
 	const char *name;                      /* required, [a-z0-9_-], unique in the runtime */
 	uint32_t workers;                      /* 1..256, 0 = cpu budget */
-	uint32_t spares_max;                   /* threads that stand in for blocked ones, default 64; SHUNT_ANY = none */
+	uint32_t spares_max;                   /* spares: threads that run while workers are blocked, default 64; SHUNT_ANY = none */
 	const char *place;                     /* place expression (docs/TUNING.md), NULL = every allowed cpu */
 	enum shunt_pin_policy pin;             /* default compact */
 	uint32_t pin_required;                 /* 1 = a pin that fails is an error of create; 0 = a warning and visible */
 	enum shunt_idle idle;
-	uint64_t spin_ns;                      /* adaptive: spin this long; 0 = calibrated */
+	uint64_t spin_ns;                      /* adaptive: spin this long, up to 1 s; 0 = calibrated; see below */
 	enum shunt_level_mode level_mode;
-	uint32_t guard_every;                  /* strict: 2..1024, default 64 */
+	uint32_t guard_every;                  /* strict, reserved: aging interval against starvation: one pick in so many
+	                                          serves the waiting lower levels in turn; 2..1024, default 64 */
 	uint32_t weights[SHUNT_LEVELS_MAX];    /* weighted: 1..100 each, 0 = default (8 4 2 1 1 ...) */
 	uint32_t reserved[SHUNT_LEVELS_MAX];   /* reserved: workers reserved for level i and above; sum < workers.
-	                                          A spare that stands in for a blocked worker takes every level */
+	                                          A spare takes every level */
 	enum shunt_strategy strategy;
 	shunt_select_fn select;                /* with SHUNT_SELECT_USER */
-	void *select_arg;
+	void *select_arg;                      /* the same */
 	uint32_t queue_max;                    /* unfinished jobs of the pool; 0 = bounded by jobs_max alone (faster) */
-	enum shunt_full full;                  /* default error */
+	enum shunt_on_full on_full;               /* when the pool is full; default error */
 	uint32_t async_max;                    /* asynchronous jobs in flight per worker, default 64; a worker at it starts no job
 	                                          of any kind, so completions must not depend on this pool's queue */
 	uint32_t async_pool_max;               /* of the whole pool, 0 = workers x async_max */
-	uint32_t strands;                      /* key slots; keys that share a slot run one at a time; power of two, default 1024 */
+	uint32_t key_slots;                    /* slots for job keys; keys that share a slot run one at a time; power of two, default 1024 */
 	uint32_t ring_capacity;                /* jobs per worker and level before the pool's backlog is used; power of two, default 256 */
 	shunt_worker_hook_fn on_start, on_stop;
-	void *hook_arg;
+	void *hook_arg;                        /* with one of them, at least */
+	/* of each worker's stack, SHUNT_STACK_MIN..SHUNT_STACK_MAX, rounded up to pages; 0 = the system's default */
+	uint64_t stack_bytes;
+	/* of the workers' threads, spares too, -20..19; 0 = that of the thread that makes the pool. A kernel that refuses
+	 * is a warning and visible (shunt_worker_info.nice_error) */
+	int32_t nice;
+	/* signals that a worker takes beside its own faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS):
+	 * "usr1,prof", "rt0", "all", in small letters or capitals; NULL or "none" = none */
+	const char *signals;
 };
-#define SHUNT_POOL_OPTS_INIT { sizeof(struct shunt_pool_opts), 0, 0, 0, 0, SHUNT_PIN_DEFAULT, 0, SHUNT_IDLE_DEFAULT, 0, \
-	SHUNT_LEVELS_DEFAULT, 0, { 0 }, { 0 }, SHUNT_SELECT_DEFAULT, 0, 0, 0, SHUNT_FULL_DEFAULT, 0, 0, 0, 0, 0, 0, 0 }
+#define SHUNT_POOL_OPTS_INIT SHUNT_OPTS_INIT(shunt_pool_opts)
 
 /*
- * Starts a pool. 0; SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ELIMIT (64 pools), SHUNT_EPLACE (the log names the allowed
- * cpus), SHUNT_EPERM (pin_required and the kernel refused), SHUNT_ENOMEM, SHUNT_ESYS (thread start). On error nothing is left behind.
+ * Starts a pool. With more workers than cpus, or on one cpu, none spins; a spin_ns is a warning in the log then.
+ * 0; SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ELIMIT (64 pools; 1024 worker threads in all of them), SHUNT_EPLACE (the detail
+ * names the allowed cpus), SHUNT_EPERM (pin_required and the kernel refused), SHUNT_ENOMEM (the detail names the key and
+ * how much: workers, key_slots, or stack_bytes), SHUNT_ESYS (the detail says how many threads the system allowed). A
+ * stack_bytes without room for the thread-local data of the process is SHUNT_EINVAL. On error nothing is left behind.
+ * Detail.
  */
-SHUNT_API int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, struct shunt_pool_id *out);
+SHUNT_MUST_USE SHUNT_API int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
+					       struct shunt_pool_id *out);
 /* Looks a pool up by name; lock-free. 0 or SHUNT_ENOENT. */
-SHUNT_API int shunt_pool_find(struct shunt_runtime *rt, const char *name, struct shunt_pool_id *out);
+SHUNT_MUST_USE SHUNT_API int shunt_pool_find(struct shunt_runtime *rt, const char *name, struct shunt_pool_id *out);
 /*
- * Removes a pool that no type names any more (shunt_type_unregister waited for their jobs): joins its threads, frees it.
- * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK inside a job.
+ * Destroys a pool that no type names any more (shunt_type_destroy waited for their jobs): joins its threads, frees it.
+ * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK inside a job. Detail.
  */
-SHUNT_API int shunt_pool_remove(struct shunt_runtime *rt, struct shunt_pool_id pool);
+SHUNT_MUST_USE SHUNT_API int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool);
 
 enum shunt_type_flags {
 	SHUNT_TYPE_ASYNC = 1u << 0 /* the handler may return SHUNT_PENDING; every job of the type is tracked */
@@ -163,20 +217,22 @@ struct shunt_type_opts {
 	shunt_handler_fn handler;   /* required */
 	uint8_t level;              /* 0 = level 1 when there is one, else SHUNT_LEVEL(n) */
 	uint32_t flags;             /* enum shunt_type_flags */
-	uint64_t expected_ns;       /* first guess of the run time, 0 = 1 us; learned afterwards */
+	uint64_t expected_ns;       /* first guess of the run time, up to 24 h, 0 = 1 us; learned afterwards */
 };
-#define SHUNT_TYPE_OPTS_INIT { sizeof(struct shunt_type_opts), 0, { 0 }, 0, 0, 0, 0 }
+#define SHUNT_TYPE_OPTS_INIT SHUNT_OPTS_INIT(shunt_type_opts)
 
-/* 0, SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ENOENT (pool), SHUNT_ELIMIT (1024 types). */
-SHUNT_API int shunt_type_register(struct shunt_runtime *rt, const struct shunt_type_opts *opts, struct shunt_type_id *out);
+/* 0, SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ENOENT (pool), SHUNT_ELIMIT (1023 types), SHUNT_ENOMEM. Detail. */
+SHUNT_MUST_USE SHUNT_API int shunt_type_create(struct shunt_runtime *rt, const struct shunt_type_opts *opts,
+					       struct shunt_type_id *out);
 /* Looks a type up by name; lock-free. 0 or SHUNT_ENOENT. */
-SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_type_id *out);
+SHUNT_MUST_USE SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_type_id *out);
 /*
- * Removes a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns until its accepted jobs are
+ * Destroys a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns until its accepted jobs are
  * terminal (the handler of an asynchronous job that was completed early may still be returning). 0, SHUNT_ENOENT,
- * SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a job.
+ * SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a job. Detail.
  */
-SHUNT_API int shunt_type_unregister(struct shunt_runtime *rt, struct shunt_type_id type, uint64_t timeout_ns);
+SHUNT_MUST_USE SHUNT_API int shunt_type_destroy(struct shunt_runtime *rt, struct shunt_type_id type,
+						uint64_t timeout_ns);
 
 #ifdef __cplusplus
 }

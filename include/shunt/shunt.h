@@ -2,8 +2,10 @@
 #ifndef SHUNT_SHUNT_H
 #define SHUNT_SHUNT_H
 
+#include <shunt/allocator.h>
 #include <shunt/balancer.h>
 #include <shunt/config.h>
+#include <shunt/cq.h>
 #include <shunt/error.h>
 #include <shunt/hist.h>
 #include <shunt/job.h>

@@ -2,6 +2,9 @@
  * shunt/snapshot.h - what the runtime counted: per type and level, per worker, per pool. Taking one never
  * stops a worker. Two snapshots subtract to an interval.
  *
+ * The structs below are made by the library and may get more fields at their end; a program that was built with fewer
+ * goes on. So reach each by its accessor, never by pointer arithmetic: the distance from one to the next is the library's.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef SHUNT_SNAPSHOT_H
@@ -13,6 +16,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+struct shunt_snapshot;
 
 struct shunt_series { /* one type at one level; only those that saw a job are listed */
 	char pool[SHUNT_NAME_MAX];
@@ -31,13 +36,17 @@ enum shunt_worker_state {
 struct shunt_worker_info {
 	char pool[SHUNT_NAME_MAX];
 	uint32_t index;          /* in its pool */
-	uint32_t spare;          /* 1 = stands in for blocked workers */
+	uint32_t spare;          /* 1 = a thread that runs while a worker is blocked */
 	enum shunt_worker_state state;
 	int32_t cpu_planned;     /* -1 = not pinned */
 	int32_t cpu_seen;        /* last cpu read back by the worker, -1 = unknown */
 	int32_t pin_error;       /* 0, or why the pin did not hold (SHUNT_EPERM ...) */
 	uint32_t pin_verified;   /* 1 = the kernel's mask was read back and equals the plan */
 	int32_t node;            /* NUMA os index, -1 = unknown */
+	uint64_t stack_bytes;    /* of its thread, read back; 0 = unknown */
+	uint64_t signal_mask;    /* signals blocked when it started; bit n - 1 is signal n */
+	int32_t nice;            /* when it started */
+	int32_t nice_error;      /* 0, or why the pool's nice value was not set (SHUNT_EPERM ...) */
 	uint64_t jobs;           /* handlers ended here */
 	uint64_t stolen;         /* jobs it took from other workers' queues; some may have been taken from it again */
 	uint64_t parks, wakes;   /* went to sleep / was woken by a submitter */
@@ -61,25 +70,41 @@ struct shunt_pool_info {
 	uint32_t async_in_flight;
 };
 
-struct shunt_snapshot {
-	uint64_t taken_ns;   /* shunt_now_ns() */
-	uint64_t wall_ns;    /* CLOCK_REALTIME */
-	char runtime[SHUNT_NAME_MAX];
+struct shunt_runtime_info {
+	uint64_t taken_ns;     /* shunt_now_ns() */
+	uint64_t wall_ns;      /* CLOCK_REALTIME */
+	char name[SHUNT_NAME_MAX];
 	const char *allocator;
-	struct shunt_cpu_budget budget;
-	uint32_t threads;    /* worker threads, spares included */
-	uint32_t over_budget;/* 1 = more worker threads than cpus granted */
-	size_t n_pools, n_workers, n_series;
-	struct shunt_pool_info *pools;
-	struct shunt_worker_info *workers;
-	struct shunt_series *series;
+	uint32_t threads;      /* worker threads, spares included */
+	uint32_t over_budget;  /* 1 = more worker threads than cpus granted */
 };
 
-/* 0, SHUNT_ENOMEM, SHUNT_EFORKED. Any thread, also inside jobs. Blocks: on the runtime's control lock; reads cgroup files. */
-SHUNT_API int shunt_snapshot_take(struct shunt_runtime *rt, struct shunt_snapshot **out);
-/* newer - older of one runtime as a new snapshot (counters and histograms subtract; states are the newer's). */
-SHUNT_API int shunt_snapshot_diff(const struct shunt_snapshot *newer, const struct shunt_snapshot *older, struct shunt_snapshot **out);
-SHUNT_API void shunt_snapshot_free(struct shunt_snapshot *s);
+/*
+ * Reads everything that is counted. 0, SHUNT_EINVAL, SHUNT_ENOMEM, SHUNT_EFORKED. Detail. Any thread, also inside jobs.
+ * Blocks: on the runtime's control lock; reads cgroup files. The caller owns *out until shunt_snapshot_destroy.
+ */
+SHUNT_MUST_USE SHUNT_API int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out);
+/*
+ * newer - older of one runtime as a new snapshot (counters and histograms subtract; states are the newer's). 0,
+ * SHUNT_EINVAL (NULL, or of two runtimes, or older is the newer one), SHUNT_ENOMEM. Detail. The caller owns *out.
+ */
+SHUNT_MUST_USE SHUNT_API int shunt_snapshot_diff(const struct shunt_snapshot *newer,
+						 const struct shunt_snapshot *older, struct shunt_snapshot **out);
+/* Frees it with its histograms; NULL is fine. */
+SHUNT_API void shunt_snapshot_destroy(struct shunt_snapshot *s);
+
+/*
+ * What is in a snapshot: valid until it is destroyed, and owned by it. NULL is returned for an index past the end.
+ * Thread: any, several at once. Blocks: never.
+ */
+SHUNT_API const struct shunt_runtime_info *shunt_snapshot_runtime(const struct shunt_snapshot *s);
+SHUNT_API const struct shunt_cpu_budget *shunt_snapshot_budget(const struct shunt_snapshot *s);
+SHUNT_API size_t shunt_snapshot_pool_count(const struct shunt_snapshot *s);
+SHUNT_API const struct shunt_pool_info *shunt_snapshot_pool_at(const struct shunt_snapshot *s, size_t i);
+SHUNT_API size_t shunt_snapshot_worker_count(const struct shunt_snapshot *s);
+SHUNT_API const struct shunt_worker_info *shunt_snapshot_worker_at(const struct shunt_snapshot *s, size_t i);
+SHUNT_API size_t shunt_snapshot_series_count(const struct shunt_snapshot *s);
+SHUNT_API const struct shunt_series *shunt_snapshot_series_at(const struct shunt_snapshot *s, size_t i);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include <shunt/error.h>
+#include <shunt/opts.h>
 #include <shunt/visibility.h>
 
 #ifdef __cplusplus
@@ -44,7 +45,7 @@ struct shunt_topo_opts {
 	const char *allowed_cpus;   /* cpu list that replaces the allowed set found, NULL = as found */
 	uint32_t cpu_budget_config; /* upper limit of the budget in cpus, 0 = none */
 };
-#define SHUNT_TOPO_OPTS_INIT { sizeof(struct shunt_topo_opts), 0, 0, 0, 0, 0 }
+#define SHUNT_TOPO_OPTS_INIT SHUNT_OPTS_INIT(shunt_topo_opts)
 
 enum shunt_cpu_kind {
 	SHUNT_CPU_PERFORMANCE = 0, /* also every cpu of a machine with one kind of core */
@@ -56,7 +57,7 @@ struct shunt_topo_pu {
 	uint32_t os_cpu;  /* the kernel's number */
 	uint32_t core;
 	uint32_t package;
-	uint32_t node;    /* index into shunt_topo_nodes(): the nearest node */
+	uint32_t node;    /* index of shunt_topo_node_at(): the nearest node */
 	uint32_t l3;
 	enum shunt_cpu_kind kind;
 	bool allowed;     /* this process may run there */
@@ -73,18 +74,23 @@ struct shunt_topo_node {
 /*
  * Reads the machine: 0; SHUNT_EINVAL (opts, a bad synthetic description, a bad cpu list or one with cpus that the
  * machine lacks), SHUNT_EIO (the file cannot be read or is no hwloc XML), SHUNT_EPLACE (no cpu is allowed),
- * SHUNT_ELIMIT (more than 8192 cpus), SHUNT_ENOMEM, SHUNT_ESYS. opts NULL = this machine.
+ * SHUNT_ELIMIT (more than 8192 cpus), SHUNT_ENOMEM, SHUNT_ESYS. opts NULL = this machine. Detail.
  * "Allowed" is what hwloc reports, cut down to the affinity of the calling and the main thread and to the cpuset.
  * For another machine than this one affinity does not count, and cpuset and quota files only if sysfs_root is given.
  * Thread: any. Blocks: on files, some milliseconds. The caller owns *out until shunt_topo_close.
  */
-SHUNT_API int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts);
+SHUNT_MUST_USE SHUNT_API int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts);
 /* Frees; NULL is fine. No plan keeps a reference. Runtimes that borrowed it must be destroyed before. */
 SHUNT_API void shunt_topo_close(struct shunt_topo *topo);
-/* Every cpu, in the order of the machine; offline ones last. Valid until close. Thread: any. Blocks: never. */
-SHUNT_API const struct shunt_topo_pu *shunt_topo_pus(const struct shunt_topo *topo, uint32_t *n);
-/* Every NUMA node. Valid until close. Thread: any. Blocks: never. */
-SHUNT_API const struct shunt_topo_node *shunt_topo_nodes(const struct shunt_topo *topo, uint32_t *n);
+/*
+ * The cpus in the order of the machine, offline ones last, and the NUMA nodes: how many, and one by its index, NULL
+ * past the end. The structs may get more fields at their end: reach each by its accessor, never by pointer arithmetic.
+ * Valid until close. Thread: any. Blocks: never.
+ */
+SHUNT_API uint32_t shunt_topo_pu_count(const struct shunt_topo *topo);
+SHUNT_API const struct shunt_topo_pu *shunt_topo_pu_at(const struct shunt_topo *topo, uint32_t i);
+SHUNT_API uint32_t shunt_topo_node_count(const struct shunt_topo *topo);
+SHUNT_API const struct shunt_topo_node *shunt_topo_node_at(const struct shunt_topo *topo, uint32_t i);
 /*
  * Distance from node index a to b as the firmware gives it (local 10); 10 and 20 where it gives nothing;
  * UINT32_MAX for an index that does not exist. Thread: any. Blocks: never.
@@ -96,8 +102,9 @@ SHUNT_API int shunt_topo_is_live(const struct shunt_topo *topo);
  * Writes the allowed cpus as a list ("0-3,8"), always terminated. Returns its full length; a result >= len means
  * that the text was cut. SHUNT_EINVAL without a buffer. Thread: any. Blocks: never.
  */
-SHUNT_API int shunt_topo_allowed(const struct shunt_topo *topo, char *buf, size_t len);
+SHUNT_MUST_USE SHUNT_API int shunt_topo_allowed(const struct shunt_topo *topo, char *buf, size_t len);
 
+/* What may be used. More fields may come at the end. */
 struct shunt_cpu_budget {
 	uint32_t budget;            /* cpus to use: the least of those below, a quota rounded down, at least 1 */
 	uint32_t affinity;          /* cpus in the affinity mask */
@@ -110,10 +117,12 @@ struct shunt_cpu_budget {
 
 /*
  * Reads affinity, cpuset and quotas again (cgroup v1 and v2, from the process's group up to the root).
- * 0 or SHUNT_EINVAL. Thread: any. Blocks: on a few small files of /proc and /sys; not for a hot path.
+ * size = sizeof(*out): what an older caller does not know is not written. 0 or SHUNT_EINVAL. Detail. Thread: any.
+ * Blocks: on a few small files of /proc and /sys; not for a hot path.
  * The affinity is that of the main thread and of the thread which opened the topology, together.
  */
-SHUNT_API int shunt_topo_budget(const struct shunt_topo *topo, struct shunt_cpu_budget *out);
+SHUNT_MUST_USE SHUNT_API int shunt_topo_budget(const struct shunt_topo *topo, struct shunt_cpu_budget *out,
+					       size_t size);
 
 enum shunt_pin_policy {
 	SHUNT_PIN_DEFAULT = 0,      /* compact */
@@ -128,7 +137,7 @@ enum shunt_pin_policy {
 /* "compact", "scatter", "one-per-core", "avoid-cpu0", "none", "explicit"; "default"; NULL for another value. */
 SHUNT_API const char *shunt_pin_policy_name(enum shunt_pin_policy policy);
 /* The reverse. 0 or SHUNT_EINVAL. Thread: any. Blocks: never. */
-SHUNT_API int shunt_pin_policy_parse(const char *name, enum shunt_pin_policy *out);
+SHUNT_MUST_USE SHUNT_API int shunt_pin_policy_parse(const char *name, enum shunt_pin_policy *out);
 
 struct shunt_plan_opts {
 	size_t size;       /* sizeof(struct shunt_plan_opts) */
@@ -136,7 +145,7 @@ struct shunt_plan_opts {
 	enum shunt_pin_policy policy;
 	uint32_t workers;  /* 1..1024; 0 = min(budget, cpus that place and policy select) */
 };
-#define SHUNT_PLAN_OPTS_INIT { sizeof(struct shunt_plan_opts), 0, SHUNT_PIN_DEFAULT, 0 }
+#define SHUNT_PLAN_OPTS_INIT SHUNT_OPTS_INIT(shunt_plan_opts)
 #define SHUNT_PLAN_WORKERS_MAX 1024
 
 /* Where a worker sits; node, l3, core, package as in struct shunt_topo_pu, SHUNT_TOPO_NONE when not pinned. */
@@ -151,16 +160,20 @@ struct shunt_plan_worker {
 
 /*
  * Makes a plan: 0; SHUNT_EPLACE (the expression is wrong, or names cpus that do not exist or are not allowed, or
- * one-per-core or explicit cannot seat so many workers), SHUNT_EINVAL (opts), SHUNT_ENOMEM. On error `err` (may be
- * NULL) says what and what would be right, e.g. "'numa:9': no NUMA node 9; available: 0-1".
+ * one-per-core or explicit cannot seat so many workers), SHUNT_EINVAL (opts), SHUNT_ENOMEM. Detail: what and what would
+ * be right, e.g. "'numa:9': no NUMA node 9; available: 0-1".
  * compact, scatter and avoid-cpu0 start over when there are more workers than cpus (see shunt_plan_note).
  * Thread: any. Blocks: on the files of the budget if opts->workers is 0. The caller owns *out until destroy.
  */
-SHUNT_API int shunt_plan_build(const struct shunt_topo *topo, const struct shunt_plan_opts *opts,
-			       struct shunt_plan **out, char *err, size_t errlen);
+SHUNT_MUST_USE SHUNT_API int shunt_plan_create(const struct shunt_topo *topo, const struct shunt_plan_opts *opts,
+					       struct shunt_plan **out);
 SHUNT_API void shunt_plan_destroy(struct shunt_plan *plan);
-/* The workers, index = worker number. Valid until destroy. Thread: any. Blocks: never. */
-SHUNT_API const struct shunt_plan_worker *shunt_plan_workers(const struct shunt_plan *plan, uint32_t *n);
+/*
+ * How many workers, and one by its number, NULL past the end. The struct may get more fields at its end: reach each
+ * by this, never by pointer arithmetic. Valid until destroy. Thread: any. Blocks: never.
+ */
+SHUNT_API uint32_t shunt_plan_worker_count(const struct shunt_plan *plan);
+SHUNT_API const struct shunt_plan_worker *shunt_plan_worker_at(const struct shunt_plan *plan, uint32_t i);
 /*
  * The other workers, nearest first: same core, same L3, same node, then other nodes by distance; equals in ring
  * order from the worker on, so that thieves spread. NULL and 0 for a worker that does not exist or is alone.

@@ -22,12 +22,12 @@ uint64_t sh_clock_monotonic_ns(void)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock with a valid pointer */
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
 #if defined(__x86_64__)
-/* The cpu says the TSC runs at one rate in every power state, and the kernel uses it as its own clock. */
+/* True if the TSC has one rate in every power state (cpuid) and the kernel uses it as its clock. */
 static bool clock_tsc_trusted(void)
 {
 	unsigned a = 0, b = 0, c = 0, d = 0;
@@ -50,7 +50,7 @@ struct clock_pair {
 	uint64_t ns;
 };
 
-/* A (tsc, ns) pair read closely together: the tightest of 16 tries. */
+/* A (tsc, ns) pair read together: of 16 tries the one with the shortest gap. */
 static struct clock_pair clock_pair_read(void)
 {
 	struct clock_pair best = { 0, 0 };

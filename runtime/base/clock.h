@@ -1,9 +1,10 @@
 /*
- * base/clock.h - the runtime's one time source: nanoseconds since an arbitrary start, monotone per thread.
+ * base/clock.h - the runtime's one time source: nanoseconds since an arbitrary origin, monotone per
+ * thread.
  *
- * On x86 with an invariant TSC that the kernel itself trusts, a read is one rdtsc and a multiply (about
- * 10 ns); elsewhere it is clock_gettime(CLOCK_MONOTONIC). Both count from the same origin, so that values
- * can be compared with CLOCK_MONOTONIC to within the calibration error (below 100 ppm).
+ * On x86 with an invariant TSC that the kernel trusts, a read is one rdtsc and a multiply (about 10
+ * ns). Elsewhere it is clock_gettime(CLOCK_MONOTONIC). Both have the same origin, so values agree
+ * with CLOCK_MONOTONIC to within the calibration error (below 100 ppm).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -39,6 +40,25 @@ static inline uint64_t sh_clock_ns(void)
 	}
 #endif
 	return sh_clock_monotonic_ns();
+}
+
+/* End of a wait that starts now and lasts timeout_ns; SH_FOREVER if that is beyond the clock. */
+static inline uint64_t sh_clock_deadline(uint64_t timeout_ns)
+{
+	uint64_t now = sh_clock_ns();
+
+	return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
+}
+
+/* Time left to a deadline; UINT64_MAX, which is none, is never nearer. */
+static inline uint64_t sh_clock_left(uint64_t deadline_ns)
+{
+	uint64_t now;
+
+	if (deadline_ns == UINT64_MAX)
+		return UINT64_MAX;
+	now = sh_clock_ns();
+	return deadline_ns > now ? deadline_ns - now : 0;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * base/compiler.h - compiler and cpu conveniences used everywhere: branch hints, alignment, prefetch,
- * pause, and bit helpers. Called by every module; includes nothing of ours.
+ * base/compiler.h - compiler and cpu helpers: branch hints, alignment, prefetch, pause, bits.
+ * Called by every module; includes no other header of the project.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,6 +19,7 @@ __extension__ typedef unsigned __int128 sh_u128;
 #define sh_likely(x) __builtin_expect(!!(x), 1)
 #define sh_unlikely(x) __builtin_expect(!!(x), 0)
 #define SH_NOINLINE __attribute__((noinline))
+#define SH_ALWAYS_INLINE inline __attribute__((always_inline))
 #define SH_COLD __attribute__((cold, noinline))
 #define SH_ALIGNED(n) __attribute__((aligned(n)))
 #define SH_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -27,7 +28,7 @@ __extension__ typedef unsigned __int128 sh_u128;
 
 #define SH_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* One-line hint that the core is spinning; frees the sibling hyperthread. */
+/* Hints to the core that this thread spins, which frees the sibling hyperthread. */
 static inline void sh_cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -42,7 +43,7 @@ static inline void sh_prefetch_read(const void *p)
 	__builtin_prefetch(p, 0, 3);
 }
 
-/* The line comes so that it can be written. Of the builtin compilers make a prefetch for reading on x86-64's baseline. */
+/* Prefetches the line for writing. On baseline x86-64 the builtin prefetches for reading. */
 static inline void sh_prefetch_write(const void *p)
 {
 #if defined(__x86_64__)

@@ -24,20 +24,21 @@ int sh_futex_wait(sh_a32 *word, uint32_t expected, uint64_t timeout_ns)
 		tp = &ts;
 	}
 	if (SH_FAIL("futex.wait"))
-		return 0; /* as after a signal: nobody woke us */
+		return 0; /* as after a signal: without a wake-up */
 	rc = syscall(SYS_futex, &word->v, FUTEX_WAIT_PRIVATE, expected, tp, NULL, 0);
 	if (rc == -1 && errno == ETIMEDOUT)
 		return SHUNT_ETIMEDOUT;
-	return 0; /* woken, EAGAIN (value differs) or EINTR: the caller looks at the word again */
+	/* woken, EAGAIN (value differs) or EINTR: the caller reads the word again */
+	return 0;
 }
 
 int sh_futex_wake(sh_a32 *word, int n)
 {
 	long rc;
 
-	SH_POINT("futex.waking"); /* a test may make the wake late */
+	SH_POINT("futex.waking"); /* a test may delay the wake-up */
 	rc = syscall(SYS_futex, &word->v, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
 	if (SH_FAIL("futex.wake"))
-		return 0; /* they are awake, but we are not told how many */
+		return 0; /* as if the kernel did not report how many woke */
 	return rc > 0 ? (int)rc : 0;
 }

@@ -1,11 +1,14 @@
 /*
- * base/inject.h - named points at which tests stop a thread or make a resource fail. Compiled to nothing
- * unless SHUNT_INJECT is defined (the test build of the library); the shipped library has no trace of it.
+ * base/inject.h - named points at which tests stop a thread or make a resource fail. Compiles to
+ * nothing unless SHUNT_INJECT is defined (the test build of the library); the shipped library has
+ * no trace of it.
  *
  *   SH_POINT(name)   the calling thread enters the hook, which may sleep, count or stop it for ever
- *   SH_FAIL(name)    true when the hook wants this operation to fail (allocation, thread start, pin, wake, file);
- *                    errno is set then. A point has one name at each place that fails alike; every name is swept by
- *                    tests/unit/inject_sweep_test.c, and tests/e2e/failpoints.py finds calls that have no point.
+ *   SH_FAIL(name)    true if the hook makes this operation fail (allocation, thread start, pin,
+ *                    wake, file); then errno is set
+ *
+ * A point has one name at all places that fail alike. tests/unit/inject_sweep_test.c makes each
+ * fail, and tests/e2e/failpoints.py finds calls without a point.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +20,7 @@
 
 typedef int (*sh_inject_fn)(void *arg, const char *point);
 
-/* Installs the hook (NULL removes it). Test builds only; call while no runtime is active. */
+/* Installs the hook (NULL removes it). Test builds only; call it while no runtime is active. */
 SHUNT_API void sh_inject_set(sh_inject_fn fn, void *arg);
 int sh_inject_hit(const char *point);
 

@@ -1,6 +1,6 @@
 /*
- * base/rng.h - small, fast, seedable generator (SplitMix64: Steele, Lea, Flood, OOPSLA 2014)
- * for placement sampling and tests. Not for secrets. Owner-thread only.
+ * base/rng.h - small, fast, seedable generator (SplitMix64: Steele et al., OOPSLA 2014) for
+ * placement sampling and tests. Not for secrets. Thread: the owner.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@ struct sh_rng {
 	uint64_t s; /* sync: owner */
 };
 
-/* Finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection with good avalanche; also our key hash. */
+/* SplitMix64's finaliser: a bijection with good avalanche. Also hashes keys. */
 static inline uint64_t sh_mix64(uint64_t x)
 {
 	x ^= x >> 30;
@@ -34,7 +34,7 @@ static inline uint64_t sh_rng_next(struct sh_rng *r)
 	return sh_mix64(r->s);
 }
 
-/* Uniform in 0..n-1 without a division (Lemire 2019, bias below 2^-32); n must be > 0. */
+/* Uniform in 0..n-1 without a division (Lemire 2019, bias below 2^-32). n > 0. */
 static inline uint32_t sh_rng_below(struct sh_rng *r, uint32_t n)
 {
 	assert(n > 0);

@@ -1,34 +1,41 @@
-/* config/apply.c - see apply.h; also shunt_config_bind and shunt_config_runtime of shunt/config.h. SPDX-License-Identifier: MIT */
+/*
+ * config/apply.c - see apply.h; also shunt_config_bind and shunt_config_runtime of shunt/config.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
 #include "config/apply.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <shunt/topo.h>
+#include "base/error.h"
 
-static void number_store(void *at, uint16_t width, uint64_t num)
+#define PLACE_MARK ".place: " /* in the detail of a pool that was refused for its place */
+
+/* SHUNT_LEVEL of the level called `name`, or of the default one. */
+static uint64_t level_number(const struct shunt_config *c, uint32_t levels, const char *name)
 {
-	uint32_t v32 = (uint32_t)num;
+	uint32_t index = levels > 1 ? 1u : 0u;
 
-	assert(width == sizeof(uint32_t) || width == sizeof(uint64_t));
-	if (width == sizeof(v32))
-		memcpy(at, &v32, sizeof(v32));
-	else
-		memcpy(at, &num, sizeof(num));
+	if (name)
+		index = sh_config_level_index(c, levels, name);
+	assert(index < levels);
+	return SHUNT_LEVEL(index);
 }
 
-static void level_store(const struct shunt_config *c, uint32_t levels, const char *name, void *at)
+/* Does the key count? If not, a stronger source switched its mode off, or it has its default. */
+static bool counts(const struct shunt_config *c, const struct sh_named *item, const struct sh_key *key)
 {
-	uint32_t index = name ? sh_config_level_index(c, levels, name) : 1u;
-	uint8_t v = SHUNT_LEVEL(name ? index : (levels > 1 ? 1u : 0u));
+	struct sh_effective mode;
 
-	assert(!name || index < levels);
-	memcpy(at, &v, sizeof(v));
+	if (!key->need.field)
+		return true;
+	sh_config_get(c, item, key->section, key->need.field, &mode);
+	return sh_need_met(&key->need, mode.num);
 }
 
-/* Stores every key of a section's item that names a field into the options struct at `base`. */
-static void item_store(struct shunt_config *c, enum sh_section section, const struct sh_item *item, void *base)
+/* Stores every key of a section's item that names a field, and that counts, into the options struct at `opts`. */
+static void item_store(struct shunt_config *c, enum sh_section section, const struct sh_named *item, void *opts)
 {
 	uint32_t levels = sh_config_levels(c);
 	size_t n = 0;
@@ -37,36 +44,23 @@ static void item_store(struct shunt_config *c, enum sh_section section, const st
 	uint32_t i;
 
 	for (; key < end; key++) {
-		char *at = (char *)base + key->offset;
-		struct sh_effective v = { 0 };
-		uint32_t flags = 0;
+		struct sh_effective v;
 
-		if (!key->per_level)
-			sh_config_effective(c, item, key, NULL, 0, &v);
-		switch (key->store) {
-		case SH_STORE_NUMBER:
-			number_store(at, key->width, v.num);
-			break;
-		case SH_STORE_TEXT:
-			memcpy(at, &v.text, sizeof(v.text));
-			break;
-		case SH_STORE_FLAG:
-			memcpy(&flags, at, sizeof(flags));
-			flags = v.num ? flags | key->bit : flags & ~key->bit;
-			memcpy(at, &flags, sizeof(flags));
-			break;
-		case SH_STORE_LEVEL:
-			level_store(c, levels, v.text, at);
-			break;
-		case SH_STORE_ARRAY:
-			for (i = 0; i < levels; i++) {
-				sh_config_effective(c, item, key, c->level_names[i], i, &v);
-				number_store(at + i * sizeof(uint32_t), sizeof(uint32_t), v.num);
-			}
-			break;
-		case SH_STORE_OTHER:
-			break;
+		if (!counts(c, item, key))
+			continue;
+		for (i = 0; key->per_level && i < levels; i++) {
+			sh_config_effective(c, item, key, c->level_names[i], i, &v);
+			sh_key_store(key, opts, i, v.num);
 		}
+		if (key->per_level)
+			continue;
+		sh_config_effective(c, item, key, NULL, 0, &v);
+		if (key->store == SH_STORE_LEVEL)
+			v.num = level_number(c, levels, v.text);
+		if (key->store == SH_STORE_TEXT)
+			memcpy((char *)opts + key->offset, &v.text, sizeof(v.text));
+		else
+			sh_key_store(key, opts, 0, v.num);
 	}
 }
 
@@ -81,20 +75,17 @@ void sh_config_runtime_opts(struct shunt_config *c, struct shunt_runtime_opts *o
 
 void sh_config_pool_opts(struct shunt_config *c, uint32_t i, struct shunt_pool_opts *out)
 {
-	const struct sh_item *item = sh_config_used_at(c, SH_POOLS, i);
+	const struct sh_named *item = sh_config_used_at(c, SH_POOLS, i);
 
 	*out = (struct shunt_pool_opts)SHUNT_POOL_OPTS_INIT;
 	out->name = item->name;
 	item_store(c, SH_POOLS, item, out);
-	/* A stronger source may have switched the mode off that a weaker one reserved workers for. */
-	if (out->level_mode != SHUNT_LEVELS_RESERVED)
-		memset(out->reserved, 0, sizeof(out->reserved));
 }
 
 void sh_config_type_opts(struct shunt_config *c, uint32_t i, struct shunt_type_opts *out, uint32_t *pool,
 			 const char **handler)
 {
-	const struct sh_item *item = sh_config_used_at(c, SH_TYPES, i);
+	const struct sh_named *item = sh_config_used_at(c, SH_TYPES, i);
 	struct sh_effective v;
 
 	*out = (struct shunt_type_opts)SHUNT_TYPE_OPTS_INIT;
@@ -112,8 +103,9 @@ int shunt_config_bind(struct shunt_config *c, const char *handler_name, shunt_ha
 	char *name = NULL;
 	uint32_t i;
 
+	sh_error_detail_clear();
 	if (!c || !handler_name || !handler)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	for (i = 0; i < c->bindings_count; i++) {
 		if (strcmp(c->bindings[i].name, handler_name) == 0) {
 			c->bindings[i].fn = handler;
@@ -121,7 +113,7 @@ int shunt_config_bind(struct shunt_config *c, const char *handler_name, shunt_ha
 		}
 	}
 	array = c->bindings;
-	if (sh_config_room(&array, c->bindings_count, &c->bindings_capacity, sizeof(*c->bindings)))
+	if (sh_config_reserve(&array, c->bindings_count, &c->bindings_capacity, sizeof(*c->bindings)))
 		return SHUNT_ENOMEM;
 	c->bindings = array;
 	name = sh_config_strdup(handler_name);
@@ -141,7 +133,7 @@ static shunt_handler_fn bound(const struct shunt_config *c, const char *name)
 	return NULL;
 }
 
-/* Every type needs a handler; names all that have none. */
+/* Every type needs a handler: reports all that have none. */
 static void check_handlers(struct shunt_config *c)
 {
 	uint32_t n = sh_config_used_count(c, SH_TYPES);
@@ -149,7 +141,7 @@ static void check_handlers(struct shunt_config *c)
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		const struct sh_item *item = sh_config_used_at(c, SH_TYPES, i);
+		const struct sh_named *item = sh_config_used_at(c, SH_TYPES, i);
 		struct sh_effective v;
 		char path[SH_KEY_PATH_MAX];
 		const char *name = NULL;
@@ -162,25 +154,23 @@ static void check_handlers(struct shunt_config *c)
 	}
 }
 
-/* Why a place was refused, in the words of the topology. */
-static void place_problem(struct shunt_config *c, const struct shunt_pool_opts *opts, const struct sh_where *where)
+/* Reports why a pool cannot start, by the error's detail: the problem is its place, or the pool. */
+static void pool_problem(struct shunt_config *c, const struct sh_named *item, int rc)
 {
+	const char *why = shunt_error_detail();
+	const char *place_why = strstr(why, PLACE_MARK);
 	const struct sh_key *key = sh_key_find(SH_POOLS, "place");
-	struct shunt_topo *topo = NULL;
-	struct shunt_plan *plan = NULL;
-	struct shunt_plan_opts plan_opts = SHUNT_PLAN_OPTS_INIT;
+	struct sh_effective place;
 	char path[SH_KEY_PATH_MAX];
-	char why[512] = "";
 
-	plan_opts.place = opts->place;
-	plan_opts.policy = opts->pin;
-	plan_opts.workers = opts->workers;
-	if (shunt_topo_open(&topo, NULL) == 0)
-		(void)shunt_plan_build(topo, &plan_opts, &plan, why, sizeof(why));
-	shunt_plan_destroy(plan);
-	shunt_topo_close(topo);
-	sh_config_problem(c, where, sh_key_path(path, key, opts->name, NULL), "%s",
-			  why[0] ? why : shunt_strerror(SHUNT_EPLACE));
+	if (rc != SHUNT_EPLACE || !place_why) {
+		(void)snprintf(path, sizeof(path), "pools.%s", item->name);
+		sh_config_problem(c, &item->where, path, "the pool cannot start: %s", why);
+		return;
+	}
+	sh_config_get(c, item, SH_POOLS, "place", &place);
+	sh_config_problem(c, place.text ? &place.where : &item->where, sh_key_path(path, key, item->name, NULL), "%s",
+			  place_why + sizeof(PLACE_MARK) - 1);
 }
 
 static int pools_create(struct shunt_config *c, struct shunt_runtime *rt, struct shunt_pool_id *ids)
@@ -189,34 +179,27 @@ static int pools_create(struct shunt_config *c, struct shunt_runtime *rt, struct
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		const struct sh_item *item = sh_config_used_at(c, SH_POOLS, i);
+		const struct sh_named *item = sh_config_used_at(c, SH_POOLS, i);
 		struct shunt_pool_opts opts;
-		struct sh_effective place;
-		char path[SH_KEY_PATH_MAX];
 		int rc = 0;
 
 		sh_config_pool_opts(c, i, &opts);
 		rc = shunt_pool_create(rt, &opts, &ids[i]);
-		if (!rc)
+		if (rc == 0)
 			continue;
-		sh_config_get(c, item, SH_POOLS, "place", &place);
-		(void)snprintf(path, sizeof(path), "pools.%s", item->name);
-		if (rc == SHUNT_EPLACE)
-			place_problem(c, &opts, place.text ? &place.where : &item->where);
-		else
-			sh_config_problem(c, &item->where, path, "the pool cannot start: %s; the log has the details", shunt_strerror(rc));
+		pool_problem(c, item, rc);
 		return rc;
 	}
 	return 0;
 }
 
-static int types_register(struct shunt_config *c, struct shunt_runtime *rt, const struct shunt_pool_id *ids)
+static int types_create(struct shunt_config *c, struct shunt_runtime *rt, const struct shunt_pool_id *ids)
 {
 	uint32_t n = sh_config_used_count(c, SH_TYPES);
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		const struct sh_item *item = sh_config_used_at(c, SH_TYPES, i);
+		const struct sh_named *item = sh_config_used_at(c, SH_TYPES, i);
 		struct shunt_type_opts opts;
 		struct shunt_type_id id;
 		const char *handler = NULL;
@@ -227,17 +210,18 @@ static int types_register(struct shunt_config *c, struct shunt_runtime *rt, cons
 		sh_config_type_opts(c, i, &opts, &pool, &handler);
 		opts.pool = ids[pool];
 		opts.handler = bound(c, handler);
-		rc = shunt_type_register(rt, &opts, &id);
+		rc = shunt_type_create(rt, &opts, &id);
 		if (rc) {
 			(void)snprintf(path, sizeof(path), "types.%s", item->name);
-			sh_config_problem(c, &item->where, path, "the type cannot be registered: %s; the log has the details", shunt_strerror(rc));
+			sh_config_problem(c, &item->where, path, "the type cannot be created: %s",
+					  shunt_error_detail());
 			return rc;
 		}
 	}
 	return 0;
 }
 
-/* Runtime, pools, types; nothing is left behind on error. */
+/* Creates the runtime, its pools and its types. An error leaves nothing behind. */
 static int runtime_build(struct shunt_config *c, shunt_log_fn log, void *log_arg, struct shunt_runtime **out)
 {
 	static const struct sh_where nowhere = { .rank = SH_RANK_DEFAULT };
@@ -252,14 +236,14 @@ static int runtime_build(struct shunt_config *c, shunt_log_fn log, void *log_arg
 	opts.log_arg = log_arg;
 	rc = shunt_runtime_create(&rt, &opts);
 	if (rc) {
-		sh_config_problem(c, &nowhere, "runtime", "the runtime cannot start: %s; the log has the details", shunt_strerror(rc));
+		sh_config_problem(c, &nowhere, "runtime", "the runtime cannot start: %s", shunt_error_detail());
 		return rc;
 	}
 	rc = pools_create(c, rt, ids);
 	if (rc == 0)
-		rc = types_register(c, rt, ids);
+		rc = types_create(c, rt, ids);
 	if (rc) {
-		(void)shunt_runtime_destroy(rt);
+		(void)shunt_runtime_destroy(rt, NULL);
 		return rc;
 	}
 	*out = rt;
@@ -271,13 +255,14 @@ int shunt_config_runtime(struct shunt_config *c, shunt_log_fn log, void *log_arg
 	int rc = 0;
 	int report = 0;
 
+	sh_error_detail_clear();
 	if (!c || !out)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	*out = NULL;
 	rc = shunt_config_check(c);
 	if (rc == SHUNT_ENOMEM)
 		return rc;
-	c->in_check = true; /* what is found from here on is found again by the next call */
+	c->in_check = true; /* the next call finds again what is found from here on */
 	check_handlers(c);
 	if (sh_config_problems(c) == 0)
 		rc = runtime_build(c, log, log_arg, out);
@@ -286,8 +271,10 @@ int shunt_config_runtime(struct shunt_config *c, shunt_log_fn log, void *log_arg
 	c->in_check = false;
 	report = sh_config_report(c, UINT32_MAX);
 	if (report && *out) {
-		(void)shunt_runtime_destroy(*out);
+		(void)shunt_runtime_destroy(*out, NULL);
 		*out = NULL;
 	}
+	if (report == 0 && rc != 0)
+		sh_config_detail(c);
 	return report ? report : rc;
 }

@@ -1,32 +1,18 @@
 /*
- * config/check.c - what a single value cannot show: shunt_config_check of shunt/config.h. References to pools and
- * levels, sums over levels, names that only the environment knows, and settings that would have no effect.
+ * config/check.c - shunt_config_check of shunt/config.h: the checks that need more than one value.
+ * References to pools and levels, sums over levels, names known only from the environment, and
+ * settings without effect.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "config/config.h"
-
-/* A setting that counts only in some modes. */
-struct need {
-	const char *field;
-	const char *mode;   /* the enum key that decides */
-	unsigned modes;     /* bit per value of it */
-	const char *want;
-};
-
-static const struct need needs[] = {
-	{ "weights", "level_mode", 1u << SHUNT_LEVELS_WEIGHTED, "level_mode weighted" },
-	{ "reserved", "level_mode", 1u << SHUNT_LEVELS_RESERVED, "level_mode reserved" },
-	{ "guard_every", "level_mode", 1u << SHUNT_LEVELS_STRICT | 1u << SHUNT_LEVELS_RESERVED,
-	  "level_mode strict or reserved" },
-	{ "spin", "idle", 1u << SHUNT_IDLE_ADAPTIVE, "idle adaptive" },
-	{ "pin_required", "pin", ~(1u << SHUNT_PIN_NONE), "another pin" },
-};
 
 /* Names of the used items, or of the levels, for "did you mean" and "want one of". */
 struct names {
@@ -44,32 +30,12 @@ static void names_fill(const struct shunt_config *c, enum sh_section section, st
 		out->name[i] = sh_config_used_at(c, section, i)->name;
 }
 
-static void names_list(char *buf, size_t size, const char *const *name, size_t n)
-{
-	const size_t shown_max = 16;
-	size_t used = 0;
-	size_t i;
-
-	buf[0] = '\0';
-	for (i = 0; i < n && i < shown_max && used < size; i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? ", " : "", name[i]);
-	if (n > shown_max && used < size)
-		(void)snprintf(buf + used, size - used, " and %zu more", n - shown_max);
-}
-
 static void unknown_name(struct shunt_config *c, const struct sh_where *where, const char *path, const char *what,
 			 const char *name, const char *const *known, size_t n)
 {
-	const char *meant = sh_value_nearest(name, known, n);
-	char list[SHUNT_LEVELS_MAX * (SHUNT_NAME_MAX + 2) + 32];
+	char why[SHUNT_LEVELS_MAX * (SHUNT_NAME_MAX + 2) + 128];
 
-	names_list(list, sizeof(list), known, n);
-	if (meant)
-		sh_config_problem(c, where, path, "no %s '%s'; did you mean '%s'?", what, name, meant);
-	else if (n == 0)
-		sh_config_problem(c, where, path, "no %s '%s'; there are none", what, name);
-	else
-		sh_config_problem(c, where, path, "no %s '%s'; want one of %s", what, name, list);
+	sh_config_problem(c, where, path, "%s", sh_unknown_say(why, sizeof(why), what, name, known, n));
 }
 
 /* Variables for pools and types that no file and no flag declares. */
@@ -79,7 +45,7 @@ static void check_undeclared(struct shunt_config *c, enum sh_section section, st
 
 	names_fill(c, section, names);
 	for (i = 0; i < c->items[section].count; i++) {
-		const struct sh_item *item = c->items[section].item[i];
+		const struct sh_named *item = c->items[section].item[i];
 
 		if (sh_config_declared(item) || item->mentioned.rank == SH_RANK_DEFAULT)
 			continue;
@@ -89,7 +55,7 @@ static void check_undeclared(struct shunt_config *c, enum sh_section section, st
 	}
 }
 
-static void check_type(struct shunt_config *c, const struct sh_item *item, uint32_t levels, const struct names *pools)
+static void check_type(struct shunt_config *c, const struct sh_named *item, uint32_t levels, const struct names *pools)
 {
 	const struct sh_key *pool_key = sh_key_find(SH_TYPES, "pool");
 	const struct sh_key *level_key = sh_key_find(SH_TYPES, "level");
@@ -102,8 +68,8 @@ static void check_type(struct shunt_config *c, const struct sh_item *item, uint3
 	if (v.text && sh_config_pool_index(c, v.text) == UINT32_MAX) {
 		unknown_name(c, &v.where, path, "pool", v.text, pools->name, pools->count);
 	} else if (!v.text && pools->count > 1) {
-		names_list(list, sizeof(list), pools->name, pools->count);
-		sh_config_problem(c, &item->where, path, "is not set and there are %zu pools; want one of %s", pools->count, list);
+		sh_config_problem(c, &item->where, path, "is not set and there are %zu pools; want one of %s", pools->count,
+				  sh_names_join(list, sizeof(list), pools->name, pools->count));
 	}
 	sh_config_effective(c, item, level_key, NULL, 0, &v);
 	(void)sh_key_path(path, level_key, item->name, NULL);
@@ -111,38 +77,52 @@ static void check_type(struct shunt_config *c, const struct sh_item *item, uint3
 		unknown_name(c, &v.where, path, "level", v.text, c->level_names, levels);
 }
 
-static void check_need(struct shunt_config *c, const struct sh_item *item, const struct need *need)
+/*
+ * Is the key set to more than what 0 says in an options struct, the default? Then *where is its origin. A struct cannot
+ * tell such a value from one that is not set, so in a file it is no setting without effect either.
+ */
+static bool says_more(struct shunt_config *c, const struct sh_named *item, const struct sh_key *key,
+		      struct sh_where *where)
 {
-	const struct sh_key *key = sh_key_find(SH_POOLS, need->field);
-	const struct sh_key *mode_key = sh_key_find(SH_POOLS, need->mode);
-	struct sh_effective mode;
 	struct sh_effective v;
-	char path[SH_KEY_PATH_MAX];
-	char text[SH_VALUE_TEXT];
+	uint32_t slot, i;
 
-	assert(key && mode_key);
-	sh_config_effective(c, item, mode_key, NULL, 0, &mode);
-	if (need->modes & (1u << mode.num))
-		return;
-	if (key->per_level) {
-		uint32_t slot = sh_config_level_slot(key);
-
-		if (item->levels_count[slot] == 0)
-			return;
-		v.where = item->levels[slot][0].set.where;
-	} else {
+	if (!key->per_level) {
 		sh_config_effective(c, item, key, NULL, 0, &v);
-		if (v.where.rank == SH_RANK_DEFAULT || (key->type == SH_KEY_BOOL && v.num == 0))
-			return;
+		*where = v.where;
+		return v.where.rank != SH_RANK_DEFAULT && (v.num != 0 || v.text);
 	}
-	/* A stronger source may switch the mode off without an edit of the file. */
-	if (mode.where.rank > v.where.rank)
-		return;
-	sh_config_problem(c, &v.where, sh_key_path(path, key, item->name, NULL), "has no effect with %s %s; want %s, or not this key",
-			  need->mode, sh_key_print(text, mode_key, mode.num), need->want);
+	slot = sh_config_level_slot(key);
+	for (i = 0; i < item->levels_count[slot]; i++) {
+		*where = item->levels[slot][i].set.where;
+		if (item->levels[slot][i].set.num != 0)
+			return true;
+	}
+	return false;
 }
 
-static void check_levels(struct shunt_config *c, const struct sh_item *item, const struct sh_key *key, uint32_t levels)
+static void check_need(struct shunt_config *c, const struct sh_named *item, const struct sh_key *key)
+{
+	struct sh_effective mode;
+	struct sh_where where;
+	char path[SH_KEY_PATH_MAX];
+	char why[SH_KEY_WHY_MAX];
+
+	if (!key->need.field)
+		return;
+	sh_config_get(c, item, key->section, key->need.field, &mode);
+	if (sh_need_met(&key->need, mode.num))
+		return;
+	if (!says_more(c, item, key, &where))
+		return;
+	/* A stronger source may have switched off the mode, with the file unchanged. */
+	if (mode.where.rank > where.rank)
+		return;
+	sh_config_problem(c, &where, sh_key_path(path, key, item->name, NULL), "%s",
+			  sh_need_say(why, sizeof(why), key, mode.num));
+}
+
+static void check_levels(struct shunt_config *c, const struct sh_named *item, const struct sh_key *key, uint32_t levels)
 {
 	uint32_t slot = sh_config_level_slot(key);
 	uint32_t i;
@@ -156,14 +136,15 @@ static void check_levels(struct shunt_config *c, const struct sh_item *item, con
 	}
 }
 
-/* Somebody must be left for the last level. */
-static void check_reserved_sum(struct shunt_config *c, const struct sh_item *item, uint32_t levels)
+/* At least one worker must be left for the last level. */
+static void check_reserved_sum(struct shunt_config *c, const struct sh_named *item, uint32_t levels)
 {
 	const struct sh_key *key = sh_key_find(SH_POOLS, "reserved");
 	struct sh_effective workers;
 	struct sh_effective mode;
 	struct sh_where where = { .rank = SH_RANK_DEFAULT };
 	char path[SH_KEY_PATH_MAX];
+	char why[SH_KEY_WHY_MAX];
 	uint64_t sum = 0;
 	uint32_t i;
 
@@ -179,26 +160,47 @@ static void check_reserved_sum(struct shunt_config *c, const struct sh_item *ite
 		if (v.where.rank != SH_RANK_DEFAULT)
 			where = v.where;
 	}
-	if (workers.num != 0 && sum >= workers.num)
-		sh_config_problem(c, &where, sh_key_path(path, key, item->name, NULL),
-				  "the sum is %" PRIu64 " of %" PRIu64 " workers; want at most %" PRIu64, sum, workers.num, workers.num - 1);
+	if (workers.num != 0 && sh_reserved_say(why, sizeof(why), sum, workers.num))
+		sh_config_problem(c, &where, sh_key_path(path, key, item->name, NULL), "%s", why);
 }
 
-static void check_pool(struct shunt_config *c, const struct sh_item *item, uint32_t levels)
+/* Worker threads are limited in all pools together. What is automatic is known at start-up only, and is one at least. */
+static void check_workers_sum(struct shunt_config *c)
+{
+	const struct sh_key *key = sh_key_find(SH_POOLS, "workers");
+	const uint32_t n = sh_config_used_count(c, SH_POOLS);
+	const uint32_t most = SH_WORKERS_TOTAL_MAX;
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < n && sum <= most; i++) {
+		const struct sh_named *item = sh_config_used_at(c, SH_POOLS, i);
+		struct sh_effective v;
+		char path[SH_KEY_PATH_MAX];
+
+		sh_config_effective(c, item, key, NULL, 0, &v);
+		sum += v.num ? v.num : 1u;
+		if (sum > most)
+			sh_config_problem(c, &v.where, sh_key_path(path, key, item->name, NULL),
+					  "the sum is %" PRIu64 " with the pools before it; want at most %" PRIu32 " in all pools", sum, most);
+	}
+}
+
+static void check_pool(struct shunt_config *c, const struct sh_named *item, uint32_t levels)
 {
 	size_t i;
 	size_t n = 0;
 	const struct sh_key *keys = sh_section_keys(SH_POOLS, &n);
 
-	for (i = 0; i < SH_COUNT(needs); i++)
-		check_need(c, item, &needs[i]);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		check_need(c, item, &keys[i]);
 		if (keys[i].per_level)
 			check_levels(c, item, &keys[i], levels);
+	}
 	check_reserved_sum(c, item, levels);
 }
 
-/* The problems of an earlier check are found again if they are still there. */
+/* Forgets the problems of an earlier check: this one finds those that remain. */
 static void forget_checks(struct shunt_config *c)
 {
 	uint32_t kept = 0;
@@ -206,7 +208,7 @@ static void forget_checks(struct shunt_config *c)
 
 	for (i = 0; i < c->problems_count; i++) {
 		if (c->problems[i].from_check)
-			free(c->problems[i].text);
+			sh_heap_free(c->problems[i].text);
 		else
 			c->problems[kept++] = c->problems[i];
 	}
@@ -223,8 +225,9 @@ int shunt_config_check(struct shunt_config *c)
 	uint32_t i;
 	int rc = 0;
 
+	sh_error_detail_clear();
 	if (!c)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	pools = sh_config_alloc(2 * sizeof(*pools));
 	if (!pools)
 		return SHUNT_ENOMEM;
@@ -236,10 +239,11 @@ int shunt_config_check(struct shunt_config *c)
 	check_undeclared(c, SH_TYPES, &pools[1]);
 	for (i = 0; i < pools[0].count; i++)
 		check_pool(c, sh_config_used_at(c, SH_POOLS, i), levels);
+	check_workers_sum(c);
 	for (i = 0; i < pools[1].count; i++)
 		check_type(c, sh_config_used_at(c, SH_TYPES, i), levels, &pools[0]);
 	c->in_check = false;
-	free(pools);
+	sh_heap_free(pools);
 	rc = sh_config_report(c, before);
 	return rc;
 }

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/inject.h"
+#include "base/mem.h"
 
 #define NAMES_TEXT_MAX (SHUNT_LEVELS_MAX * SHUNT_NAME_MAX)
 
@@ -15,7 +17,7 @@
 
 void *sh_config_alloc(size_t size)
 {
-	return SH_FAIL("config.alloc") ? NULL : calloc(1, size);
+	return SH_FAIL("config.alloc") ? NULL : sh_heap_alloc(1, size);
 }
 
 char *sh_config_strdup(const char *s)
@@ -28,14 +30,14 @@ char *sh_config_strdup(const char *s)
 	return p;
 }
 
-int sh_config_room(void **array, uint32_t count, uint32_t *capacity, size_t size)
+int sh_config_reserve(void **array, uint32_t count, uint32_t *capacity, size_t size)
 {
 	uint32_t n = *capacity ? *capacity * 2u : 8u;
 	void *p = NULL;
 
 	if (count < *capacity)
 		return 0;
-	p = SH_FAIL("config.alloc") ? NULL : realloc(*array, n * size);
+	p = SH_FAIL("config.alloc") ? NULL : sh_heap_resize(*array, n, size);
 	if (!p)
 		return SHUNT_ENOMEM;
 	*array = p;
@@ -52,7 +54,7 @@ const char *sh_config_source(struct shunt_config *c, const char *name)
 	for (i = 0; i < c->sources_count; i++)
 		if (strcmp(c->sources[i], name) == 0)
 			return c->sources[i];
-	if (sh_config_room(&array, c->sources_count, &c->sources_capacity, sizeof(*c->sources)))
+	if (sh_config_reserve(&array, c->sources_count, &c->sources_capacity, sizeof(*c->sources)))
 		return NULL;
 	c->sources = array;
 	copy = sh_config_strdup(name);
@@ -61,9 +63,9 @@ const char *sh_config_source(struct shunt_config *c, const char *name)
 	return copy;
 }
 
-static struct sh_item *item_create(enum sh_section section, const char *name)
+static struct sh_named *item_create(enum sh_section section, const char *name)
 {
-	struct sh_item *item = sh_config_alloc(sizeof(*item));
+	struct sh_named *item = sh_config_alloc(sizeof(*item));
 	size_t n = 0;
 
 	if (!item)
@@ -71,35 +73,35 @@ static struct sh_item *item_create(enum sh_section section, const char *name)
 	(void)sh_section_keys(section, &n);
 	item->set = sh_config_alloc(n * sizeof(*item->set));
 	if (!item->set) {
-		free(item);
+		sh_heap_free(item);
 		return NULL;
 	}
 	(void)snprintf(item->name, sizeof(item->name), "%s", name);
 	return item;
 }
 
-static void item_destroy(enum sh_section section, struct sh_item *item)
+static void item_destroy(enum sh_section section, struct sh_named *item)
 {
 	size_t n = 0;
 	size_t i;
 
 	(void)sh_section_keys(section, &n);
 	for (i = 0; i < n; i++)
-		free(item->set[i].text);
+		sh_heap_free(item->set[i].text);
 	for (i = 0; i < SH_COUNT(item->levels); i++)
-		free(item->levels[i]);
-	free(item->set);
-	free(item);
+		sh_heap_free(item->levels[i]);
+	sh_heap_free(item->set);
+	sh_heap_free(item);
 }
 
 /* Creates an item at the end of its section; NULL when out of memory. */
-static struct sh_item *item_append(struct shunt_config *c, enum sh_section section, const char *name)
+static struct sh_named *item_append(struct shunt_config *c, enum sh_section section, const char *name)
 {
 	struct sh_items *items = &c->items[section];
 	void *array = items->item;
-	struct sh_item *item = NULL;
+	struct sh_named *item = NULL;
 
-	if (sh_config_room(&array, items->count, &items->capacity, sizeof(*items->item)))
+	if (sh_config_reserve(&array, items->count, &items->capacity, sizeof(*items->item)))
 		return NULL;
 	items->item = array;
 	item = item_create(section, name);
@@ -112,8 +114,9 @@ int shunt_config_create(struct shunt_config **out)
 {
 	struct shunt_config *c = NULL;
 
+	sh_error_detail_clear();
 	if (!out)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	*out = NULL;
 	c = sh_config_alloc(sizeof(*c));
 	if (!c)
@@ -136,18 +139,18 @@ void shunt_config_destroy(struct shunt_config *c)
 	for (s = 0; s < SH_SECTIONS; s++) {
 		for (i = 0; i < c->items[s].count; i++)
 			item_destroy((enum sh_section)s, c->items[s].item[i]);
-		free(c->items[s].item);
+		sh_heap_free(c->items[s].item);
 	}
 	for (i = 0; i < c->problems_count; i++)
-		free(c->problems[i].text);
+		sh_heap_free(c->problems[i].text);
 	for (i = 0; i < c->sources_count; i++)
-		free(c->sources[i]);
+		sh_heap_free(c->sources[i]);
 	for (i = 0; i < c->bindings_count; i++)
-		free(c->bindings[i].name);
-	free(c->sources);
-	free(c->bindings);
-	free(c->report);
-	free(c);
+		sh_heap_free(c->bindings[i].name);
+	sh_heap_free(c->sources);
+	sh_heap_free(c->bindings);
+	sh_heap_free(c->report);
+	sh_heap_free(c);
 }
 
 /* ---- problems ---- */
@@ -173,7 +176,7 @@ char *sh_config_origin(char *buf, size_t size, const struct sh_where *where)
 		(void)snprintf(buf, size, "%s", where->source);
 		break;
 	}
-	sh_value_clean(buf); /* anybody may have named the file or the variable */
+	sh_value_clean(buf); /* the name of a file or a variable may hold any byte */
 	return buf;
 }
 
@@ -210,7 +213,7 @@ uint32_t sh_config_problems(const struct shunt_config *c)
 	return c->problems_count + c->problems_dropped;
 }
 
-/* Files first, then the environment, flags, and what no source has said. */
+/* Files first, then the environment, then flags, then what no source sets. */
 static int rank_class(enum sh_rank rank)
 {
 	return rank == SH_RANK_FILE ? 0 : rank == SH_RANK_FLAG ? 2 : rank == SH_RANK_DEFAULT ? 3 : 1;
@@ -233,21 +236,49 @@ static int problem_compare(const void *pa, const void *pb)
 	return a->order < b->order ? -1 : a->order > b->order;
 }
 
-/* Writes the report into `room` bytes; returns how many it takes without the final NUL, as snprintf does. */
+/* A problem as a line of the report. */
+static void problem_line(const struct shunt_config *c, uint32_t i, char *line, size_t size)
+{
+	char origin[512];
+
+	(void)snprintf(line, size, "%s: %s\n", sh_config_origin(origin, sizeof(origin), &c->problems[i].where),
+		       c->problems[i].text);
+}
+
+/* Writes the report into `room` bytes. Returns its length without the NUL, as snprintf does. */
 static size_t report_write(const struct shunt_config *c, char *text, size_t room)
 {
 	size_t at = 0;
 	uint32_t i;
 
 	for (i = 0; i < c->problems_count; i++) {
-		char origin[512];
+		char line[2048];
 
-		at += (size_t)snprintf(at < room ? text + at : NULL, at < room ? room - at : 0, "%s: %s\n",
-				       sh_config_origin(origin, sizeof(origin), &c->problems[i].where), c->problems[i].text);
+		problem_line(c, i, line, sizeof(line));
+		at += (size_t)snprintf(at < room ? text + at : NULL, at < room ? room - at : 0, "%s", line);
 	}
 	if (c->problems_dropped)
 		at += (size_t)snprintf(at < room ? text + at : NULL, at < room ? room - at : 0, "and %u more\n", c->problems_dropped);
 	return at;
+}
+
+void sh_config_detail(const struct shunt_config *c)
+{
+	char line[2048];
+	size_t used = 0;
+	uint32_t i;
+
+	sh_error_detail_clear();
+	for (i = 0; i < c->problems_count; i++) {
+		problem_line(c, i, line, sizeof(line));
+		used += strlen(line);
+		if (used + sizeof("and 4294967295 more\n") > SH_ERROR_DETAIL_BYTES)
+			break;
+		if (!sh_error_detail_append("%s", line))
+			break;
+	}
+	if (i < c->problems_count || c->problems_dropped)
+		(void)sh_error_detail_append("and %u more\n", c->problems_count - i + c->problems_dropped);
 }
 
 int sh_config_report(struct shunt_config *c, uint32_t before)
@@ -265,9 +296,12 @@ int sh_config_report(struct shunt_config *c, uint32_t before)
 	if (!text)
 		return SHUNT_ENOMEM;
 	(void)report_write(c, text, room);
-	free(c->report);
+	sh_heap_free(c->report);
 	c->report = text;
-	return sh_config_problems(c) > before ? SHUNT_ECONFIG : 0;
+	if (sh_config_problems(c) <= before)
+		return 0;
+	sh_config_detail(c);
+	return SHUNT_ECONFIG;
 }
 
 const char *shunt_config_errors(const struct shunt_config *c)
@@ -277,13 +311,14 @@ const char *shunt_config_errors(const struct shunt_config *c)
 
 /* ---- items ---- */
 
-struct sh_item *sh_config_single(const struct shunt_config *c, enum sh_section section)
+struct sh_named *sh_config_single(const struct shunt_config *c, enum sh_section section)
 {
 	assert(!sh_section_named(section) && c->items[section].count == 1);
 	return c->items[section].item[0];
 }
 
-struct sh_item *sh_config_item(const struct shunt_config *c, enum sh_section section, const char *name)
+/* The item of that name, or NULL. */
+static struct sh_named *config_item(const struct shunt_config *c, enum sh_section section, const char *name)
 {
 	uint32_t i;
 
@@ -315,28 +350,28 @@ static uint32_t declared_count(const struct shunt_config *c, enum sh_section sec
 	return n;
 }
 
-/* Items are in the order of their declaration. */
-static void item_move_last(struct sh_items *items, const struct sh_item *item)
+/* Moves an item to the end of the declaration order. */
+static void item_move_last(struct sh_items *items, const struct sh_named *item)
 {
 	uint32_t i = 0;
 
 	while (items->item[i] != item)
 		i++;
 	for (; i + 1 < items->count; i++) {
-		struct sh_item *next = items->item[i + 1];
+		struct sh_named *next = items->item[i + 1];
 
 		items->item[i + 1] = items->item[i];
 		items->item[i] = next;
 	}
 }
 
-/* An item that only the environment has named so far, and that may mean `name`. */
-static struct sh_item *item_undeclared(const struct shunt_config *c, enum sh_section section, const char *name)
+/* An item known only from the environment so far that may mean `name`. */
+static struct sh_named *item_undeclared(const struct shunt_config *c, enum sh_section section, const char *name)
 {
 	uint32_t i;
 
 	for (i = 0; i < c->items[section].count; i++) {
-		struct sh_item *item = c->items[section].item[i];
+		struct sh_named *item = c->items[section].item[i];
 
 		if (!sh_config_declared(item) && sh_config_same_folded(item->name, name))
 			return item;
@@ -344,22 +379,21 @@ static struct sh_item *item_undeclared(const struct shunt_config *c, enum sh_sec
 	return NULL;
 }
 
-struct sh_item *sh_config_item_add(struct shunt_config *c, enum sh_section section, const char *name,
+struct sh_named *sh_config_item_add(struct shunt_config *c, enum sh_section section, const char *name,
 				   const struct sh_where *where, int *rc)
 {
 	const bool declares = where->rank == SH_RANK_FILE || where->rank == SH_RANK_FLAG;
 	const uint32_t limit = section == SH_POOLS ? SHUNT_POOLS_MAX : SHUNT_TYPES_MAX;
 	const char *wrong = sh_value_name(name);
-	struct sh_item *item = NULL;
-	char quoted[64];
+	struct sh_named *item = NULL;
+	char why[SH_KEY_WHY_MAX];
 
 	*rc = 0;
 	if (wrong) {
-		sh_config_problem(c, where, sh_section_name(section), "'%s' %s; want a name of 1 to %d characters a-z 0-9 _ -",
-				  sh_value_quote(quoted, sizeof(quoted), name), wrong, SHUNT_NAME_MAX - 1);
+		sh_config_problem(c, where, sh_section_name(section), "%s", sh_name_say(why, sizeof(why), name, wrong));
 		return NULL;
 	}
-	item = sh_config_item(c, section, name);
+	item = config_item(c, section, name);
 	if (!item && declares)
 		item = item_undeclared(c, section, name);
 	if (declares && (!item || !sh_config_declared(item)) && declared_count(c, section) == limit) {
@@ -391,7 +425,7 @@ uint32_t sh_config_used_count(const struct shunt_config *c, enum sh_section sect
 	return n == 0 && section == SH_POOLS ? 1u : n;
 }
 
-struct sh_item *sh_config_used_at(const struct shunt_config *c, enum sh_section section, uint32_t i)
+struct sh_named *sh_config_used_at(const struct shunt_config *c, enum sh_section section, uint32_t i)
 {
 	uint32_t k;
 
@@ -399,7 +433,7 @@ struct sh_item *sh_config_used_at(const struct shunt_config *c, enum sh_section 
 	if (!sh_section_named(section))
 		return sh_config_single(c, section);
 	if (section == SH_POOLS && declared_count(c, section) == 0)
-		return sh_config_item(c, SH_POOLS, SH_POOL_DEFAULT);
+		return config_item(c, SH_POOLS, SH_POOL_DEFAULT);
 	for (k = 0; k < c->items[section].count; k++)
 		if (sh_config_declared(c->items[section].item[k]) && i-- == 0)
 			break;
@@ -448,12 +482,9 @@ static bool names_check(struct shunt_config *c, const struct sh_where *where, co
 {
 	char name[SHUNT_LEVELS_MAX][SHUNT_NAME_MAX];
 	uint32_t n = 0;
-	uint32_t i;
-	char quoted[64];
-	char expect[160];
+	char why[SH_KEY_WHY_MAX];
 	const char *wrong = NULL;
 
-	(void)sh_key_expect(expect, sizeof(expect), key);
 	out[0] = '\0';
 	while (!wrong) {
 		size_t len = strcspn(text, ",");
@@ -465,14 +496,9 @@ static bool names_check(struct shunt_config *c, const struct sh_where *where, co
 		while (len && text[len - 1] == ' ')
 			len--;
 		(void)snprintf(one, sizeof(one), "%.*s", (int)(len < 60 ? len : 60), text);
-		wrong = sh_value_name(one);
-		for (i = 0; i < n && !wrong; i++)
-			if (strcmp(name[i], one) == 0)
-				wrong = "is there twice";
-		if (!wrong && n == key->max)
-			wrong = "is one too many";
+		wrong = sh_names_wrong(key, one, name, n);
 		if (wrong) {
-			sh_config_problem(c, where, path, "'%s' %s; want %s", sh_value_quote(quoted, sizeof(quoted), one), wrong, expect);
+			sh_config_problem(c, where, path, "%s", sh_key_say(why, sizeof(why), key, one, wrong));
 			return false;
 		}
 		memcpy(name[n++], one, strlen(one) + 1);
@@ -485,7 +511,7 @@ static bool names_check(struct shunt_config *c, const struct sh_where *where, co
 }
 
 /* The setting of a key per level, added if there is none; NULL when out of memory. */
-static struct sh_setting *level_setting(struct sh_item *item, const struct sh_key *key, const char *level)
+static struct sh_setting *level_setting(struct sh_named *item, const struct sh_key *key, const char *level)
 {
 	uint32_t slot = sh_config_level_slot(key);
 	uint32_t n = item->levels_count[slot];
@@ -499,7 +525,7 @@ static struct sh_setting *level_setting(struct sh_item *item, const struct sh_ke
 	if (SH_FAIL("config.alloc"))
 		return NULL;
 	if ((n & (n - 1)) == 0) { /* full at every power of two */
-		grown = realloc(list, (n ? n * 2u : 1u) * sizeof(*list));
+		grown = sh_heap_resize(list, n ? n * 2u : 1u, sizeof(*list));
 		if (!grown)
 			return NULL;
 		list = grown;
@@ -511,11 +537,11 @@ static struct sh_setting *level_setting(struct sh_item *item, const struct sh_ke
 	return &list[n].set;
 }
 
-int sh_config_put(struct shunt_config *c, const struct sh_where *where, const struct sh_key *key, struct sh_item *item,
+int sh_config_put(struct shunt_config *c, const struct sh_where *where, const struct sh_key *key, struct sh_named *item,
 		  const char *level, const char *text)
 {
 	char path[SH_KEY_PATH_MAX];
-	char why[512];
+	char why[SH_KEY_WHY_MAX];
 	char names[NAMES_TEXT_MAX + 1];
 	struct sh_setting *set = NULL;
 	char *copy = NULL;
@@ -549,28 +575,12 @@ int sh_config_put(struct shunt_config *c, const struct sh_where *where, const st
 		if (!copy)
 			return SHUNT_ENOMEM;
 	}
-	free(set->text);
+	sh_heap_free(set->text);
 	*set = (struct sh_setting){ .where = *where, .num = num, .text = copy };
 	return 0;
 }
 
-static uint64_t default_number(const struct sh_key *key, uint32_t level_index)
-{
-	char why[512];
-	uint64_t num = 0;
-
-	if (key->per_level && key->def[0] == '(')
-		return level_index < 3 ? 8u >> level_index : 1u; /* "(8, 4, 2, then 1)" */
-	if (key->def[0] != '(' && key->type < SH_KEY_STRING) {
-		int rc = sh_key_parse(key, key->def, &num, why, sizeof(why));
-
-		assert(rc == 0);
-		(void)rc;
-	}
-	return num;
-}
-
-void sh_config_effective(const struct shunt_config *c, const struct sh_item *item, const struct sh_key *key,
+void sh_config_effective(const struct shunt_config *c, const struct sh_named *item, const struct sh_key *key,
 			 const char *level, uint32_t level_index, struct sh_effective *out)
 {
 	const struct sh_setting *set = NULL;
@@ -595,12 +605,12 @@ void sh_config_effective(const struct shunt_config *c, const struct sh_item *ite
 		out->text = set->text;
 		return;
 	}
-	out->num = default_number(key, level_index);
+	out->num = sh_key_default(key, level_index);
 	if (key->type >= SH_KEY_STRING && key->def[0] != '(')
 		out->text = key->def;
 }
 
-void sh_config_get(const struct shunt_config *c, const struct sh_item *item, enum sh_section section, const char *field,
+void sh_config_get(const struct shunt_config *c, const struct sh_named *item, enum sh_section section, const char *field,
 		   struct sh_effective *out)
 {
 	const struct sh_key *key = sh_key_find(section, field);
@@ -612,19 +622,13 @@ void sh_config_get(const struct shunt_config *c, const struct sh_item *item, enu
 uint32_t sh_config_levels(struct shunt_config *c)
 {
 	struct sh_effective names;
-	const char *s = NULL;
 	uint32_t n = 0;
+	uint32_t i;
 
 	sh_config_get(c, sh_config_single(c, SH_RUNTIME), SH_RUNTIME, "levels", &names);
-	for (s = names.text; s && n < SHUNT_LEVELS_MAX; n++) {
-		size_t len = strcspn(s, ",");
-
-		assert(len > 0 && len < SHUNT_NAME_MAX);
-		memcpy(c->level_text[n], s, len);
-		c->level_text[n][len] = '\0';
-		c->level_names[n] = c->level_text[n];
-		s = s[len] ? s + len + 1 : NULL;
-	}
+	n = sh_names_split(names.text, c->level_text);
+	for (i = 0; i < n; i++)
+		c->level_names[i] = c->level_text[i];
 	return n;
 }
 

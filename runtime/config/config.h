@@ -1,11 +1,13 @@
 /*
- * config/config.h - the configuration object: the settings of every section with their origin, and the list of
- * problems. Called by file.c, env.c, check.c, explain.c and apply.c, which implement the rest of shunt/config.h.
+ * config/config.h - the configuration object: the settings of every section with their origin, and
+ * the list of problems.
+ * Called by file.c, env.c, check.c, explain.c and apply.c, which implement the rest of
+ * shunt/config.h.
  *
- * A section has items: runtime and log have one without a name, pools and types one for each name. An item has one
- * setting per key of its section, and for keys per level one per level named. A setting keeps the value of the
- * strongest source so far; among equals the last one wins. Text of names is checked when it is set, references
- * between keys in shunt_config_check.
+ * A section has items: runtime and log have one without a name, pools and types one per name. An
+ * item has one setting per key of its section; for keys per level, one per level named. A setting
+ * keeps the value of the strongest source; of equal sources the last one wins. The text of a name
+ * is checked when it is set, references between keys in shunt_config_check.
  *
  * Thread: one at a time per object. Blocks: in the allocator only.
  *
@@ -16,7 +18,7 @@
 
 #include <shunt/config.h>
 
-#include "config/key_table.h"
+#include "base/options.h"
 
 /* Weak to strong. */
 enum sh_rank {
@@ -28,7 +30,7 @@ enum sh_rank {
 	SH_RANK_FLAG
 };
 
-/* Where a value comes from. */
+/* Origin of a value. */
 struct sh_where {
 	enum sh_rank rank;
 	unsigned line;      /* of a file, else 0 */
@@ -46,7 +48,7 @@ struct sh_level_setting {
 	struct sh_setting set;
 };
 
-struct sh_item {
+struct sh_named {
 	char name[SHUNT_NAME_MAX];
 	struct sh_where where;     /* first mention by a file or flag; rank default if only the environment names it */
 	struct sh_where mentioned; /* first mention of all */
@@ -56,14 +58,14 @@ struct sh_item {
 };
 
 struct sh_items {
-	struct sh_item **item;
+	struct sh_named **item;
 	uint32_t count, capacity;
 };
 
 struct sh_problem {
 	struct sh_where where;
 	uint32_t order;
-	bool from_check; /* forgotten when the check runs again */
+	bool from_check; /* removed before the check runs again */
 	char *text;      /* "key: what; what would be right" */
 };
 
@@ -94,49 +96,51 @@ struct shunt_config {
 	const char *level_names[SHUNT_LEVELS_MAX];
 };
 
-/* malloc with a failure point; zeroed. */
+/* sh_heap_alloc with a failure point: zeroed, freed by sh_heap_free. */
 void *sh_config_alloc(size_t size) SH_MUST_USE;
 char *sh_config_strdup(const char *s) SH_MUST_USE;
-/* Makes room for one more entry of `size` bytes in *array. 0 or SHUNT_ENOMEM. */
-int sh_config_room(void **array, uint32_t count, uint32_t *capacity, size_t size) SH_MUST_USE;
+/* Ensures capacity for one more entry of `size` bytes in *array. 0 or SHUNT_ENOMEM. */
+int sh_config_reserve(void **array, uint32_t count, uint32_t *capacity, size_t size) SH_MUST_USE;
 /* A copy of `name` that lives as long as c; equal names share one. NULL when out of memory. */
 const char *sh_config_source(struct shunt_config *c, const char *name) SH_MUST_USE;
 
 /* Adds "key: message" to the problems. `key` may be NULL. */
 void sh_config_problem(struct shunt_config *c, const struct sh_where *where, const char *key, const char *fmt, ...)
 	SH_PRINTF(4, 5);
-/* Rebuilds the report; every public call that may add problems ends with it. SHUNT_ECONFIG if there are more than
- * `before`, else 0; SHUNT_ENOMEM. */
+/*
+ * Rebuilds the report; every public call that may add problems ends with it. SHUNT_ECONFIG if there
+ * are more than `before`, else 0; SHUNT_ENOMEM.
+ */
 int sh_config_report(struct shunt_config *c, uint32_t before) SH_MUST_USE;
 uint32_t sh_config_problems(const struct shunt_config *c);
+/* Makes the list of problems the error's detail: whole lines, as many as it holds, and how many more there are. */
+void sh_config_detail(const struct shunt_config *c);
 /* "file:12", "env LOG_LEVEL", "--set", "default". Returns buf. */
 char *sh_config_origin(char *buf, size_t size, const struct sh_where *where);
 
 /* The only item of runtime or log. */
-struct sh_item *sh_config_single(const struct shunt_config *c, enum sh_section section);
-/* The item of that name, or NULL. */
-struct sh_item *sh_config_item(const struct shunt_config *c, enum sh_section section, const char *name);
-/* Finds or adds an item; NULL after a problem (bad name, too many) or when out of memory (*rc). */
-struct sh_item *sh_config_item_add(struct shunt_config *c, enum sh_section section, const char *name,
+struct sh_named *sh_config_single(const struct shunt_config *c, enum sh_section section);
+/* Finds or adds an item. NULL after a problem (bad name, too many) or when out of memory (*rc). */
+struct sh_named *sh_config_item_add(struct shunt_config *c, enum sh_section section, const char *name,
 				   const struct sh_where *where, int *rc);
-/* True when '-' and '_' and capitals are all that a and b differ in: then one variable names both. */
+/* True if a and b differ only in '-', '_' and capitals: then one variable names both. */
 bool sh_config_same_folded(const char *a, const char *b);
 /*
- * Checks one value and stores it unless a stronger source has set it. A bad value is a problem. `level` is the name
- * for keys per level, else NULL. 0 or SHUNT_ENOMEM.
+ * Checks one value and stores it unless a stronger source has set it. A bad value is a problem.
+ * `level` is the name for keys per level, else NULL. 0 or SHUNT_ENOMEM.
  */
-int sh_config_put(struct shunt_config *c, const struct sh_where *where, const struct sh_key *key, struct sh_item *item,
+int sh_config_put(struct shunt_config *c, const struct sh_where *where, const struct sh_key *key, struct sh_named *item,
 		  const char *level, const char *text) SH_MUST_USE;
 
-/* True for an item that a file or flag declared; the environment can only change what is declared. */
-static inline bool sh_config_declared(const struct sh_item *item)
+/* True for an item that a file or flag declared. The environment changes only declared items. */
+static inline bool sh_config_declared(const struct sh_named *item)
 {
 	return item->where.rank != SH_RANK_DEFAULT;
 }
 
 /* The items in use: the declared ones, for pools the default one if there are none. */
 uint32_t sh_config_used_count(const struct shunt_config *c, enum sh_section section);
-struct sh_item *sh_config_used_at(const struct shunt_config *c, enum sh_section section, uint32_t i);
+struct sh_named *sh_config_used_at(const struct shunt_config *c, enum sh_section section, uint32_t i);
 /* Index of a pool in use, or UINT32_MAX. */
 uint32_t sh_config_pool_index(const struct shunt_config *c, const char *name);
 /* Splits the effective level names into c->level_names; their number. */
@@ -144,7 +148,7 @@ uint32_t sh_config_levels(struct shunt_config *c);
 /* Index of a level after sh_config_levels, or UINT32_MAX. */
 uint32_t sh_config_level_index(const struct shunt_config *c, uint32_t levels, const char *name);
 
-/* What a key is now. */
+/* The effective value of a key. */
 struct sh_effective {
 	struct sh_where where; /* rank default if nothing has set it */
 	uint64_t num;
@@ -152,10 +156,10 @@ struct sh_effective {
 };
 
 /* `level` (a name) and its index for keys per level, else NULL and 0. */
-void sh_config_effective(const struct shunt_config *c, const struct sh_item *item, const struct sh_key *key,
+void sh_config_effective(const struct shunt_config *c, const struct sh_named *item, const struct sh_key *key,
 			 const char *level, uint32_t level_index, struct sh_effective *out);
 /* The same by name of the field. */
-void sh_config_get(const struct shunt_config *c, const struct sh_item *item, enum sh_section section, const char *field,
+void sh_config_get(const struct shunt_config *c, const struct sh_named *item, enum sh_section section, const char *field,
 		   struct sh_effective *out);
 /* Which of item->levels a key per level uses. */
 uint32_t sh_config_level_slot(const struct sh_key *key);

@@ -1,11 +1,12 @@
 /*
- * config/env.c - environment variables and flags into settings: shunt_config_load_env and shunt_config_set of
- * shunt/config.h.
+ * config/env.c - environment variables and flags into settings: shunt_config_load_env and
+ * shunt_config_set of shunt/config.h.
  *
- * SHUNT_<PATH> sets the key of that path: capitals for letters, '_' for '.' and '-'. A variable that begins with
- * SHUNT_ and names no key is a problem, so that a slip does not pass for a setting. A few variables of other
- * programs' habits (WORKER_CONCURRENCY, WORKER_PRIORITIES, LOG_LEVEL) are in the key table. An empty variable
- * counts as not set.
+ * SHUNT_<PATH> sets the key of that path: capitals for letters, '_' for '.' and '-'. A variable
+ * that begins with SHUNT_ and names no key is a problem, so that a typing error is not ignored. What
+ * Kubernetes puts into every pod for a service whose name begins with "shunt" is passed over. The
+ * table of options also has a few variables that other programs use (WORKER_CONCURRENCY,
+ * WORKER_PRIORITIES, LOG_LEVEL). An empty variable counts as not set.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,18 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "config/config.h"
 
 #define PREFIX "SHUNT_"
 #define CONCURRENCY_MAX 1000u
 
-/* Variables with our prefix that steer the test suite and are none of our business here. */
+/* Variables with the same prefix that control the test suite. Ignored here. */
 static const char *const not_ours[] = { "SHUNT_SEED", "SHUNT_LONG", "SHUNT_SANITIZE" };
 
-/* What a variable name stands for. */
+/* The key that a variable name means. */
 struct target {
 	const struct sh_key *key;
-	struct sh_item *item;        /* NULL: not there yet */
+	struct sh_named *item;        /* NULL: does not exist yet */
 	char name[SHUNT_NAME_MAX];   /* of the item */
 	char level[SHUNT_NAME_MAX];  /* of a key per level, else "" */
 };
@@ -41,7 +43,7 @@ static void upper(char *buf, size_t size, const char *s)
 	buf[i] = '\0';
 }
 
-/* Copies `len` bytes in small letters; false if they make no name. */
+/* Copies `len` bytes in lower case. False if the result is no name. */
 static bool lower(char out[SHUNT_NAME_MAX], const char *s, size_t len)
 {
 	size_t i;
@@ -54,10 +56,10 @@ static bool lower(char out[SHUNT_NAME_MAX], const char *s, size_t len)
 	return sh_value_name(out) == NULL;
 }
 
-/* "pool_a" may mean the pool pool-a that is there. *matches counts the items it may mean. */
-static struct sh_item *item_folded(const struct shunt_config *c, enum sh_section section, const char *name, unsigned *matches)
+/* The existing item that a name may mean ("pool_a": pool-a). *matches = how many there are. */
+static struct sh_named *item_folded(const struct shunt_config *c, enum sh_section section, const char *name, unsigned *matches)
 {
-	struct sh_item *found = NULL;
+	struct sh_named *found = NULL;
 	uint32_t i;
 
 	*matches = 0;
@@ -83,7 +85,7 @@ static void level_folded(const struct shunt_config *c, uint32_t levels, char lev
 	}
 }
 
-/* Splits "IO_WEIGHTS_HIGH" for one key: the name before it and the level behind it. */
+/* Splits "IO_WEIGHTS_HIGH" for one key: the name before the key and the level behind it. */
 static bool split(const struct shunt_config *c, uint32_t levels, const struct sh_key *key, const char *rest,
 		  struct target *t)
 {
@@ -110,7 +112,7 @@ static bool split(const struct shunt_config *c, uint32_t levels, const struct sh
 	return false;
 }
 
-/* The key of "POOLS_IO_WORKERS". An item that is there beats one that is not, then the longer key wins. */
+/* Finds the key of "POOLS_IO_WORKERS". Existing items win over new ones, then longer keys. */
 static bool target_find(struct shunt_config *c, uint32_t levels, const char *path, struct target *best, unsigned *matches)
 {
 	size_t best_len = 0;
@@ -148,7 +150,7 @@ static bool target_find(struct shunt_config *c, uint32_t levels, const char *pat
 	return best->key != NULL;
 }
 
-/* The variable that was meant: compares with every one that could be. */
+/* Reports an unknown variable, with the nearest one that would be valid. */
 static void unknown_variable(struct shunt_config *c, const struct sh_where *where, const char *name)
 {
 	char best[SH_KEY_PATH_MAX + 16] = "";
@@ -160,7 +162,7 @@ static void unknown_variable(struct shunt_config *c, const struct sh_where *wher
 		uint32_t k;
 
 		for (k = 0; k < n; k++) {
-			const struct sh_item *item = sh_config_used_at(c, key->section, k);
+			const struct sh_named *item = sh_config_used_at(c, key->section, k);
 			char path[SH_KEY_PATH_MAX];
 			char variable[SH_KEY_PATH_MAX + 16];
 			const char *both[2] = { best, variable };
@@ -182,6 +184,52 @@ static void unknown_variable(struct shunt_config *c, const struct sh_where *wher
 				  "unknown variable; want SHUNT_ and the path of a key, such as SHUNT_RUNTIME_JOBS_MAX");
 }
 
+/* Behind a digit string: "80_TCP" -> "_TCP". NULL = there is none. */
+static const char *behind_digits(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+
+	return n > 0 ? s + n : NULL;
+}
+
+/* "_TCP", and what may follow it in the name of a service link. */
+static bool link_protocol(const char *s)
+{
+	static const char *const protocols[] = { "_TCP", "_UDP", "_SCTP" };
+	static const char *const fields[] = { "", "_PROTO", "_PORT", "_ADDR" };
+	size_t i, k;
+
+	for (i = 0; i < SH_COUNT(protocols); i++)
+		for (k = 0; strncmp(s, protocols[i], strlen(protocols[i])) == 0 && k < SH_COUNT(fields); k++)
+			if (strcmp(s + strlen(protocols[i]), fields[k]) == 0)
+				return true;
+	return false;
+}
+
+/*
+ * Is it a variable that Kubernetes makes of a service (SERVICE_HOST, SERVICE_PORT and _PORT_NAME, PORT=tcp://...,
+ * PORT_80_TCP and its fields)? A service called "shunt" puts them into every pod of its namespace.
+ */
+static bool service_link(const char *name, const char *value)
+{
+	const char *at = strstr(name, "_SERVICE_PORT");
+	const char *last = strstr(name, "_SERVICE_HOST");
+	const char *rest;
+
+	if (last && strcmp(last, "_SERVICE_HOST") == 0)
+		return true;
+	if (at && (at[13] == '\0' || at[13] == '_'))
+		return behind_digits(value) && *behind_digits(value) == '\0';
+	for (at = strstr(name, "_PORT"); at; at = strstr(at + 1, "_PORT")) {
+		if (at[5] == '\0')
+			return strstr(value, "://") != NULL;
+		rest = at[5] == '_' ? behind_digits(at + 6) : NULL;
+		if (rest && link_protocol(rest))
+			return true;
+	}
+	return false;
+}
+
 static int set_variable(struct shunt_config *c, uint32_t levels, const char *name, const char *value, bool single)
 {
 	struct sh_where where = { .rank = SH_RANK_ENV };
@@ -196,7 +244,8 @@ static int set_variable(struct shunt_config *c, uint32_t levels, const char *nam
 	if (!where.source)
 		return SHUNT_ENOMEM;
 	if (!found) {
-		unknown_variable(c, &where, name);
+		if (!service_link(name, value))
+			unknown_variable(c, &where, name);
 		return 0;
 	}
 	if (matches > 1) {
@@ -211,7 +260,7 @@ static int set_variable(struct shunt_config *c, uint32_t levels, const char *nam
 	return sh_config_put(c, &where, t.key, t.item, t.key->per_level ? t.level : NULL, value);
 }
 
-/* WORKER_CONCURRENCY: workers of every pool that does not say itself. */
+/* WORKER_CONCURRENCY: the workers of every pool that does not set its own. */
 static void set_concurrency(struct shunt_config *c, const struct sh_where *where, const char *value)
 {
 	uint64_t n = 0;
@@ -263,7 +312,7 @@ static bool ours(const char *name)
 	return true;
 }
 
-/* One pass over the environment: first the variables without names of pools and types, which may define levels. */
+/* One pass over the environment. First variables without item names: they may define levels. */
 static int env_pass(struct shunt_config *c, const char *const *env, bool single)
 {
 	uint32_t levels = sh_config_levels(c);
@@ -291,8 +340,9 @@ int shunt_config_load_env(struct shunt_config *c, const char *const *env)
 	int rc = 0;
 	int report = 0;
 
+	sh_error_detail_clear();
 	if (!c)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	if (!env)
 		env = (const char *const *)environ;
 	before = sh_config_problems(c);
@@ -373,7 +423,7 @@ static int flag_apply(struct shunt_config *c, const struct sh_where *where, char
 	char shown[SH_KEY_PATH_MAX];
 	char *part[PARTS_MAX] = { NULL };
 	const struct sh_key *key = NULL;
-	struct sh_item *item = NULL;
+	struct sh_named *item = NULL;
 	enum sh_section section = SH_RUNTIME;
 	unsigned n = 0;
 	int rc = 0;
@@ -402,8 +452,9 @@ int shunt_config_set(struct shunt_config *c, const char *origin, const char *ass
 	int rc = 0;
 	int report = 0;
 
+	sh_error_detail_clear();
 	if (!c || !origin || !assignment)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	before = sh_config_problems(c);
 	where.source = sh_config_source(c, origin);
 	if (!where.source)

@@ -1,11 +1,13 @@
 /*
- * config/explain.c - every effective key and where its value comes from: shunt_config_visit of shunt/config.h.
+ * config/explain.c - every effective key and the origin of its value: shunt_config_visit of
+ * shunt/config.h.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "config/config.h"
 
 struct visit {
@@ -16,22 +18,8 @@ struct visit {
 	uint32_t levels;
 };
 
-static void levels_split(struct visit *v)
-{
-	struct sh_effective names;
-	const char *s = NULL;
-
-	sh_config_get(v->c, sh_config_single(v->c, SH_RUNTIME), SH_RUNTIME, "levels", &names);
-	for (s = names.text; s && v->levels < SHUNT_LEVELS_MAX; v->levels++) {
-		size_t len = strcspn(s, ",");
-
-		(void)snprintf(v->level[v->levels], SHUNT_NAME_MAX, "%.*s", (int)len, s);
-		s = s[len] ? s + len + 1 : NULL;
-	}
-}
-
 /* The value of a text whose default is described, not given. */
-static const char *described(const struct visit *v, const struct sh_item *item, const struct sh_key *key)
+static const char *described(const struct visit *v, const struct sh_named *item, const struct sh_key *key)
 {
 	if (key->type == SH_KEY_LEVEL)
 		return v->level[v->levels > 1 ? 1 : 0];
@@ -42,7 +30,7 @@ static const char *described(const struct visit *v, const struct sh_item *item, 
 	return key->def;
 }
 
-static int visit_one(const struct visit *v, const struct sh_item *item, const struct sh_key *key, const char *level, uint32_t i)
+static int visit_one(const struct visit *v, const struct sh_named *item, const struct sh_key *key, const char *level, uint32_t i)
 {
 	struct sh_effective e;
 	char path[SH_KEY_PATH_MAX];
@@ -59,18 +47,18 @@ static int visit_one(const struct visit *v, const struct sh_item *item, const st
 		     sh_config_origin(origin, sizeof(origin), &e.where), key->help);
 }
 
-/* Keys per level are shown in the mode in which they count. */
-static bool shown(const struct shunt_config *c, const struct sh_item *item, const struct sh_key *key)
+/* Keys per level are shown only in the mode in which they have an effect. */
+static bool shown(const struct shunt_config *c, const struct sh_named *item, const struct sh_key *key)
 {
 	struct sh_effective mode;
 
-	if (!key->per_level)
+	if (!key->per_level || !key->need.field)
 		return true;
-	sh_config_get(c, item, SH_POOLS, "level_mode", &mode);
-	return mode.num == (strcmp(key->field, "weights") == 0 ? SHUNT_LEVELS_WEIGHTED : SHUNT_LEVELS_RESERVED);
+	sh_config_get(c, item, key->section, key->need.field, &mode);
+	return sh_need_met(&key->need, mode.num);
 }
 
-static int visit_item(const struct visit *v, const struct sh_item *item, enum sh_section section)
+static int visit_item(const struct visit *v, const struct sh_named *item, enum sh_section section)
 {
 	size_t n = 0;
 	const struct sh_key *keys = sh_section_keys(section, &n);
@@ -92,13 +80,16 @@ static int visit_item(const struct visit *v, const struct sh_item *item, enum sh
 int shunt_config_visit(const struct shunt_config *c, shunt_config_visit_fn fn, void *arg)
 {
 	struct visit v = { .c = c, .fn = fn, .arg = arg };
+	struct sh_effective names;
 	uint32_t s;
 	uint32_t i;
 	int rc = 0;
 
+	sh_error_detail_clear();
 	if (!c || !fn)
-		return SHUNT_EINVAL;
-	levels_split(&v);
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
+	sh_config_get(c, sh_config_single(c, SH_RUNTIME), SH_RUNTIME, "levels", &names);
+	v.levels = sh_names_split(names.text, v.level);
 	for (s = 0; s < SH_SECTIONS; s++)
 		for (i = 0; i < sh_config_used_count(c, (enum sh_section)s) && rc == 0; i++)
 			rc = visit_item(&v, sh_config_used_at(c, (enum sh_section)s, i), (enum sh_section)s);

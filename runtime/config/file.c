@@ -1,15 +1,17 @@
 /*
- * config/file.c - YAML files into settings: shunt_config_load_file and shunt_config_load_text of shunt/config.h.
- * Walks the tree of yaml_load.c along the key table; goes on after each problem so that all are reported at once.
+ * config/file.c - YAML files into settings: shunt_config_load_file and shunt_config_load_text of
+ * shunt/config.h. Walks the tree of yaml_load.c along the table of options. Continues after each problem,
+ * so that one run reports all.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/inject.h"
+#include "base/mem.h"
 #include "config/config.h"
 #include "config/yaml_load.h"
 
@@ -50,8 +52,8 @@ static void path_join(char *buf, const char *up, const char *key)
 }
 
 /*
- * Starts with the first pair of mapping `map` and goes on: *key and *value, false at the end. Reports and skips keys
- * that are no text or were there before.
+ * Iterates over the pairs of mapping `map`: *key and *value, false at the end. Reports and skips
+ * keys that are no text or are repeated.
  */
 static bool pair_next(struct walk *w, uint32_t map, const char *up, uint32_t *key, uint32_t *value)
 {
@@ -84,7 +86,7 @@ static bool pair_next(struct walk *w, uint32_t map, const char *up, uint32_t *ke
 	return false;
 }
 
-/* True if `node` is a mapping to walk; nothing at all is an empty one. Reports what else there is. */
+/* True if `node` is a mapping to walk; an empty node counts as one. Reports anything else. */
 static bool want_map(struct walk *w, uint32_t node, const char *path, const char *want)
 {
 	struct sh_where where = where_at(w, w->y.nodes[node].line);
@@ -118,8 +120,8 @@ static void unknown_key(struct walk *w, unsigned line, const char *path, const c
 		sh_config_problem(w->c, &where, path, "unknown key; want one of %s", list);
 }
 
-/* A list of names: each element is checked at its own line, then the whole is set. */
-static int walk_list(struct walk *w, const struct sh_key *key, struct sh_item *item, uint32_t node, const char *path)
+/* A list of names. Each element is checked at its own line, then the whole list is set. */
+static int walk_list(struct walk *w, const struct sh_key *key, struct sh_named *item, uint32_t node, const char *path)
 {
 	const struct sh_yaml_node *nodes = w->y.nodes;
 	struct sh_where where = where_at(w, nodes[node].line);
@@ -151,14 +153,14 @@ static int walk_list(struct walk *w, const struct sh_key *key, struct sh_item *i
 			sh_config_problem(w->c, &here, path, "'%s' %s; want %s", sh_value_quote(quoted, sizeof(quoted), s), wrong, expect);
 			bad = true;
 		} else if (used + SHUNT_NAME_MAX < sizeof(text)) {
-			/* Longer lists than fit are longer than allowed too, and reported below. */
+			/* A list that does not fit is also longer than allowed: reported below. */
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "", s);
 		}
 	}
 	return bad ? 0 : sh_config_put(w->c, &where, key, item, NULL, text);
 }
 
-static int walk_value(struct walk *w, const struct sh_key *key, struct sh_item *item, const char *level, uint32_t node,
+static int walk_value(struct walk *w, const struct sh_key *key, struct sh_named *item, const char *level, uint32_t node,
 		      const char *path)
 {
 	struct sh_where where = where_at(w, w->y.nodes[node].line);
@@ -176,7 +178,7 @@ static int walk_value(struct walk *w, const struct sh_key *key, struct sh_item *
 	return sh_config_put(w->c, &where, key, item, level, sh_yaml_text(&w->y, node));
 }
 
-static int walk_levels(struct walk *w, const struct sh_key *field, struct sh_item *item, uint32_t node, const char *path)
+static int walk_levels(struct walk *w, const struct sh_key *field, struct sh_named *item, uint32_t node, const char *path)
 {
 	uint32_t key = SH_YAML_NONE;
 	uint32_t value = SH_YAML_NONE;
@@ -193,7 +195,7 @@ static int walk_levels(struct walk *w, const struct sh_key *field, struct sh_ite
 	return rc;
 }
 
-static int walk_item(struct walk *w, enum sh_section section, struct sh_item *item, uint32_t node, const char *path)
+static int walk_item(struct walk *w, enum sh_section section, struct sh_named *item, uint32_t node, const char *path)
 {
 	uint32_t key = SH_YAML_NONE;
 	uint32_t value = SH_YAML_NONE;
@@ -238,7 +240,7 @@ static int walk_section(struct walk *w, enum sh_section section, uint32_t node)
 	while (rc == 0 && pair_next(w, node, path, &key, &value)) {
 		struct sh_where where = where_at(w, w->y.nodes[key].line);
 		char sub[SH_KEY_PATH_MAX];
-		struct sh_item *item = sh_config_item_add(w->c, section, sh_yaml_text(&w->y, key), &where, &rc);
+		struct sh_named *item = sh_config_item_add(w->c, section, sh_yaml_text(&w->y, key), &where, &rc);
 
 		path_join(sub, path, sh_yaml_text(&w->y, key));
 		if (item)
@@ -281,8 +283,9 @@ int shunt_config_load_text(struct shunt_config *c, const char *name, const char 
 	int rc = 0;
 	int report = 0;
 
+	sh_error_detail_clear();
 	if (!c || !name || (!text && len))
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	before = sh_config_problems(c);
 	w.name = sh_config_source(c, name);
 	if (!w.name)
@@ -295,7 +298,7 @@ int shunt_config_load_text(struct shunt_config *c, const char *name, const char 
 	return rc == SHUNT_ENOMEM ? rc : report;
 }
 
-/* Reads at most `max` bytes and one more, so that a longer file is seen to be longer. 0 or an errno. */
+/* Reads at most `max` bytes and one more, which shows that the file is too long. 0 or an errno. */
 static int read_all(const char *path, char *buf, size_t max, size_t *len)
 {
 	FILE *f = SH_FAIL("config.file") ? NULL : fopen(path, "re");
@@ -318,8 +321,9 @@ int shunt_config_load_file(struct shunt_config *c, const char *path)
 	int error = 0;
 	int rc = 0;
 
+	sh_error_detail_clear();
 	if (!c || !path)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
 	buf = sh_config_alloc(SH_YAML_BYTES_MAX + 2u);
 	if (!buf)
 		return SHUNT_ENOMEM;
@@ -330,10 +334,12 @@ int shunt_config_load_file(struct shunt_config *c, const char *path)
 		if (where.source)
 			sh_config_problem(c, &where, NULL, "cannot be read: %s; want a readable file", strerror(error));
 		rc = sh_config_report(c, sh_config_problems(c));
+		if (rc == 0)
+			sh_config_detail(c);
 		rc = rc || !where.source ? SHUNT_ENOMEM : SHUNT_EIO;
 	} else {
 		rc = shunt_config_load_text(c, path, buf, len);
 	}
-	free(buf);
+	sh_heap_free(buf);
 	return rc;
 }

@@ -2,13 +2,13 @@
 #include "config/yaml_load.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <shunt/error.h>
 #include <yaml.h>
 
 #include "base/inject.h"
+#include "base/mem.h"
 
 struct open_node {
 	uint32_t node;
@@ -41,19 +41,19 @@ static void *grow(void *old, uint32_t *capacity, uint32_t need, size_t item)
 		n *= 2u;
 	if (SH_FAIL("config.alloc"))
 		return NULL;
-	p = realloc(old, (size_t)n * item);
+	p = sh_heap_resize(old, n, item);
 	if (p)
 		*capacity = n;
 	return p;
 }
 
-/* Copies a text; its offset or SH_YAML_NONE. An embedded NUL is kept out by the caller. */
+/* Copies a text. Returns its offset, or SH_YAML_NONE. The caller excludes embedded NULs. */
 static uint32_t text_add(struct sh_yaml *y, const char *s, size_t len)
 {
 	uint32_t at = y->text_used;
 	uint32_t need = at + (uint32_t)len + 1u;
 
-	/* An escape gives at most 3 bytes for 2 of the file, whose size is bounded: `need` stays far below 2^32. */
+	/* An escape gives at most 3 bytes for 2 of the bounded file: `need` is far below 2^32. */
 	if (need > y->text_capacity) {
 		char *p = grow(y->text, &y->text_capacity, need, 1);
 
@@ -139,7 +139,7 @@ static int open_add(struct loader *l, enum sh_yaml_kind kind, unsigned line, boo
 	return 0;
 }
 
-/* Reports an anchor or a tag; true if the node is to be refused. */
+/* Reports an anchor or a tag. True if the node must be refused. */
 static bool decorated(const struct loader *l, unsigned line, const void *anchor, const void *tag)
 {
 	if (anchor)
@@ -206,7 +206,7 @@ static int syntax_error(const struct loader *l, const yaml_parser_t *p)
 	if (p->error == YAML_MEMORY_ERROR)
 		return SHUNT_ENOMEM;
 	if (p->error == YAML_READER_ERROR) {
-		/* The reader knows a byte, not a line. */
+		/* The reader reports a byte offset, not a line. */
 		for (line = 1, i = 0; i < p->problem_offset && i < l->len; i++)
 			line += l->text[i] == '\n';
 		(void)snprintf(message, sizeof(message), "not UTF-8 text (%s); want UTF-8 without control characters", what);
@@ -266,8 +266,8 @@ int sh_yaml_load(struct sh_yaml *out, const char *text, size_t len, sh_yaml_prob
 
 void sh_yaml_free(struct sh_yaml *y)
 {
-	free(y->nodes);
-	free(y->text);
+	sh_heap_free(y->nodes);
+	sh_heap_free(y->text);
 	memset(y, 0, sizeof(*y));
 }
 

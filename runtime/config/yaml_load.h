@@ -1,9 +1,11 @@
 /*
- * config/yaml_load.h - a YAML text as a tree of nodes with line numbers; the home of libyaml. Called by file.c.
+ * config/yaml_load.h - a YAML text as a tree of nodes with line numbers; the only user of libyaml.
+ * Called by file.c.
  *
- * One document of mappings, lists and scalars. Anchors, aliases, tags and complex keys are refused, because a
- * reader of the file could no longer see what a key is set to. Bounds: SH_YAML_BYTES_MAX, SH_YAML_DEPTH_MAX and
- * SH_YAML_ENTRIES_MAX, so a hostile file costs little. Thread: any, one at a time per tree. Blocks: never.
+ * One document of mappings, lists and scalars. Anchors, aliases, tags and complex keys are refused:
+ * with them a reader of the file could not see what a key is set to. SH_YAML_BYTES_MAX,
+ * SH_YAML_DEPTH_MAX and SH_YAML_ENTRIES_MAX bound the cost of a hostile file. Thread: any, one at a
+ * time per tree. Blocks: never.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,8 +43,9 @@ struct sh_yaml {
 typedef void (*sh_yaml_problem_fn)(void *arg, unsigned line, const char *message);
 
 /*
- * Fills *out, which the caller frees with sh_yaml_free after every return. 0, SHUNT_ENOMEM, or SHUNT_ECONFIG when the
- * text is no YAML or beyond a bound: then *out is empty. Refused nodes are problems too, but the rest is loaded.
+ * Fills *out; the caller frees it with sh_yaml_free after every return. 0, SHUNT_ENOMEM, or
+ * SHUNT_ECONFIG when the text is no YAML or exceeds a bound: then *out is empty. Refused nodes are
+ * problems too, but the rest is loaded.
  */
 int sh_yaml_load(struct sh_yaml *out, const char *text, size_t len, sh_yaml_problem_fn problem, void *arg) SH_MUST_USE;
 void sh_yaml_free(struct sh_yaml *y);

@@ -1,35 +1,37 @@
 /*
- * lockfree/deque.h - a worker's own jobs of one level: the owner pushes and pops at the bottom, anybody takes at
- * the top. Bounded; a full deque is an ordinary result and the caller uses the ring.
+ * lockfree/deque.h - a worker's own jobs of one level. The owner pushes and pops at the bottom, any
+ * thread takes at the top. Bounded: a full deque is an ordinary result, and the caller uses the
+ * ring.
  *
- * Algorithm: Chase & Lev, "Dynamic circular work-stealing deque", SPAA 2005, with a fixed array; memory orders
- * after Le, Pop, Cohen, Zappa Nardelli, PPoPP 2013, their fences replaced by seq_cst operations.
+ * Algorithm: Chase & Lev, "Dynamic circular work-stealing deque", SPAA 2005, with a fixed array.
+ * Memory orders after Le, Pop, Cohen, Zappa Nardelli, PPoPP 2013; seq_cst operations replace their
+ * fences.
  *
  *   may run together   push  pop  take  has
  *   push, pop           -     -    x     x      owner only
  *   take, has           x     x    x     x      any thread, the owner too
  *
- * Linearization: push at the store of bottom; pop at its store of bottom, or its CAS for the last item; take at
- * its CAS of top. Progress: push wait-free; pop wait-free; take lock-free. No loop but the caller's.
+ * Linearization: push at its store of bottom. pop at its store of bottom, or at its CAS for the
+ * last item. take at its CAS of top.
+ * Progress: push and pop are wait-free, take is lock-free. No call loops; a caller may repeat take.
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef SH_LOCKFREE_DEQUE_H
 #define SH_LOCKFREE_DEQUE_H
 
-#include "base/atomic.h"
-#include "base/compiler.h"
+#include "lockfree/item.h"
 
 struct sh_deque {
-	sh_a64 top SH_ALIGNED(SH_CACHELINE);    /* sync: atomic; moved by takers */
+	sh_a64 top SH_ALIGNED(SH_CACHELINE);    /* sync: atomic; advanced by takers */
 	sh_a64 bottom SH_ALIGNED(SH_CACHELINE); /* sync: atomic; written by the owner */
-	sh_a32 *slots;                          /* sync: const */
+	sh_a128 *slots;                         /* sync: const; the owner writes them half by half */
 	uint64_t mask;                          /* sync: const; capacity - 1 */
 };
 
 _Static_assert(sizeof(struct sh_deque) == 2 * SH_CACHELINE, "takers' line and owner's line");
 
-static inline void sh_deque_init(struct sh_deque *d, sh_a32 *slots, uint64_t capacity)
+static inline void sh_deque_init(struct sh_deque *d, sh_a128 *slots, uint64_t capacity)
 {
 	assert(sh_is_pow2(capacity));
 	sh_a64_init(&d->top, 0);
@@ -38,70 +40,118 @@ static inline void sh_deque_init(struct sh_deque *d, sh_a32 *slots, uint64_t cap
 	d->mask = capacity - 1;
 }
 
+static inline void deque_write(sh_a128 *slot, struct sh_item item)
+{
+	/* mo rlx: published by the store of bottom. */
+	sh_a64_store_rlx(&slot->lo, item.meta);
+	sh_a64_store_rlx(&slot->hi, item.arg); /* mo rlx: as above. */
+}
+
+static inline struct sh_item deque_read(const sh_a128 *slot)
+{
+	/* mo rlx: the owner's own stores, or ordered by bottom; a taker discards them if its CAS fails. */
+	struct sh_item item = { sh_a64_load_rlx(&slot->lo), sh_a64_load_rlx(&slot->hi) };
+
+	return item;
+}
+
 /* Owner. False = full. */
-static inline bool sh_deque_push(struct sh_deque *d, uint32_t item)
+static inline bool sh_deque_push(struct sh_deque *d, struct sh_item item)
 {
 	uint64_t b = sh_a64_load_rlx(&d->bottom); /* mo rlx: own word. */
-	uint64_t t = sh_a64_load_acq(&d->top);    /* mo D3 <- D2@lockfree/deque.h: the taker's read of the slot is over. */
+	/* mo deque.3 <- deque.2@lockfree/deque.h: the taker has finished reading the slot. */
+	uint64_t t = sh_a64_load_acq(&d->top);
 
 	if (b - t > d->mask)
 		return false;
-	sh_a32_store_rlx(&d->slots[b & d->mask], item); /* mo rlx: published by the store of bottom. */
-	/* mo D1 <> D1@lockfree/deque.h: item before bottom, and bottom before the caller looks for sleepers. */
+	deque_write(&d->slots[b & d->mask], item);
+	/* mo deque.1 <> deque.1@lockfree/deque.h: item before bottom, bottom before the look for sleepers. */
 	sh_a64_store_sc(&d->bottom, b + 1);
 	return true;
 }
 
-/* Owner: the newest item. False = empty. */
-static inline bool sh_deque_pop(struct sh_deque *d, uint32_t *item)
+/*
+ * Owner: n items, of which items[0] is the next to pop. The caller knows that they fit
+ * (sh_deque_room).
+ */
+static inline void sh_deque_push_many(struct sh_deque *d, const struct sh_item *items, uint32_t n)
 {
 	uint64_t b = sh_a64_load_rlx(&d->bottom); /* mo rlx: own word. */
-	uint64_t t = sh_a64_load_rlx(&d->top);    /* mo rlx: only a cheap test for empty; top never moves back. */
+
+	for (uint32_t i = n; i-- > 0;)
+		deque_write(&d->slots[b++ & d->mask], items[i]);
+	/* mo deque.1 <> deque.1@lockfree/deque.h: as in push, all of them at once. */
+	sh_a64_store_sc(&d->bottom, b);
+}
+
+/* Owner: how many more items fit. */
+static inline uint64_t sh_deque_room(const struct sh_deque *d)
+{
+	uint64_t b = sh_a64_load_rlx(&d->bottom); /* mo rlx: own word. */
+
+	/* mo deque.3 <- deque.2@lockfree/deque.h: the takers have finished reading the slots. */
+	return d->mask + 1 - (b - sh_a64_load_acq(&d->top));
+}
+
+/* Owner: the newest item. False = empty. */
+static inline bool sh_deque_pop(struct sh_deque *d, struct sh_item *item)
+{
+	uint64_t b = sh_a64_load_rlx(&d->bottom); /* mo rlx: own word. */
+	/* mo rlx: a cheap test for empty; top never decreases. */
+	uint64_t t = sh_a64_load_rlx(&d->top);
 	bool won = true;
 
 	if (t >= b)
 		return false;
 	b--;
-	/* mo D4 <> D4@lockfree/deque.h: either the taker sees the lower bottom or we see its higher top. */
+	/* mo deque.4 <> deque.4@lockfree/deque.h: taker sees the lower bottom or owner the higher top. */
 	sh_a64_store_sc(&d->bottom, b);
-	t = sh_a64_load_sc(&d->top); /* mo D4 <> D4@lockfree/deque.h: as above. */
+	t = sh_a64_load_sc(&d->top); /* mo deque.4 <> deque.4@lockfree/deque.h: as above. */
 	if (t < b) {
-		*item = sh_a32_load_rlx(&d->slots[b & d->mask]); /* mo rlx: own store. */
+		*item = deque_read(&d->slots[b & d->mask]);
 		return true;
 	}
 	if (t == b) {
-		*item = sh_a32_load_rlx(&d->slots[b & d->mask]); /* mo rlx: own store. */
-		won = sh_a64_cas_sc(&d->top, &t, t + 1); /* mo D4 <> D4@lockfree/deque.h: the last item has one winner. */
+		*item = deque_read(&d->slots[b & d->mask]);
+		/* mo deque.4 <> deque.4@lockfree/deque.h: the last item has one winner. */
+		won = sh_a64_cas_sc(&d->top, &t, t + 1);
 	} else {
 		won = false;
 	}
-	/* mo rlx: top is b + 1 already: who sees this bottom with an older top fails its CAS, and the next push orders. */
+	/*
+	 * mo rlx: top is b + 1. A taker that sees this bottom with an older top fails its CAS. The
+	 * next push orders it for others.
+	 */
 	sh_a64_store_rlx(&d->bottom, b + 1);
 	return won;
 }
 
-/* Any thread: the oldest item. False = empty or lost the race for it (look again if it matters). */
-static inline bool sh_deque_take(struct sh_deque *d, uint32_t *item)
+/* Any thread: the oldest item. False = empty, or another thread won it (repeat if that matters). */
+static inline bool sh_deque_take(struct sh_deque *d, struct sh_item *item)
 {
-	uint64_t t = sh_a64_load_sc(&d->top);    /* mo D4 <> D4@lockfree/deque.h: before bottom, in the total order. */
-	uint64_t b = sh_a64_load_sc(&d->bottom); /* mo D1 <> D1@lockfree/deque.h: sees the item stored before it. */
-	uint32_t got;
+	/* mo deque.4 <> deque.4@lockfree/deque.h: before bottom, in the total order. */
+	uint64_t t = sh_a64_load_sc(&d->top);
+	/* mo deque.1 <> deque.1@lockfree/deque.h: sees the item stored before it. */
+	uint64_t b = sh_a64_load_sc(&d->bottom);
+	struct sh_item got;
 
 	if (t >= b)
 		return false;
-	got = sh_a32_load_rlx(&d->slots[t & d->mask]); /* mo rlx: ordered by bottom; void if the CAS fails. */
-	/* mo D2 -> D3@lockfree/deque.h: our read of the slot is over before the owner reuses it. */
+	got = deque_read(&d->slots[t & d->mask]);
+	/* mo deque.2 -> deque.3@lockfree/deque.h: this read of the slot ends before the owner reuses it. */
 	if (!sh_a64_cas_sc(&d->top, &t, t + 1))
 		return false;
 	*item = got;
 	return true;
 }
 
-/* Any thread about to sleep: is an item there, in the total order of pushes? */
+/* A thread about to sleep: is an item visible, in the total order of pushes? */
 static inline bool sh_deque_has(const struct sh_deque *d)
 {
-	uint64_t t = sh_a64_load_rlx(&d->top);   /* mo rlx: top never passes an item that is there; an old one says "true" in vain. */
-	uint64_t b = sh_a64_load_sc(&d->bottom); /* mo D1 <> D1@lockfree/deque.h: the sleeper sees the item or the owner the sleeper. */
+	/* mo rlx: top never passes a present item. A stale top gives a false positive only. */
+	uint64_t t = sh_a64_load_rlx(&d->top);
+	/* mo deque.1 <> deque.1@lockfree/deque.h: the sleeper sees the item or the owner sees the sleeper. */
+	uint64_t b = sh_a64_load_sc(&d->bottom);
 
 	return t < b;
 }

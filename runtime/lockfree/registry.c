@@ -6,11 +6,11 @@
 #include <ck_hs.h>
 #include <dlfcn.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <urcu-bp.h>
 
 #include "base/inject.h"
+#include "base/mem.h"
 #include "base/rng.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -22,9 +22,12 @@
 #endif
 
 /*
- * ThreadSanitizer sees neither into ck nor liburcu. Three edges are told to it, each where the library has it:
- * an entry's contents before its put -> the reader that meets it; the end of a section -> the return of
- * synchronize; both ends name one address. More than these would hide races of ours.
+ * ThreadSanitizer does not instrument ck and liburcu. Two edges are annotated, each where the
+ * library has it:
+ * - an entry's contents before its put -> the reader that finds it
+ * - the end of a section -> the return of synchronize
+ *
+ * Both ends of an edge name one address. More annotations would hide races of this code.
  */
 #ifdef TSAN
 #include <sanitizer/tsan_interface.h>
@@ -40,32 +43,33 @@ static char section_end_tag;
 #define tsan_grace() ((void)0)
 #endif
 
+#define BLOCK_ALIGN 16u
 #define NAMES_FIRST 64u /* entries that fit before the first growth */
 
-/* In front of all memory that ck or a registry hands out: links what a forked child cannot free yet. */
+/* Header of all memory allocated here. Links what a forked child cannot free yet. */
 struct block {
 	struct block *next; /* sync: owner until pushed to orphans, then const */
-	size_t pad;         /* keeps what follows aligned to 16 */
+	size_t bytes;       /* sync: const; this header included, which keeps the payload aligned to 16 */
 };
 
 struct entry {
 	uint32_t id;   /* sync: const once entered */
-	char name[];   /* sync: const once entered; ck_hs holds this address, so that a plain name serves as key */
+	char name[];   /* sync: const once entered; ck_hs holds its address: a name is a key */
 };
 
 struct sh_registry {
 	struct ck_hs set;   /* sync: rcu; written under the caller's lock */
 	size_t swept_after; /* sync: lock(caller); removes until the tombstones are swept */
-	uint32_t born;      /* sync: const; fork generation in which it was made */
+	uint32_t born;      /* sync: const; fork generation of its creation */
 	sh_a64 count;       /* sync: atomic; written under the caller's lock */
 };
 
-static sh_a32 setup_done; /* sync: atomic; the fork handler is there */
-static sh_a32 generation; /* sync: atomic; forks since our first set-up in this line of processes, 0 in the first */
-static sh_a32 live;       /* sync: atomic; registries made in this generation and not destroyed */
+static sh_a32 setup_done; /* sync: atomic; the fork handler is installed */
+static sh_a32 generation; /* sync: atomic; forks since the first set-up, inherited */
+static sh_a32 live;       /* sync: atomic; registries of this generation that are not destroyed */
 static sh_aptr orphans;   /* sync: atomic; blocks of a forked child, freed with its last registry */
 
-/* Runs in the child, with one thread: what was counted belongs to the parent. */
+/* Runs in the child, in its only thread. The parent owns what was counted. */
 static void forked(void)
 {
 	/* mo rlx: the only thread of the process. */
@@ -79,7 +83,7 @@ static uint32_t generation_now(void)
 	return sh_a32_load_rlx(&generation);
 }
 
-/* Keeps liburcu-bp in memory for ever: threads that read call its destructor when they end. Best effort. */
+/* Pins liburcu-bp: a thread that has read calls its destructor on exit. Best effort. */
 static void urcu_pin(void)
 {
 	void (*fn)(void) = urcu_bp_read_lock;
@@ -89,38 +93,33 @@ static void urcu_pin(void)
 	memcpy(&addr, &fn, sizeof(addr));
 	if (dladdr(addr, &info) == 0 || info.dli_fname == NULL)
 		return;
-	/* In a program linked statically with us this names the program, and fails without harm. */
+	/* In a statically linked program this names the program, and fails without harm. */
 	handle = SH_FAIL("registry_pin") ? NULL : dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 	if (handle != NULL)
 		(void)dlclose(handle);
 }
 
-/* Threads that come together may all set up: twice does no harm. What failed is tried again by the next call. */
-int sh_rcu_setup(void)
+/* Concurrent first calls may all set up: harmless. The next call repeats a failed set-up. */
+static int rcu_setup(void)
 {
-	if (sh_a32_load_rlx(&setup_done) != 0) /* mo rlx: the C library's lock orders the handler before any fork. */
+	/* mo rlx: the C library's lock orders the handler before any fork. */
+	if (sh_a32_load_rlx(&setup_done) != 0)
 		return 0;
 	urcu_pin();
-	/* Removed by the C library when our code is unloaded. */
+	/* The C library removes the handler when this code is unloaded. */
 	if (SH_FAIL("registry_atfork") || pthread_atfork(NULL, NULL, forked) != 0)
 		return SHUNT_ESYS;
 	sh_a32_store_rlx(&setup_done, 1); /* mo rlx: as above. */
 	return 0;
 }
 
-void sh_rcu_thread_setup(void)
-{
-	if (generation_now() == 0)
-		urcu_bp_register_thread();
-}
-
-void sh_rcu_read_lock(void)
+static void read_lock(void)
 {
 	if (sh_likely(generation_now() == 0))
 		urcu_bp_read_lock();
 }
 
-void sh_rcu_read_unlock(void)
+static void read_unlock(void)
 {
 	if (sh_likely(generation_now() == 0)) {
 		tsan_section_end();
@@ -128,7 +127,8 @@ void sh_rcu_read_unlock(void)
 	}
 }
 
-bool sh_rcu_synchronize(void)
+/* Waits until every section open at the call has ended. False in a forked child: it cannot wait. */
+static bool synchronize(void)
 {
 	if (generation_now() != 0)
 		return false;
@@ -138,70 +138,64 @@ bool sh_rcu_synchronize(void)
 	return true;
 }
 
-void *sh_rcu_publish(sh_aptr *slot, void *version)
-{
-	/* mo RP1 -> RP2@lockfree/registry.c: what was written to the version is visible to who loads it. */
-	return sh_aptr_xchg_acq_rel(slot, version);
-}
-
-void *sh_rcu_load(const sh_aptr *slot)
-{
-	/* mo RP2 <- RP1@lockfree/registry.c: the version as it was published. */
-	return sh_aptr_load_acq(slot);
-}
-
 static void *block_alloc(size_t size)
 {
 	struct block *b;
 
 	if (SH_FAIL("registry_alloc") || size > SIZE_MAX - sizeof(*b))
 		return NULL;
-	b = malloc(sizeof(*b) + size);
-	return b == NULL ? NULL : b + 1;
+	b = sh_block_alloc(sizeof(*b) + size, BLOCK_ALIGN);
+	if (b == NULL)
+		return NULL;
+	b->bytes = sizeof(*b) + size;
+	return b + 1;
 }
 
 static void block_free(void *p)
 {
-	if (p != NULL)
-		free((struct block *)p - 1);
+	struct block *b = p == NULL ? NULL : (struct block *)p - 1;
+
+	if (b != NULL)
+		sh_block_free(b, b->bytes, BLOCK_ALIGN);
 }
 
 static void orphan_push(struct block *b)
 {
-	/* mo rlx: a first guess for the exchange. */
+	/* mo rlx: initial guess; the exchange checks it. */
 	void *head = sh_aptr_load_rlx(&orphans);
 
 	do {
 		b->next = head;
-		/* mo RO1 -> RO2@lockfree/registry.c: the link is visible to who takes the list. Bound: lock-free. */
+		/* mo retire.3 -> retire.4@lockfree/registry.c: the taker sees the link. Bound: lock-free. */
 	} while (!sh_aptr_cas_rel(&orphans, &head, b));
 }
 
-/* Frees what readers may still hold: now, after a grace period, or with the last registry of a forked child. */
+/* Frees p after a grace period; in a forked child with its last registry. */
 static void block_retire(void *p)
 {
-	if (sh_rcu_synchronize())
+	if (synchronize())
 		block_free(p);
 	else
 		orphan_push((struct block *)p - 1);
 }
 
 /*
- * A registry goes: with the last one, what a forked child could not free goes too. The list is taken before
- * `live` is lowered, so that it holds nothing of a registry that is made meanwhile.
+ * Uncounts a registry. The last one frees what a forked child could not free before. The list is
+ * taken before `live` is decremented, so that it holds no block of a registry that is created
+ * meanwhile.
  */
 static void live_drop(void)
 {
-	/* mo RO2 <- RO1@lockfree/registry.c: sees every link. */
+	/* mo retire.4 <- retire.3@lockfree/registry.c: sees every link. */
 	struct block *taken = sh_aptr_xchg_acq(&orphans, NULL);
-	/* mo RL2 <> RL1@lockfree/registry.c: who counts itself in after us pushes only after our taking. */
+	/* mo retire.2 <> retire.1@lockfree/registry.c: one counted later pushes after the list was taken. */
 	bool last = sh_a32_sub_acq_rel(&live, 1) == 1;
 
 	while (taken != NULL) {
 		struct block *next = taken->next;
 
 		if (last)
-			free(taken);
+			block_free(taken + 1);
 		else
 			orphan_push(taken);
 		taken = next;
@@ -226,14 +220,15 @@ static struct ck_malloc allocator = { .malloc = table_alloc, .free = table_free 
 
 static unsigned long name_hash(const void *name, unsigned long seed)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed; /* FNV-1a, then a finaliser: ck_hs takes both ends of it */
+	/* FNV-1a, then a finaliser: ck_hs uses both ends of the hash */
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed;
 
 	for (const unsigned char *p = name; *p != 0; p++)
 		h = (h ^ *p) * UINT64_C(0x100000001b3);
 	return (unsigned long)sh_mix64(h);
 }
 
-/* ck gives the entered name first, the one looked for second. */
+/* ck passes the entered name first, the searched name second. */
 static bool name_equal(const void *entered, const void *name)
 {
 	tsan_acquire(entered);
@@ -260,13 +255,12 @@ int sh_registry_create(struct sh_registry **out)
 	if (out == NULL)
 		return SHUNT_EINVAL;
 	*out = NULL;
-	rc = sh_rcu_setup();
+	rc = rcu_setup();
 	if (rc != 0)
 		return rc;
 	r = block_alloc(sizeof(*r));
 	if (r == NULL)
 		return SHUNT_ENOMEM;
-	memset(r, 0, sizeof(*r));
 	if (!ck_hs_init(&r->set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, name_hash, name_equal, &allocator, NAMES_FIRST, 0)) {
 		block_free(r);
 		return SHUNT_ENOMEM;
@@ -274,7 +268,7 @@ int sh_registry_create(struct sh_registry **out)
 	r->swept_after = NAMES_FIRST;
 	r->born = generation_now();
 	sh_a64_init(&r->count, 0);
-	/* mo RL1 <> RL2@lockfree/registry.c: what we retire is pushed after the list of the one before was taken. */
+	/* mo retire.1 <> retire.2@lockfree/registry.c: its blocks come after the older list was taken. */
 	(void)sh_a32_add_acq_rel(&live, 1);
 	*out = r;
 	return 0;
@@ -316,7 +310,7 @@ int sh_registry_put(struct sh_registry *r, const char *name, uint32_t id)
 	memcpy(e->name, name, len + 1);
 	tsan_release(e->name);
 	if (!ck_hs_put(&r->set, hash, e->name)) {
-		/* It was not there before, so memory is missing for a larger table; the old one is unchanged. */
+		/* No memory for a larger table: the name was absent. The old one is unchanged. */
 		block_free(e);
 		return SHUNT_ENOMEM;
 	}
@@ -340,7 +334,7 @@ int sh_registry_remove(struct sh_registry *r, const char *name)
 	(void)sh_a64_sub_rlx(&r->count, 1);
 	SH_POINT("registry_removed");
 	block_retire(entry_of(found));
-	/* Tombstones make look-ups of absent names slow. Without memory they stay until the next sweep. */
+	/* Tombstones slow down look-ups of absent names. Short of memory they stay. */
 	if (--r->swept_after == 0) {
 		(void)ck_hs_rebuild(&r->set);
 		r->swept_after = NAMES_FIRST + ck_hs_count(&r->set);
@@ -354,12 +348,12 @@ bool sh_registry_find(struct sh_registry *r, const char *name, uint32_t *id)
 
 	if (r == NULL || !name_valid(name) || r->born != generation_now())
 		return false;
-	sh_rcu_read_lock();
+	read_lock();
 	found = ck_hs_get(&r->set, CK_HS_HASH(&r->set, name_hash, name), name);
 	SH_POINT("registry_found");
 	if (found != NULL && id != NULL)
 		*id = entry_of(found)->id;
-	sh_rcu_read_unlock();
+	read_unlock();
 	return found != NULL;
 }
 

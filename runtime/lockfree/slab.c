@@ -5,10 +5,8 @@
 
 #include "base/inject.h"
 
-#define CACHE_SHARE 1024u /* a cache may keep at most 1/1024 of a slab, so that small bounds stay sharp; chains likewise */
-#define TRIM_MIN_BYTES (UINT32_C(1) << 20)
-#define TRIM_SHARE 16u      /* a run that trim leaves is 1/16 of what was ever used at most: a thread may be stopped with it, */
-#define TRIM_RUN_MAX 4096u  /* and so many items; each keeps one page */
+/* Of a slab, most that a cache keeps, and a chain: small slabs stay usable to the end. */
+#define CACHE_SHARE 1024u
 
 static inline struct sh_slab_item *slab_item(const struct sh_slab *s, uint32_t idx)
 {
@@ -90,16 +88,17 @@ static void slab_push_chain(struct sh_slab *s, struct sh_slab_node *nd, uint32_t
 	uint64_t head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
 
 	do {
-		sh_a32_store_rlx(&carrier->next, (uint32_t)head); /* mo rlx: published by the CAS below. */
+		/* mo rlx: published by the CAS below. */
+		sh_a32_store_rlx(&carrier->next, (uint32_t)head);
 		SH_POINT("slab.push.before_cas");
-		/* mo A1 -> A2@lockfree/slab.c: the batches' content before their place in the stack. */
+		/* mo slab.1 -> slab.2@lockfree/slab.c: the batches' contents before their stack entry. */
 	} while (!sh_a64_cas_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | top));
 }
 
 /* Pops one chain of batches; 0 = empty. */
 static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
 {
-	/* mo A2 <- A1@lockfree/slab.c: the carrier's content, written before the push. */
+	/* mo slab.2 <- slab.1@lockfree/slab.c: the carrier's contents, written before the push. */
 	uint64_t head = sh_a64_load_acq(&nd->head);
 
 	for (;;) {
@@ -108,68 +107,35 @@ static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
 
 		if (top == 0)
 			return 0;
-		next = sh_a32_load_rlx(&slab_item(s, top)->next); /* mo rlx: void unless the tagged CAS succeeds. */
+		/* mo rlx: discarded unless the tagged CAS succeeds. */
+		next = sh_a32_load_rlx(&slab_item(s, top)->next);
 		SH_POINT("slab.pop.before_cas");
-		/* mo A2 <- A1@lockfree/slab.c: success and failure both acquire the chain that is on top. */
+		/* mo slab.2 <- slab.1@lockfree/slab.c: success and failure acquire the top chain. */
 		if (sh_a64_cas_acq_rel_acq(&nd->head, &head, (((head >> 32) + 1) << 32) | next))
 			return top;
 	}
 }
 
-/* Pushes the neighbours first..last. */
-static void slab_push_run(struct sh_slab *s, struct sh_slab_node *nd, uint32_t first, uint32_t last)
-{
-	uint32_t batch[SH_SLAB_BATCH] = { first };
-	uint32_t n = last - first + 1;
-	uint32_t i;
-
-	if (n > SH_SLAB_BATCH) {
-		slab_item(s, first)->count = SH_SLAB_RUN | (n - 1);
-		slab_item(s, first)->link = 0;
-	} else {
-		for (i = 0; i < n; i++)
-			batch[i] = first + i;
-		slab_fill_batch(s, batch, n, 0);
-	}
-	slab_push_chain(s, nd, first);
-}
-
-/* As slab_pop_chain, never a run: it is one batch then, and the rest goes back. */
-static uint32_t slab_pop_batches(struct sh_slab *s, struct sh_slab_node *nd)
-{
-	uint32_t top = slab_pop_chain(s, nd);
-	uint32_t batch[SH_SLAB_BATCH];
-	uint32_t more, i;
-
-	if (sh_likely(top == 0 || !(slab_item(s, top)->count & SH_SLAB_RUN)))
-		return top;
-	more = slab_item(s, top)->count & ~SH_SLAB_RUN;
-	assert(more >= SH_SLAB_BATCH);
-	slab_push_run(s, nd, top + SH_SLAB_BATCH, top + more);
-	for (i = 0; i < SH_SLAB_BATCH; i++)
-		batch[i] = top + i;
-	slab_fill_batch(s, batch, SH_SLAB_BATCH, 0);
-	return top;
-}
-
-/* Takes up to `want` items that were never used; returns how many and the first in *first. */
+/* Takes up to `want` never-used items. Returns how many, and the first in *first. */
 static uint32_t slab_take_fresh(struct sh_slab_node *nd, uint32_t want, uint32_t *first)
 {
-	uint32_t f = sh_a32_load_rlx(&nd->fresh); /* mo rlx: a bump counter; the items carry no content yet. */
+	/* mo rlx: a bump counter; the items have no contents yet. */
+	uint32_t f = sh_a32_load_rlx(&nd->fresh);
 
 	for (;;) {
 		uint32_t n = nd->last - f < want ? nd->last - f : want;
 
 		if (n == 0)
 			return 0;
-		if (sh_a32_cas_rlx(&nd->fresh, &f, f + n)) { /* mo rlx: as above; pages are zero from the kernel. */
+		/* mo rlx: as above; the kernel gives zeroed pages. */
+		if (sh_a32_cas_rlx(&nd->fresh, &f, f + n)) {
 			*first = f;
 			return n;
 		}
 	}
 }
 
-/* One item of a popped chain for a caller without a cache; the rest goes back. */
+/* One item of a popped chain, for a caller without a cache. Pushes the rest back. */
 static uint32_t slab_take_one(struct sh_slab *s, struct sh_slab_node *nd, uint32_t top)
 {
 	struct sh_slab_item *carrier = slab_item(s, top);
@@ -185,7 +151,7 @@ static uint32_t slab_take_one(struct sh_slab *s, struct sh_slab_node *nd, uint32
 	return top;
 }
 
-/* Moves the first batch of the cache's chain into the cache, which is empty; returns one of its items. */
+/* Moves the first batch of the cache's chain into the empty cache. Returns one of its items. */
 static uint32_t slab_open_batch(struct sh_slab *s, struct sh_slab_cache *cache)
 {
 	uint32_t top = cache->chain;
@@ -198,14 +164,15 @@ static uint32_t slab_open_batch(struct sh_slab *s, struct sh_slab_cache *cache)
 		sh_prefetch_read(slab_item(s, cache->chain));
 	for (i = 0; i < n; i++)
 		cache->idx[cache->n++] = carrier->idx[i];
-	for (i = n > 6 ? n - 6 : 0; i < n; i++) /* the last to come are asked for as they come (sh_slab_alloc) */
+	/* sh_slab_alloc prefetches the others as it takes them */
+	for (i = n > 6 ? n - 6 : 0; i < n; i++)
 		sh_prefetch_write(slab_item(s, carrier->idx[i]));
 	return top;
 }
 
 static uint32_t slab_alloc_node(struct sh_slab *s, struct sh_slab_cache *cache, struct sh_slab_node *nd)
 {
-	uint32_t top = slab_pop_batches(s, nd);
+	uint32_t top = slab_pop_chain(s, nd);
 	uint32_t first = 0;
 	uint32_t n, i;
 
@@ -242,7 +209,7 @@ uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint
 	return 0;
 }
 
-/* Gives n items of mixed nodes back. */
+/* Returns n items of mixed nodes. */
 static void slab_give(struct sh_slab *s, const uint32_t *idx, uint32_t n)
 {
 	uint32_t batch[SH_SLAB_BATCH];
@@ -269,7 +236,7 @@ static void slab_give_freed(struct sh_slab *s, struct sh_slab_cache *cache)
 		slab_push_chain(s, &s->node[slab_node_of(s, top)], top);
 }
 
-/* The same for a full batch, by way of the cache's chain when all of it is of one node. */
+/* The same for a full batch. If all of it is of one node, it goes through the cache's chain. */
 static void slab_give_batch(struct sh_slab *s, struct sh_slab_cache *cache, const uint32_t *idx)
 {
 	uint32_t node = slab_node_of(s, idx[0]);
@@ -299,7 +266,8 @@ void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t 
 		slab_give(s, &idx, 1);
 		return;
 	}
-	slab_give_batch(s, cache, cache->idx); /* the oldest: the newest are still in our cache lines */
+	/* the oldest: the newest are still in this cpu's cache */
+	slab_give_batch(s, cache, cache->idx);
 	for (i = SH_SLAB_BATCH; i < cache->n; i++)
 		cache->idx[i - SH_SLAB_BATCH] = cache->idx[i];
 	cache->n -= SH_SLAB_BATCH;
@@ -318,88 +286,4 @@ void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache)
 		cache->n -= n;
 		slab_give(s, cache->idx + cache->n, n);
 	}
-}
-
-static bool bit_get(const uint64_t *map, uint32_t i)
-{
-	return (map[i / 64u] >> (i % 64u) & 1u) != 0;
-}
-
-struct trim {
-	struct sh_slab *slab;
-	struct sh_slab_node *node;
-	uint64_t *map; /* a bit for each item of the node: it is free and ours */
-	uint32_t taken;
-	uint32_t end; /* where the last of them ends */
-};
-
-static void trim_mark(struct trim *t, uint32_t idx)
-{
-	uint32_t bit = idx - t->node->first;
-
-	assert(bit < t->node->last - t->node->first && !bit_get(t->map, bit));
-	t->map[bit / 64u] |= UINT64_C(1) << (bit % 64u);
-	t->end = bit < t->end ? t->end : bit + 1;
-	t->taken++;
-}
-
-/* Takes the whole stack and marks its items. */
-static void trim_take_all(struct trim *t)
-{
-	uint32_t items = t->node->last - t->node->first;
-
-	while (t->taken < items) { /* bound: items */
-		uint32_t top = slab_pop_chain(t->slab, t->node);
-
-		if (top == 0)
-			break;
-		for (; top != 0; top = slab_item(t->slab, top)->link) {
-			const struct sh_slab_item *carrier = slab_item(t->slab, top);
-			uint32_t n = carrier->count & ~SH_SLAB_RUN;
-			uint32_t i;
-
-			trim_mark(t, top);
-			for (i = 0; i < n; i++)
-				trim_mark(t, carrier->count & SH_SLAB_RUN ? top + 1 + i : carrier->idx[i]);
-		}
-	}
-}
-
-static uint64_t slab_trim_node(struct sh_slab *s, struct sh_slab_node *nd)
-{
-	uint32_t used = sh_a32_load_rlx(&nd->fresh) - nd->first; /* mo rlx: only whether it is worth it. */
-	size_t bytes = ((size_t)(nd->last - nd->first) + 63u) / 64u * sizeof(uint64_t);
-	struct trim t = { s, nd, NULL, 0, 0 };
-	uint32_t longest = used / TRIM_SHARE < TRIM_RUN_MAX ? used / TRIM_SHARE : TRIM_RUN_MAX;
-	uint64_t given = 0;
-	uint32_t i, k;
-
-	if ((uint64_t)used * s->item_size < TRIM_MIN_BYTES)
-		return 0;
-	longest = longest > SH_SLAB_BATCH ? longest : SH_SLAB_BATCH;
-	t.map = sh_mem_map(s->mem, bytes);
-	if (!t.map)
-		return 0;
-	trim_take_all(&t);
-	for (i = 0; i < t.end; i = k == i ? k + 1 : k) {
-		for (k = i; k < t.end && k - i < longest && bit_get(t.map, k);)
-			k++;
-		if (k == i)
-			continue;
-		if (k - i > SH_SLAB_BATCH) /* ours alone until the push; the first item carries the run */
-			given += sh_mem_drop(sh_slab_at(s, nd->first + i + 1), (size_t)(k - i - 1) * s->item_size);
-		slab_push_run(s, nd, nd->first + i, nd->first + k - 1);
-	}
-	sh_mem_unmap(s->mem, t.map, bytes);
-	return given;
-}
-
-uint64_t sh_slab_trim(struct sh_slab *s)
-{
-	uint64_t given = 0;
-	uint32_t i;
-
-	for (i = 0; i < s->nodes; i++)
-		given += slab_trim_node(s, &s->node[i]);
-	return given;
 }

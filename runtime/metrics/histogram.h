@@ -1,28 +1,31 @@
 /*
- * metrics/histogram.h - the histograms that workers fill at the end of every job, and the plain copies that
- * reports are made of. Called by the worker loop (record), by snapshots (sh_hist_snapshot) and by hist_api.c
- * and hlog_codec.c, which know the fields of struct shunt_hist.
+ * metrics/histogram.h - the histograms that workers record into at the end of every job, and the
+ * plain copies that reports use. Called by the worker loop (record) and by snapshots
+ * (sh_hist_snapshot). histogram.c and hlog_codec.c know the fields of struct shunt_hist.
  *
- * Layout: HdrHistogram (Gil Tene) with lowest discernible value 1, two significant digits, so 256 linear
- * sub-buckets and half as many in each further power of two. Index of v: let k = log2(v | 255) - 7;
+ * Layout: HdrHistogram (Gil Tene) with lowest discernible value 1 and two significant digits: 256
+ * linear sub-buckets, and 128 in each further power of two. Index of v: let k = log2(v | 255) - 7;
  * index = 128 * k + (v >> k). Values below 256 are their own index; one hour has index 4561.
  *
- * struct sh_hist: one writer, or any number that all use the _shared call (never both on one histogram). A new
- * owner may go on with an old one's histogram if it synchronised with it (a join, a mutex).
+ * struct sh_hist has one writer, or any number that all use the _shared call (never both on one
+ * histogram). A new owner may continue the histogram of an old one if it synchronised with it (a
+ * join, a mutex).
  *   call                  writer    together with
  *   sh_hist_record*       owner     any number of snapshots
  *   sh_hist_record_shared any       itself, any number of snapshots
  *   sh_hist_snapshot*     -         everything
- * Linearization point: of a record, the store to its bucket; a snapshot has none, it reads bucket after
- * bucket. So a snapshot holds every record that happened before it, none that happened after it, and any
- * subset of those that ran meanwhile. Each counter alone is monotone, so a later snapshot by the same reader
- * (or by one that synchronised with it) is nowhere smaller. The total is the sum of the buckets read, never a
- * separate counter; min, max and sum are held to what those buckets allow.
- * Progress: record is wait-free (no loop); record_shared is lock-free, its two loops repeat only when another
- * thread moved the extreme meanwhile; a snapshot is wait-free, SH_HIST_BUCKETS steps.
+ * Linearization: a record at the store to its bucket. A snapshot has no such point, it reads bucket
+ * after bucket: it holds every record that happened before it, none that happened after it, and any
+ * subset of the concurrent ones.
  *
- * All zero is a valid empty histogram, nine pages large: pages of a lazy mapping stay unused until a value
- * falls into them.
+ * Each counter is monotone, so a later snapshot by the same reader (or by one that synchronised
+ * with it) is nowhere smaller. The total is the sum of the buckets read, not a separate counter;
+ * min, max and sum are limited to what those buckets allow.
+ * Progress: record is wait-free (no loop). record_shared is lock-free: its two loops repeat only
+ * when another thread moved the extreme. A snapshot is wait-free, SH_HIST_BUCKETS steps.
+ *
+ * All zero is a valid empty histogram of nine pages. Pages of a lazy mapping stay unused until a
+ * value falls into them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -45,10 +48,11 @@ struct sh_hist {
 	sh_a64 max;       /* sync: owner writes */
 	sh_a64 min_inv;   /* sync: owner writes; ~min, so that zero means "none yet" */
 	sh_a64 saturated; /* sync: owner writes; values above the range */
-	uint64_t lo;      /* sync: owner; values lo..lo + span move neither min nor max */
+	uint64_t lo;      /* sync: owner; values lo..lo + span change neither min nor max */
 	uint64_t span;    /* sync: owner */
 	uint64_t pad[2];
-	sh_a64 counts[SH_HIST_BYTES / sizeof(sh_a64) - 8u]; /* sync: owner writes; [0, SH_HIST_BUCKETS) are used */
+	/* sync: owner writes; [0, SH_HIST_BUCKETS) are used */
+	sh_a64 counts[SH_HIST_BYTES / sizeof(sh_a64) - 8u];
 } SH_ALIGNED(64);
 
 _Static_assert(sizeof(struct sh_hist) == SH_HIST_BYTES, "nine pages");
@@ -59,8 +63,8 @@ _Static_assert(SH_HIST_BYTES / sizeof(sh_a64) - 8u >= SH_HIST_BUCKETS, "every in
 struct shunt_hist {
 	sh_u128 sum;        /* sync: owner; within the borders of the buckets */
 	uint64_t count;     /* sync: owner */
-	uint64_t min;       /* sync: owner; UINT64_MAX when empty */
-	uint64_t max;       /* sync: owner; 0 when empty */
+	uint64_t min;       /* sync: owner; UINT64_MAX if empty */
+	uint64_t max;       /* sync: owner; 0 if empty */
 	uint64_t saturated; /* sync: owner; <= counts[SH_HIST_TOP] */
 	uint64_t counts[SH_HIST_BUCKETS]; /* sync: owner */
 };
@@ -74,8 +78,9 @@ static inline size_t sh_hist_index_clz(uint64_t v)
 }
 
 /*
- * The same out of a double: exponent and upper seven bits of the mantissa are the index, up to a constant.
- * Exact, because v < 2^53. For x86 cpus on which the baseline's bit scan is slow (Zen: 1.4 ns against 0.4).
+ * The same from a double: its exponent and the upper seven bits of its mantissa are the index, up
+ * to a constant. Exact, because v < 2^53. For x86 cpus whose baseline bit scan is slow (Zen: 1.4
+ * ns, this 0.4 ns).
  */
 static inline size_t sh_hist_index_fp(uint64_t v)
 {
@@ -84,7 +89,8 @@ static inline size_t sh_hist_index_fp(uint64_t v)
 
 	__builtin_memcpy(&bits, &d, sizeof(bits));
 	bits = (bits >> (52u - SH_HIST_SUB_BITS)) - ((UINT64_C(1023) + SH_HIST_SUB_BITS - 1u) << SH_HIST_SUB_BITS);
-	__asm__("" : "+r"(bits)); /* known here, so that compilers select below instead of branching around it */
+	/* computes `bits` first, so that compilers select below and do not branch */
+	__asm__("" : "+r"(bits));
 	return (size_t)(v < 256u ? v : bits);
 }
 
@@ -97,7 +103,7 @@ static inline size_t sh_hist_index(uint64_t v)
 #endif
 }
 
-/* Power of two by which bucket i is wide. */
+/* log2 of the width of bucket i. */
 static inline unsigned sh_hist_shift(size_t i)
 {
 	return i < 256u ? 0u : (unsigned)(i >> SH_HIST_SUB_BITS) - 1u;
@@ -117,19 +123,19 @@ static inline uint64_t sh_hist_highest(size_t i)
 	return sh_hist_lowest(i) + (UINT64_C(1) << sh_hist_shift(i)) - 1u;
 }
 
-/* The value HdrHistogram lets a bucket stand for: lowest plus half its width. */
+/* The value that HdrHistogram reports for a bucket: lowest plus half its width. */
 static inline uint64_t sh_hist_middle(size_t i)
 {
 	return sh_hist_lowest(i) + ((UINT64_C(1) << sh_hist_shift(i)) >> 1);
 }
 
-/* Histogram in the caller's memory: SH_HIST_BYTES zeroed bytes, cache-line aligned (a page is better). */
+/* Histogram in the caller's memory: SH_HIST_BYTES zeroed bytes, cache-line or page aligned. */
 struct sh_hist *sh_hist_init(void *zeroed);
 
-/* The part of sh_hist_record that is rarely taken: moves min or max, or clamps. Returns the value to count. */
+/* Slow path of sh_hist_record: moves min or max, or clamps. Returns the value to count. */
 SH_COLD uint64_t sh_hist_widen(struct sh_hist *h, uint64_t v);
 
-/* Counts v ns, n times. Thread: the one owner. Wait-free: no loop, no locked instruction, one rare branch. */
+/* Records v ns, n times. Thread: owner. Wait-free: no loop, no locked instruction. */
 static inline void sh_hist_record_n(struct sh_hist *h, uint64_t v, uint64_t n)
 {
 	if (sh_unlikely(v - h->lo > h->span))
@@ -145,7 +151,7 @@ static inline void sh_hist_record(struct sh_hist *h, uint64_t v)
 
 #define SH_HIST_NONE SIZE_MAX
 
-/* The bucket of all values between low and high, if it is one and none of them moves an extreme; else SH_HIST_NONE. Owner. */
+/* The bucket of low..high. SH_HIST_NONE: no common one, or an extreme moves. Thread: owner. */
 static inline size_t sh_hist_bucket_of_all(const struct sh_hist *h, uint64_t low, uint64_t high)
 {
 	size_t i;
@@ -156,19 +162,19 @@ static inline size_t sh_hist_bucket_of_all(const struct sh_hist *h, uint64_t low
 	return sh_hist_index(high) == i ? i : SH_HIST_NONE;
 }
 
-/* Counts n values of that bucket, which sum up to `sum`. Thread: the one owner. Wait-free. */
+/* Records n values of that bucket with sum `sum`. Thread: owner. Wait-free. */
 static inline void sh_hist_record_bucket(struct sh_hist *h, size_t bucket, uint64_t n, uint64_t sum)
 {
 	sh_a64_bump_owner(&h->counts[bucket], n);
 	sh_a64_bump_owner(&h->sum, sum);
 }
 
-/* Counts v ns in a histogram that several threads fill with this call. Thread: any. Lock-free. */
+/* Records v ns in a histogram that several threads write with this call. Thread: any. Lock-free. */
 void sh_hist_record_shared(struct sh_hist *h, uint64_t v);
 
 /*
- * Sum of all values, ns, modulo 2^64: the monotone counter for exporters. It may be ahead of or behind a
- * snapshot by the records in flight.
+ * Sum of all values, ns, modulo 2^64: the monotone counter for exporters. Differs from a snapshot
+ * by the records in flight, either way.
  */
 static inline uint64_t sh_hist_sum(const struct sh_hist *h)
 {
@@ -176,12 +182,12 @@ static inline uint64_t sh_hist_sum(const struct sh_hist *h)
 	return sh_a64_load_rlx(&h->sum);
 }
 
-/* Replaces *out by what h holds. Thread: any, while others record. */
+/* Replaces *out by the contents of h. Thread: any, while others record. */
 void sh_hist_snapshot(const struct sh_hist *h, struct shunt_hist *out);
-/* Adds what h holds to *out, for merging workers without a copy between. Thread: any, while others record. */
+/* Adds the contents of h to *out: a merge without a copy. Thread: any, while others record. */
 void sh_hist_snapshot_add(const struct sh_hist *h, struct shunt_hist *out);
 
-/* Holds count, min, max and sum to what counts[] allows: for subtraction and decoding. */
-void sh_hist_settle(struct shunt_hist *h);
+/* Limits count, min, max and sum to what counts[] allows: for subtraction and decoding. */
+void sh_hist_clamp(struct shunt_hist *h);
 
 #endif

@@ -1,16 +1,18 @@
 /* metrics/hlog.c - see hlog.h. SPDX-License-Identifier: MIT */
 #include "metrics/hlog.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <zlib.h>
 
 #include <shunt/error.h>
 
+#include "base/error.h"
 #include "base/inject.h"
+#include "base/mem.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -27,15 +29,66 @@ struct shunt_hlog_reader {
 	uint64_t line;           /* sync: owner; lines read so far */
 	uint64_t base_ns;        /* sync: owner; BaseTime, or 0 */
 	uint64_t start_ns;       /* sync: owner; StartTime, or 0 */
-	const char *message;     /* sync: owner; fixed text */
 	char text[SH_HLOG_LINE_MAX]; /* sync: owner */
 };
 
+static void *zlib_alloc(void *arg, uInt n, uInt size)
+{
+	(void)arg;
+	return sh_heap_alloc(n, size); /* who starts a stream has the failure point */
+}
+
+static void zlib_free(void *arg, void *p)
+{
+	(void)arg;
+	sh_heap_free(p);
+}
+
+/* *to_len is the capacity before and the use after. */
+static int deflate_all(uint8_t *to, size_t *to_len, const uint8_t *from, size_t len)
+{
+	z_stream z = { .zalloc = zlib_alloc, .zfree = zlib_free };
+	int end;
+
+	if (SH_FAIL("hlog_zlib") || deflateInit(&z, Z_DEFAULT_COMPRESSION) != Z_OK)
+		return SHUNT_ENOMEM;
+	z.next_in = (z_const Bytef *)(uintptr_t)from;
+	z.avail_in = (uInt)len;
+	z.next_out = to;
+	z.avail_out = (uInt)*to_len;
+	end = deflate(&z, Z_FINISH);
+	assert(end == Z_STREAM_END); /* the capacity exceeds zlib's bound */
+	(void)end;
+	*to_len = z.total_out;
+	(void)deflateEnd(&z);
+	return SHUNT_OK;
+}
+
+/* The same the other way. SHUNT_EINVAL: no whole zlib stream of at most *to_len bytes. */
+static int inflate_all(uint8_t *to, size_t *to_len, const uint8_t *from, size_t len)
+{
+	z_stream z = { .zalloc = zlib_alloc, .zfree = zlib_free };
+	int end;
+
+	if (SH_FAIL("hlog_zlib") || inflateInit(&z) != Z_OK)
+		return SHUNT_ENOMEM;
+	z.next_in = (z_const Bytef *)(uintptr_t)from;
+	z.avail_in = (uInt)len;
+	z.next_out = to;
+	z.avail_out = (uInt)*to_len;
+	end = inflate(&z, Z_FINISH);
+	*to_len = z.total_out;
+	(void)inflateEnd(&z);
+	if (end == Z_MEM_ERROR)
+		return SHUNT_ENOMEM;
+	return end == Z_STREAM_END ? SHUNT_OK : SHUNT_EINVAL;
+}
+
 int sh_hlog_pack(const struct shunt_hist *h, char *out)
 {
-	uint8_t *plain = SH_FAIL("hlog_alloc") ? NULL : malloc(SH_HLOG_PLAIN_MAX + SH_HLOG_PACKED_MAX);
+	uint8_t *plain = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, SH_HLOG_PLAIN_MAX + SH_HLOG_PACKED_MAX);
 	uint8_t *packed;
-	uLongf packed_len = SH_HLOG_PACKED_MAX - SH_HLOG_FRAME;
+	size_t packed_len = SH_HLOG_PACKED_MAX - SH_HLOG_FRAME;
 	size_t len = 0;
 	int rc;
 
@@ -45,27 +98,24 @@ int sh_hlog_pack(const struct shunt_hist *h, char *out)
 	rc = sh_hlog_encode(h, plain, &len);
 	if (rc != SHUNT_OK)
 		goto out;
-	/* The buffer exceeds zlib's bound, so only memory can be short. */
-	if (SH_FAIL("hlog_zlib") || compress2(packed + SH_HLOG_FRAME, &packed_len, plain, len, Z_DEFAULT_COMPRESSION) != Z_OK) {
-		rc = SHUNT_ENOMEM;
+	rc = deflate_all(packed + SH_HLOG_FRAME, &packed_len, plain, len);
+	if (rc != SHUNT_OK)
 		goto out;
-	}
 	sh_hlog_put_be32(packed, SH_HLOG_COOKIE_V2_COMPRESSED | SH_HLOG_COOKIE_WORD);
 	sh_hlog_put_be32(packed + 4, (uint32_t)packed_len);
 	len = packed_len + SH_HLOG_FRAME;
 	sh_hlog_base64_encode(packed, len, out);
 	out[sh_hlog_base64_size(len)] = '\0';
 out:
-	free(plain);
+	sh_heap_free(plain);
 	return rc;
 }
 
-/* Checks the frame and inflates; *len is the room in `plain` before and its use after. */
+/* Checks the frame and inflates. *len: capacity of `plain` before, its length after. */
 static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plain, size_t *len, const char **why)
 {
-	uLongf plain_len = *len;
 	size_t stream_len;
-	int z;
+	int rc;
 
 	if (packed_len < SH_HLOG_FRAME) {
 		*why = "payload is cut short";
@@ -80,18 +130,15 @@ static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plai
 		*why = "payload is cut short";
 		return SHUNT_EINVAL;
 	}
-	z = SH_FAIL("hlog_zlib") ? Z_MEM_ERROR : uncompress(plain, &plain_len, packed + SH_HLOG_FRAME, stream_len);
-	if (z != Z_OK) {
-		*why = z == Z_MEM_ERROR ? "out of memory" : "payload is not a valid zlib stream of a histogram";
-		return z == Z_MEM_ERROR ? SHUNT_ENOMEM : SHUNT_EINVAL;
-	}
-	*len = plain_len;
-	return SHUNT_OK;
+	rc = inflate_all(plain, len, packed + SH_HLOG_FRAME, stream_len);
+	if (rc != SHUNT_OK)
+		*why = rc == SHUNT_ENOMEM ? "out of memory" : "payload is not a valid zlib stream of a histogram";
+	return rc;
 }
 
 int sh_hlog_unpack(const char *text, size_t n, struct shunt_hist *h, const char **why)
 {
-	uint8_t *plain = SH_FAIL("hlog_alloc") ? NULL : malloc(SH_HLOG_PLAIN_MAX + SH_HLOG_LINE_MAX);
+	uint8_t *plain = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, SH_HLOG_PLAIN_MAX + SH_HLOG_LINE_MAX);
 	uint8_t *packed;
 	size_t packed_len = 0;
 	size_t plain_len = SH_HLOG_PLAIN_MAX;
@@ -112,7 +159,7 @@ int sh_hlog_unpack(const char *text, size_t n, struct shunt_hist *h, const char 
 	if (rc == SHUNT_OK)
 		rc = sh_hlog_decode(plain, plain_len, h, why);
 out:
-	free(plain);
+	sh_heap_free(plain);
 	return rc;
 }
 
@@ -120,15 +167,17 @@ int shunt_hlog_open(const char *path, struct shunt_hlog **out)
 {
 	struct shunt_hlog *log;
 
+	sh_error_detail_clear();
 	if (!path || !out)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);
 	*out = NULL;
-	log = SH_FAIL("hlog_alloc") ? NULL : calloc(1, sizeof(*log));
+	log = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, sizeof(*log));
 	if (!log)
 		return SHUNT_ENOMEM;
 	log->file = SH_FAIL("hlog_file") ? NULL : fopen(path, "we");
 	if (!log->file) {
-		free(log);
+		sh_error_detail("histogram log '%s': %s", path, strerror(errno));
+		sh_heap_free(log);
 		return SHUNT_EIO;
 	}
 	*out = log;
@@ -171,8 +220,14 @@ int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_
 	uint64_t max_us;
 	int rc;
 
-	if (!log || !h || end_ns_wall < start_ns_wall || (tag && !tag_valid(tag)))
-		return SHUNT_EINVAL;
+	sh_error_detail_clear();
+	if (!log || !h)
+		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);
+	if (end_ns_wall < start_ns_wall)
+		return sh_error_set(SHUNT_EINVAL, "histogram log: the end is before the start");
+	if (tag && !tag_valid(tag))
+		return sh_error_set(SHUNT_EINVAL, "histogram log: tag: '%.200s'; want at most %d bytes, no comma",
+				    tag, SHUNT_HLOG_TAG_MAX);
 	rc = sh_hlog_pack(h, log->text);
 	if (rc != SHUNT_OK)
 		return rc;
@@ -188,7 +243,7 @@ int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_
 		      (unsigned)(start_ms % 1000), length_ms / 1000, (unsigned)(length_ms % 1000), max_us / 1000,
 		      (unsigned)(max_us % 1000), log->text);
 	if (SH_FAIL("hlog_write") || fflush(log->file) != 0 || ferror(log->file))
-		return SHUNT_EIO;
+		return sh_error_set(SHUNT_EIO, "histogram log: cannot be written: %s", strerror(errno));
 	return SHUNT_OK;
 }
 
@@ -202,7 +257,9 @@ int shunt_hlog_close(struct shunt_hlog *log)
 		rc = SHUNT_EIO;
 	if (fclose(log->file) != 0 || SH_FAIL("hlog_close"))
 		rc = SHUNT_EIO;
-	free(log);
+	if (rc != SHUNT_OK)
+		sh_error_detail("histogram log: something may not have been written: %s", strerror(errno));
+	sh_heap_free(log);
 	return rc;
 }
 
@@ -210,25 +267,21 @@ int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out)
 {
 	struct shunt_hlog_reader *r;
 
+	sh_error_detail_clear();
 	if (!path || !out)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);
 	*out = NULL;
-	r = SH_FAIL("hlog_alloc") ? NULL : calloc(1, sizeof(*r));
+	r = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, sizeof(*r));
 	if (!r)
 		return SHUNT_ENOMEM;
-	r->message = "";
 	r->file = SH_FAIL("hlog_file") ? NULL : fopen(path, "re");
 	if (!r->file) {
-		free(r);
+		sh_error_detail("histogram log '%s': %s", path, strerror(errno));
+		sh_heap_free(r);
 		return SHUNT_EIO;
 	}
 	*out = r;
 	return SHUNT_OK;
-}
-
-const char *shunt_hlog_reader_message(const struct shunt_hlog_reader *r)
-{
-	return r->message;
 }
 
 void shunt_hlog_reader_close(struct shunt_hlog_reader *r)
@@ -236,10 +289,10 @@ void shunt_hlog_reader_close(struct shunt_hlog_reader *r)
 	if (!r)
 		return;
 	(void)fclose(r->file);
-	free(r);
+	sh_heap_free(r);
 }
 
-/* Reads seconds "123.456" (at most nine decimals count) up to a non-digit; returns its end or NULL. */
+/* Reads seconds "123.456" (nine decimals count) up to a non-digit. Returns its end or NULL. */
 static const char *parse_seconds(const char *p, uint64_t *ns)
 {
 	uint64_t whole = 0;
@@ -264,7 +317,7 @@ static const char *parse_seconds(const char *p, uint64_t *ns)
 	return p;
 }
 
-/* A line that starts with '#': only the two times mean something to us. */
+/* A line that starts with '#': only the two times are used. */
 static void parse_comment(struct shunt_hlog_reader *r, const char *p)
 {
 	static const char base[] = "#[BaseTime: ";
@@ -291,7 +344,7 @@ static const char *parse_tag(struct shunt_hlog_entry *entry, const char *p)
 	return tag_valid(entry->tag) ? comma + 1 : NULL;
 }
 
-/* Makes the start of an interval absolute, by the rule of the reference reader. */
+/* Makes the start of an interval absolute, as the reference reader does. */
 static uint64_t absolute_start(const struct shunt_hlog_reader *r, uint64_t ns)
 {
 	uint64_t base = r->base_ns;
@@ -305,29 +358,28 @@ static int parse_entry(struct shunt_hlog_reader *r, size_t n, struct shunt_hlog_
 {
 	const char *end = r->text + n;
 	const char *p = r->text;
-	uint64_t field[3] = { 0 }; /* start, length, max: the last is only a hint for people */
+	uint64_t field[3] = { 0 }; /* start, length, max: the last is a hint for people only */
+	const char *why = "";
 	size_t i;
+	int rc;
 
 	if (strncmp(p, "Tag=", 4) == 0) {
 		p = parse_tag(entry, p + 4);
-		if (!p) {
-			r->message = "bad tag";
-			return SHUNT_EINVAL;
-		}
+		if (!p)
+			return sh_error_set(SHUNT_EINVAL, "bad tag");
 	}
 	for (i = 0; i < SH_COUNT(field); i++) {
 		static const char *const bad[] = { "bad start time", "bad interval length", "bad maximum" };
 
 		p = parse_seconds(p, &field[i]);
-		if (!p || *p != ',') {
-			r->message = bad[i];
-			return SHUNT_EINVAL;
-		}
+		if (!p || *p != ',')
+			return sh_error_set(SHUNT_EINVAL, "%s", bad[i]);
 		p++;
 	}
 	entry->start_ns = absolute_start(r, field[0]);
 	entry->end_ns = field[1] > UINT64_MAX - entry->start_ns ? UINT64_MAX : entry->start_ns + field[1];
-	return sh_hlog_unpack(p, (size_t)(end - p), h, &r->message);
+	rc = sh_hlog_unpack(p, (size_t)(end - p), h, &why);
+	return rc == SHUNT_OK ? rc : sh_error_set(rc, "%s", why);
 }
 
 /* Skips the rest of an over-long line. */
@@ -340,7 +392,7 @@ static void skip_line(struct shunt_hlog_reader *r)
 	while (c != '\n' && c != EOF);
 }
 
-/* One line into r->text without its end: 1, 0 at the end, or an error. */
+/* Reads one line into r->text without its end: 1, 0 at the end, or an error. */
 static int read_line(struct shunt_hlog_reader *r, size_t *len)
 {
 	bool bad = SH_FAIL("hlog_read");
@@ -349,8 +401,7 @@ static int read_line(struct shunt_hlog_reader *r, size_t *len)
 	if (bad || !fgets(r->text, (int)sizeof(r->text), r->file)) {
 		if (!bad && !ferror(r->file))
 			return 0;
-		r->message = "cannot be read";
-		return SHUNT_EIO;
+		return sh_error_set(SHUNT_EIO, "cannot be read");
 	}
 	r->line++;
 	n = strlen(r->text);
@@ -358,8 +409,7 @@ static int read_line(struct shunt_hlog_reader *r, size_t *len)
 		n--;
 	} else if (n == sizeof(r->text) - 1) {
 		skip_line(r);
-		r->message = "line is longer than 128 KiB";
-		return SHUNT_ELIMIT;
+		return sh_error_set(SHUNT_ELIMIT, "line is longer than 128 KiB");
 	}
 	if (n > 0 && r->text[n - 1] == '\r')
 		n--;
@@ -370,11 +420,11 @@ static int read_line(struct shunt_hlog_reader *r, size_t *len)
 
 int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry, struct shunt_hist *h)
 {
+	sh_error_detail_clear();
 	if (!r || !entry || !h)
-		return SHUNT_EINVAL;
+		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);
 	memset(entry, 0, sizeof(*entry));
 	shunt_hist_reset(h);
-	r->message = "";
 	for (;;) { /* bound: the lines of the file */
 		size_t n = 0;
 		int rc = read_line(r, &n);

@@ -1,10 +1,11 @@
 /*
- * metrics/hlog.h - HdrHistogram interval logs, format 1.3: the file behind shunt_hlog_* of shunt/hist.h.
- * Called by users and by the exporter of the runtime, never on the path of a job. The home of zlib.
+ * metrics/hlog.h - HdrHistogram interval logs, format 1.3: the file behind shunt_hlog_* of
+ * shunt/hist.h. Called by users and by the exporter of the runtime, never on the path of a job. The
+ * only user of zlib in the library.
  *
  * A line is `[Tag=T,]start,length,max,payload`: seconds with three decimals, the largest value in
- * milliseconds, and base64 of {cookie, length, zlib stream of the V2 encoding}. Start times are absolute, so
- * no BaseTime line is needed; the reader applies one where another writer left it.
+ * milliseconds, and base64 of {cookie, length, zlib stream of the V2 encoding}. Start times are
+ * absolute, so no BaseTime line is written. The reader applies the BaseTime of other writers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,9 +19,9 @@
 #define SH_HLOG_PACKED_MAX (SH_HLOG_FRAME + SH_HLOG_PLAIN_MAX + SH_HLOG_PLAIN_MAX / 1024u + 64u)
 #define SH_HLOG_LINE_MAX 131072u /* longest line read, with its newline and a zero */
 
-/* Payload text of h, zero-terminated, into out of sh_hlog_base64_size(SH_HLOG_PACKED_MAX) + 1 bytes. */
+/* Payload text of h, zero-terminated: sh_hlog_base64_size(SH_HLOG_PACKED_MAX) + 1 bytes. */
 int sh_hlog_pack(const struct shunt_hist *h, char *out) SH_MUST_USE;
-/* Reverse, from n characters; *why is a fixed text on errors (SHUNT_EINVAL, SHUNT_ENOSYS, SHUNT_ENOMEM). */
+/* Reverse, from n characters. SHUNT_EINVAL, SHUNT_ENOSYS, SHUNT_ENOMEM: *why is a fixed text. */
 int sh_hlog_unpack(const char *text, size_t n, struct shunt_hist *h, const char **why) SH_MUST_USE;
 
 #endif

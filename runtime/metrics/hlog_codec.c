@@ -47,7 +47,7 @@ uint8_t *sh_hlog_put_count(uint8_t *p, int64_t v)
 	uint64_t u = ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0);
 	unsigned i;
 
-	/* Seven bits a byte; the ninth byte, if it comes to that, carries eight. */
+	/* Seven bits per byte; a ninth byte carries eight. */
 	for (i = 0; i < SH_HLOG_COUNT_MAX - 1 && u >= 0x80; i++) {
 		*p++ = (uint8_t)(u | 0x80);
 		u >>= 7;
@@ -187,10 +187,10 @@ int sh_hlog_decode(const uint8_t *buf, size_t len, struct shunt_hist *h, const c
 		shunt_hist_reset(h);
 		return rc;
 	}
-	/* Unknown within their buckets: settle takes the outer borders. */
+	/* Unknown within their buckets: sh_hist_clamp takes the outer borders. */
 	h->min = 0;
 	h->max = UINT64_MAX;
-	sh_hist_settle(h);
+	sh_hist_clamp(h);
 	return SHUNT_OK;
 }
 

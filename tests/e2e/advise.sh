@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `shunt advise`: runs in little time, prints table, verdict and a configuration that `shunt config --check` accepts; the
-# JSON agrees with the flags; a recorded load is played; bad input is told with file and line, before anything is
-# measured. Which configuration wins is not asked here: advise_judge.sh does that.
+# JSON agrees with the flags; a recorded load is played; bad input is reported with file and line, before anything
+# is measured. Which configuration wins is not asked here: advise_judge.sh does that.
 # Environment: SHUNT (command). SPDX-License-Identifier: MIT
 set -euo pipefail
 
@@ -55,7 +55,8 @@ python3 - report.json best.yaml <<- 'PY' || fail "JSON: $(cat report.json)"
 	assert r["command"] == "advise" and r["criterion"] == "queue_p99_ns" and r["rounds"] == 3 and r["seed"] == 7
 	assert [(x["idle"], x["pinned"]) for x in rows] == [(i, p) for i in ("poll", "adaptive", "park") for p in (True, False)]
 	for x in rows:
-	    assert x["workers"] == 2 and x["rounds"] == 3 and x["carried"], x
+	    # A round in which the machine stopped for the whole measurement has no job, and does not count.
+	    assert x["workers"] == 2 and 1 <= x["rounds"] <= 3 and x["carried"], x
 	    for k, f in x.items():
 	        if isinstance(f, dict):
 	            assert 0 <= f["low"] <= f["median"] <= f["high"], (k, f)
@@ -92,7 +93,7 @@ python3 - report.json <<- 'PY' || fail "JSON with --config: $(cat report.json)"
 PY
 
 # A rate that one worker cannot carry and two can: not run for one, run for two. A machine that is busy with something
-# else may not carry it at all (exit code 1); the rows are told all the same.
+# else may not carry it at all (exit code 1); the rows are printed all the same.
 cpus=$("$shunt" topo --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["budget"]["cpus"])')
 if [ "$cpus" -ge 2 ]; then
 	code=0
@@ -103,7 +104,7 @@ if [ "$cpus" -ge 2 ]; then
 	python3 - report.json <<- 'PY' || fail "JSON of a heavy load: $(cat report.json)"
 		import json, sys
 		one, two = json.load(open(sys.argv[1]))["rows"]
-		assert one["workers"] == 1 and not one["carried"] and one["rounds"] == 0 and two["rounds"] == 3
+		assert one["workers"] == 1 and not one["carried"] and one["rounds"] == 0 and two["rounds"] >= 1
 	PY
 fi
 
@@ -136,7 +137,7 @@ python3 -c 'import json; r = json.load(open("report.json")); assert r["submitted
 advise_trace --service hlog:load.hlog --rate 1k > report.json || fail "--service hlog: exit code $?"
 python3 -c 'import json; r = json.load(open("report.json")); assert r["service_mean_ns"] >= 1000, r' || fail "hlog: $(cat report.json)"
 
-# Bad input, told before anything is measured.
+# Bad input, reported before anything is measured.
 wants 2 "shunt advise: --optimise: 'p95': want p50, p99, p999 or cpu" --optimise p95
 wants 2 "--rounds: '2': want a whole number from 3 to 25" --rounds 2
 wants 2 "--duration: too short for" --duration 200ms --rounds 5

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "advise_report.h"
-#include "cli.h"
+#include "advise/report.h"
+#include "common/cli.h"
 
 static int failed;
 

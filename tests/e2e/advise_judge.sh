@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `shunt advise`, judge and words: made-up figures give the verdict that they must give, and the report says it:
 # "unpinned is better here", "pinned is better here", "no clear winner: within the noise". Nothing is measured.
-# Environment: CC, SRCDIR, LIBSHUNT, SHUNT (command). SPDX-License-Identifier: MIT
+# Environment: CC, CPU_FLAGS (may be empty), SRCDIR, LIBSHUNT, SHUNT (command). SPDX-License-Identifier: MIT
 set -euo pipefail
 
 : "${CC:?}" "${SRCDIR:?}" "${LIBSHUNT:?}" "${SHUNT:?}"
@@ -16,10 +16,11 @@ fail() {
 
 tool=$SRCDIR/tools/shunt
 read -ra jansson <<< "$(pkg-config --cflags --libs jansson)"
-flags=(-std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread)
+read -ra flags <<< "${CPU_FLAGS-}"
+flags+=(-std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread)
 [ -z "${SHUNT_SANITIZE:-}" ] || flags+=("-fsanitize=$SHUNT_SANITIZE")
 "$CC" "${flags[@]}" -I"$tool" -I"$SRCDIR/runtime" -I"$SRCDIR/include" \
-	-o "$tmp/judge" "$SRCDIR/tests/e2e/advise_judge.c" "$tool"/{advise_judge,advise_report,cli,fmt}.c \
+	-o "$tmp/judge" "$SRCDIR/tests/e2e/advise_judge.c" "$tool"/{advise/judge,advise/report,common/cli,common/fmt}.c \
 	"$LIBSHUNT" -Wl,-rpath,"$(dirname "$LIBSHUNT")" "${jansson[@]}" -lm
 
 "$tmp/judge" || fail "figures or verdicts are wrong"

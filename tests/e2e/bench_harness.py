@@ -3,7 +3,8 @@
 
 Runs tools/bench on programs that are built already, with tiny sizes: nothing here measures anything. A subject of its own,
 bench_faulty.c, loses a job, runs one twice or crashes; each time the run must fail and say so, and print no row.
-Environment: SRCDIR, BUILDDIR, CC. Exit 77: the benches are not built.
+bench_micro_faulty.cc does the same to the main() of the google-benchmark programs.
+Environment: SRCDIR, BUILDDIR, CC, CXX. Exit 77: the benches are not built.
 """
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-SRC, BUILD, CC = os.environ["SRCDIR"], os.environ["BUILDDIR"], os.environ["CC"]
+SRC, BUILD, CC, CXX = (os.environ[name] for name in ("SRCDIR", "BUILDDIR", "CC", "CXX"))
 TOOL = os.path.join(SRC, "tools", "bench")
 FIELDS = {"id", "subject", "idle_mode", "metric", "unit", "median", "low", "high", "n", "pingpong_ns", "class", "version"}
 LATENCY = {"p50", "p90", "p99", "p99.9", "w50", "w99", "submit_p50", "cpu_percent"}
@@ -34,7 +35,7 @@ def run(*command, env=None):
 
 
 def wants(code, words, *command, env=None, silent=True):
-    """Exit code, words on standard error, and (unless told otherwise) nothing on standard output."""
+    """Exit code, words on standard error, and (unless silent=False) nothing on standard output."""
     done = run(*command, env=env)
     said = done.stderr.strip()
     if done.returncode != code or words not in said or (silent and done.stdout):
@@ -43,7 +44,8 @@ def wants(code, words, *command, env=None, silent=True):
 
 def compiled(folder, source, name, *libraries):
     out = os.path.join(folder, name)
-    done = run(CC, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SRC, "bench"),
+    compiler, standard = (CXX, "c++17") if source.endswith(".cc") else (CC, "gnu11")
+    done = run(compiler, "-std=" + standard, "-O1", "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SRC, "bench"),
                os.path.join(SRC, "tests", "e2e", source), *libraries, "-o", out, "-lpthread", "-lm")
     if done.returncode != 0:
         sys.exit(f"FAIL: {source} does not compile:\n{done.stderr}")
@@ -188,17 +190,52 @@ def summary():
                 fail(f"made-up subjects: no line '{line}' in: {done.stdout}")
 
 
+def against():
+    """Two made-up builds whose figures are known: pairs of one class alone, the ratios' median and interval, turns of the order."""
+    with tempfile.TemporaryDirectory() as folder:
+        builds = {"now": "110:50:50 120:50:50 90:50:50 900:200:200 100:50:50", "old": "100:50:50 100:50:50 100:50:50 90:50:50 100:50:50"}
+        for build, pairs in builds.items():
+            os.makedirs(os.path.join(folder, build, "bench"))
+            path = os.path.join(folder, build, "bench", "subject_shunt")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(FAKE % {"name": "shunt", "pairs": pairs})
+            os.chmod(path, 0o755)
+        now, old = os.path.join(folder, "now"), os.path.join(folder, "old")
+        wants(2, "--against: '" + folder + "': want the build folder", *tool(now, "--only", "B3", "--against", folder))
+        done = run(*tool(now, "--only", "B3", "--repeat", "5", "--against", old))
+        lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        want = "B3 default ns_per_job near 100 105 1.050 0.900 .. 1.200 4"
+        if done.returncode != 0 or want not in lines:
+            fail(f"--against: exit code {done.returncode}, no line '{want}' in: {done.stdout}{done.stderr}")
+
+
 def faults(folder, faulty):
-    """Each fault is told and printed as no figure; without one the same subject passes."""
-    few = ("--only", "B2", "--subjects", "faulty", "--jobs", "5000", "--repeat", "1", "--patience", "0.3")
+    """Each fault is reported, and no figure is printed for it; without one the same subject passes."""
+    few = ("--only", "B2", "--subjects", "faulty", "--jobs", "5000", "--repeat", "1")
     for fault, words in (("lose", "jobs ran, then none for 0.3 s: lost"), ("twice", "jobs submitted, but"), ("crash", "signal 6")):
-        wants(1, words, *tool(folder, *few), env={"BENCH_FAULT": fault}, silent=False)
-        done = run(faulty, "--work", "B2", "--jobs", "5000", "--patience", "0.3", env={"BENCH_FAULT": fault})
+        # Only a lost job is waited for. Else a machine that stops for so long is no fault.
+        patience = ("--patience", "0.3") if fault == "lose" else ()
+        wants(1, words, *tool(folder, *few, *patience), env={"BENCH_FAULT": fault}, silent=False)
+        done = run(faulty, "--work", "B2", "--jobs", "5000", *patience, env={"BENCH_FAULT": fault})
         if done.returncode == 0 or done.stdout:
             fail(f"faulty, {fault}: exit code {done.returncode}, and it printed: {done.stdout}")
     done = run(*tool(folder, *few))
     if done.returncode != 0 or "faulty" not in done.stdout:
         fail(f"faulty, without a fault: exit code {done.returncode}: {done.stderr}{done.stdout}")
+
+
+def micro(folder):
+    """An error in one benchmark, or no benchmark at all, makes the program fail; the other runs are shown."""
+    program = compiled(folder, "bench_micro_faulty.cc", "micro_faulty", os.path.join(BUILD, "bench", "libbench_main.a"), "-lbenchmark")
+    short = "--benchmark_min_time=0.001"
+    wants(0, "", program, short, "--benchmark_filter=^sound$", silent=False)
+    wants(1, "1 runs ended in an error", program, short, silent=False)
+    wants(1, "no benchmark was run", program, short, "--benchmark_filter=^soudn$", silent=False)
+    wants(2, "", program, "--benchmark_no_such_option")
+    rows = json.loads(run(program, short, "--benchmark_format=json").stdout)["benchmarks"]
+    got = [(r["name"], r.get("error_message")) for r in rows]
+    if got != [("sound", None), ("faulty", "a planted error")]:
+        fail(f"bench_micro_faulty --benchmark_format=json: {got}")
 
 
 def main():
@@ -221,7 +258,9 @@ def main():
         tool_usage(folder)
         table(folder)
         faults(folder, faulty)
+        micro(folder)
     summary()
+    against()
     print("failed" if bad else "passed")
     return 1 if bad else 0
 

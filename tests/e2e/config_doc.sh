@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# docs/CONFIG.md is what the key table says now, and its example is a good configuration file.
+# docs/CONFIG.md is what the table of options says now, and its example is a good configuration file.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 

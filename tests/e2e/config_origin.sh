@@ -10,7 +10,7 @@ failed=0
 cd "$work"
 printf 'log:\n  level: info\npools:\n  io:\n    workers: 4\n    queue_max: 100\n  cpu:\n' > f.yaml
 
-# clean COMMAND...: without the variables of whoever runs the test
+# clean COMMAND...: without the variables of the caller's environment
 clean() {
 	env -i PATH="$PATH" ${ASAN_OPTIONS:+ASAN_OPTIONS="$ASAN_OPTIONS"} "$@"
 }
@@ -35,10 +35,10 @@ bad() {
 }
 
 clean SHUNT_POOLS_IO_QUEUE_MAX=200 WORKER_CONCURRENCY=20 LOG_LEVEL=debug WORKER_PRIORITIES=urgent,lazy \
-	"$SHUNT" config --config f.yaml --set pools.io.strands=2048 --set log.level=error > out
+	"$SHUNT" config --config f.yaml --set pools.io.key_slots=2048 --set log.level=error > out
 want pools.io.workers 4 f.yaml:5
 want pools.io.queue_max 200 'env SHUNT_POOLS_IO_QUEUE_MAX'
-want pools.io.strands 2048 --set
+want pools.io.key_slots 2048 --set
 want pools.cpu.workers 20 'env WORKER_CONCURRENCY'
 want pools.cpu.idle adaptive default
 want log.level error --set

@@ -14,7 +14,7 @@ awk -v dir="$scratch" '/^```c$/ { name = sprintf("%s/block%02d_line%d", dir, ++n
 	/^```/ { on = 0; next } on { print > name }' "$SRCDIR/docs/API.md"
 for block in "$scratch"/block*; do
 	{
-		printf '#include <shunt/shunt.h>\n#include <inttypes.h>\n#include <stdio.h>\n#include <unistd.h>\n'
+		printf '#include <shunt/shunt.h>\n#include <inttypes.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n'
 		if head -n 1 "$block" | grep -q '^static'; then
 			cat "$block"
 		else
@@ -51,7 +51,7 @@ echo "compared $(wc -l < "$scratch/errors") errors"
 
 # Fields: everything declared in a struct of snapshot.h, as `name` in docs/METRICS.md.
 fields=$("$CC" -E -P -I"$SRCDIR/include" "$SRCDIR/include/shunt/snapshot.h" | tr '\n' ' ' |
-	grep -oE 'struct shunt_(series|worker_info|pool_info|snapshot) \{[^}]*\}' | sed 's/^[^{]*{//; s/}$//' |
+	grep -oE 'struct shunt_(series|worker_info|pool_info|runtime_info) \{[^}]*\}' | sed 's/^[^{]*{//; s/}$//' |
 	tr ';' '\n' | sed 's/\[[^]]*\]//g' | awk '{ n = split($0, part, ","); for (i = 1; i <= n; i++) {
 		m = split(part[i], word, /[ *]+/); while (m > 0 && word[m] == "") m--; if (m > 0) print word[m] } }' | sort -u)
 for field in $fields; do

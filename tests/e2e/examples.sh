@@ -34,7 +34,15 @@ echo "ok: README.md quotes embed.c"
 
 for source in "$examples"/*.c; do
 	name=$(basename "$source" .c)
-	"$CC" -std=c11 "${flags[@]}" "$source" -o "$scratch/$name" "${libs[@]}"
+	more=()
+	if [ "$name" = libuv ]; then
+		if ! pkg-config --exists libuv; then
+			echo "skipped: libuv.c: libuv is not installed (libuv1-dev)"
+			continue
+		fi
+		read -ra more <<< "$(pkg-config --cflags --libs libuv)"
+	fi
+	"$CC" -std=c11 "${flags[@]}" "$source" -o "$scratch/$name" "${libs[@]}" "${more[@]}"
 	expect_zero "$name.c" "$scratch/$name"
 done
 for source in "$examples"/*.cc; do

@@ -6,6 +6,7 @@
 set -euo pipefail
 
 : "${SRCDIR:?the source folder}" "${BUILDDIR:?the build folder}"
+read -ra cpu_flags <<< "${CPU_FLAGS-}"
 if [ -n "${SHUNT_SANITIZE:-}" ]; then
 	echo "skipped: the targets bring their own sanitizers"
 	exit 77
@@ -48,7 +49,7 @@ build() {
 	done
 	[ ${#sources[@]} -gt 0 ] || { echo "$file: no line 'sources:'" && return 1; }
 	# shellcheck disable=SC2046 # words
-	"$cc" -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 \
+	"$cc" -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -std=gnu11 "${cpu_flags[@]}" \
 		-D_GNU_SOURCE -UNDEBUG -DFUZZ_SRCDIR="\"$SRCDIR\"" -I"$SRCDIR/include" -I"$SRCDIR/runtime" -I"$SRCDIR/tools/shunt" \
 		"$file" "${sources[@]}" "$BUILDDIR/lib/libshunt.a" $(pkg-config --libs yaml-0.1 hwloc liburcu-bp ck zlib) \
 		-lpthread -lm -o "$work/fuzz_$1"

@@ -63,12 +63,12 @@ if [ -z "$jar" ]; then
 	done
 fi
 if [ ! -e "$jar" ] || ! command -v java >/dev/null; then
-	echo "SKIP: the reference reader needs java and the HdrHistogram jar (Debian: libhdrhistogram-java)"
+	echo "skipped: the reference reader needs java and the HdrHistogram jar (Debian: libhdrhistogram-java)"
 	exit 77
 fi
 if ! java -cp "$jar" "$srcdir/tests/e2e/HlogRead.java" "$tmp/a.hlog" >"$tmp/reference.txt" 2>"$tmp/reference.err"; then
 	if grep -qiE 'no compiler|jdk.compiler|release version|Could not find or load main class' "$tmp/reference.err"; then
-		echo "SKIP: this java cannot run a source file: $(head -1 "$tmp/reference.err")"
+		echo "skipped: this java cannot run a source file: $(head -1 "$tmp/reference.err")"
 		exit 77
 	fi
 	fail "the reference reader failed: $(cat "$tmp/reference.err")"

@@ -31,7 +31,7 @@ int main(void)
 	int rc = shunt_runtime_create(&rt, NULL);
 
 	printf("%s %s\n", shunt_version(), shunt_error_name(rc));
-	if (rc == 0 && shunt_runtime_destroy(rt) != 0)
+	if (rc == 0 && shunt_runtime_destroy(rt, NULL) != 0)
 		return 1;
 	return strcmp(shunt_version(), SHUNT_VERSION_STRING) != 0 || rc != 0;
 }

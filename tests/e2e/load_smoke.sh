@@ -53,7 +53,7 @@ code=0
 load --utilisation 150% 2> "$tmp/err" || code=$?
 [ "$code" = 2 ] && grep -q 'say --overload' "$tmp/err" || fail "overload: exit code $code: $(cat "$tmp/err")"
 load --utilisation 300% --service fixed:200us --workers 1 --jobs-max 64 --overload || fail "--overload: exit code $?"
-[ "$(field refused)" -gt 0 ] || fail "--overload with room for 64 jobs refuses nothing"
+[ "$(field refused)" -gt 0 ] || fail "--overload with capacity for 64 jobs refuses nothing"
 
 timeout 120 "$shunt" load --duration 200ms --warmup 50ms --rate 1k > "$tmp/out" || fail "with limits: exit code $?"
 for word in 'generator late by' 'futex wake until the sleeper runs' 'queue' 'p99.9' 'EWMA'; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """tools/perf-record without perf: the flame graph of folded stacks against a count of its own, and everything around a
-recording with a stand-in for perf (tests/e2e/perf_record_live.py has the real one). Environment: SRCDIR.
+recording with a substitute for perf (tests/e2e/perf_record_live.py has the real one). Environment: SRCDIR.
 SPDX-License-Identifier: MIT"""
 import os
 import random

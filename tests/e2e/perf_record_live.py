@@ -83,7 +83,7 @@ def check(base):
 scratch = tempfile.TemporaryDirectory()
 os.chdir(scratch.name)
 if not shutil.which("perf"):
-    print("skipped: perf is not here")
+    print("skipped: perf is not here (Debian: linux-perf)")
     sys.exit(77)
 tried = subprocess.run(["perf", "record", "-q", "-g", "-e", "cpu-clock", "-o", "try.data", "true"], capture_output=True,
                        text=True, check=False)

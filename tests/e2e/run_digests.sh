@@ -62,7 +62,7 @@ want "$tmp/report.json" counts.special_files 1
 want "$tmp/report.json" unfinished_jobs 0
 grep -q 'symbolic links, not followed' "$tmp/out" || fail "the report does not name the links"
 
-# Without room for more than 64 jobs everything still gets done, and the same comes out.
+# Without capacity for more than 64 jobs everything still gets done, and the same comes out.
 timeout 120 "$shunt" run --tree "$tree" --jobs-max 64 --digests "$tmp/full" --quiet > "$tmp/out" || fail "--jobs-max 64: exit code $?"
 cmp "$tmp/full" "$tmp/reference" || fail "--jobs-max 64: other digests"
 [ ! -s "$tmp/out" ] || fail "--quiet prints: $(head -1 "$tmp/out")"

@@ -60,6 +60,11 @@ expect 2 "--allowed: '0-9': want a list" --synthetic 'core:4 pu:1' --allowed 0-9
 expect 2 "--synthetic: 'kernel:4'" --synthetic kernel:4
 expect 2 "--input: '$SRCDIR/LICENSE': not an hwloc XML file" --input "$SRCDIR/LICENSE"
 expect 1 "--input: '$tmp/none.xml': No such file" --input "$tmp/none.xml"
+expect 2 "--input: '/dev/zero': not an hwloc XML file" --input /dev/zero
+printf '<?xml version="1.0"?>\n<topology version="9.0">\n</topology>\n' > "$tmp/new.xml"
+expect 2 "--input: '$tmp/new.xml': not an hwloc XML file that the hwloc of this program can read (version 9.0)" --input "$tmp/new.xml"
+expect 2 "--allowed: '00000003': want a list" --synthetic 'core:4 pu:1' --allowed 00000003
+expect 2 "--place: '00000003': offset 0: expected a number without leading zeros" --synthetic 'core:4 pu:1' --place 00000003
 expect 2 '--input and --synthetic' --input "$machines/hybrid.xml" --synthetic core:1
 expect 2 '--placee: no such option; did you mean --place?' --placee all
 expect 2 "'stray'" stray

@@ -2,7 +2,7 @@
  * tests/fuzz/fuzz_config.c - any bytes as a configuration: as a file, and line by line as flags and as variables.
  * Invariants: no crash, no leak; the return value and the list of problems agree; a problem is one line; what passes
  * the check becomes options structs, and every effective value, set again by its printed text, is the same value.
- * sources: runtime/config/
+ * sources: runtime/config/ runtime/base/options.c
  *
  * SPDX-License-Identifier: MIT
  */
@@ -64,7 +64,7 @@ static void produce(struct shunt_config *c)
 		struct shunt_pool_opts p;
 
 		sh_config_pool_opts(c, i, &p);
-		REQUIRE(p.workers <= SHUNT_WORKERS_MAX && p.pin && p.idle && p.level_mode && p.strategy && p.full);
+		REQUIRE(p.workers <= SHUNT_WORKERS_MAX && p.pin && p.idle && p.level_mode && p.strategy && p.on_full);
 	}
 	for (i = 0; i < sh_config_used_count(c, SH_TYPES); i++) {
 		struct shunt_type_opts t;

@@ -2,7 +2,7 @@
  * tests/fuzz/fuzz_cpulist.c - any text as a list of cpus; after an 's', any bytes as a set of cpus.
  * Invariants: what is taken reads the same after it was written; a set survives writing and reading; the text is
  * terminated within its buffer and its length does not depend on the buffer; what is refused is SHUNT_EINVAL.
- * sources: runtime/core/cpulist.c
+ * sources: runtime/machine/cpulist.c
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +10,7 @@
 
 #include <shunt/error.h>
 
-#include "core/cpulist.h"
+#include "machine/cpulist.h"
 
 static char whole[SH_CPUS_MAX * 6]; /* every other cpu: 4096 numbers of up to four digits and a comma */
 

@@ -4,7 +4,7 @@
  * Invariants: nothing outside the input is read; a refusal has a text and leaves an empty histogram; what was decoded
  * encodes to a histogram that decodes to the same, with and without compression and through a file; a recorded
  * histogram comes back with the same counts; reading ends, whatever the file says.
- * sources: runtime/metrics/hlog.c runtime/metrics/hlog_codec.c runtime/metrics/hist_api.c runtime/metrics/histogram.c
+ * sources: runtime/metrics/hlog.c runtime/metrics/hlog_codec.c runtime/metrics/histogram.c
  *
  * SPDX-License-Identifier: MIT
  */
@@ -179,7 +179,7 @@ static void fuzz_file(const uint8_t *data, size_t size)
 			break;
 		REQUIRE(e.line > line && e.line <= size);
 		line = e.line;
-		REQUIRE((rc < 0) == (shunt_hlog_reader_message(r)[0] != '\0'));
+		REQUIRE((rc < 0) == (shunt_error_detail()[0] != '\0'));
 		if (rc < 0) {
 			REQUIRE(rc == SHUNT_ELIMIT || rc == SHUNT_EINVAL || rc == SHUNT_ENOSYS);
 			REQUIRE(shunt_hist_count(&one) == 0);
@@ -190,7 +190,7 @@ static void fuzz_file(const uint8_t *data, size_t size)
 		if (checked++ < 2)
 			check_entry(&e);
 	}
-	REQUIRE(shunt_hlog_reader_message(r)[0] == '\0');
+	REQUIRE(shunt_error_detail()[0] == '\0');
 	shunt_hlog_reader_close(r);
 	(void)close(fd);
 }

@@ -3,7 +3,7 @@
  * the distributions of `shunt load`.
  * Invariants: what is taken lies in the range that was asked for, and nothing is said; what is refused leaves the
  * result alone and says one message that names the option.
- * sources: tools/shunt/cli.c tools/shunt/load_dist.c tools/shunt/load_hlog.c
+ * sources: tools/shunt/common/cli.c tools/shunt/load/dist.c tools/shunt/load/hlog.c
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,8 +11,8 @@
 
 #include <math.h>
 
-#include "cli.h"
-#include "load_dist.h"
+#include "common/cli.h"
+#include "load/dist.h"
 
 /* Standard error of the command, for the length of one call. */
 static FILE *real_stderr;

@@ -2,7 +2,7 @@
  * tests/fuzz/fuzz_value.c - any text as one scalar of the configuration: the first byte chooses the kind.
  * Invariants: a refusal is a text and leaves the result alone; what is taken means what floating point finds it to
  * mean, and prints as a text that is taken, gives the same value and prints as itself; texts for messages are clean, within their length and their buffer.
- * sources: runtime/config/value.c
+ * sources: runtime/base/value.c
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +12,7 @@
 
 #include <shunt/job.h>
 
-#include "config/value.h"
+#include "base/value.h"
 
 #define DIGITS_18 UINT64_C(999999999999999999)
 

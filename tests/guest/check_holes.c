@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "core/pool.h"
-#include "core/topo_bind.h"
+#include "sched/pool.h"
+#include "machine/bind.h"
 
 #define GROUP "/sys/fs/cgroup"
 #define BURN_S 40 /* much longer than a period of the quota */
@@ -73,8 +73,8 @@ void check_affinity_hole(const struct truth *m)
 	check_place(t, "numa:1", "5-6");
 	check_place(t, "core:*.pu:0", "0,2,6");
 	CHECK(sh_topo_bind_thread(t, 1) == SHUNT_EPLACE, "no thread can be bound to cpu 1");
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == 4 && b.affinity == 4, "budget %u of 4: %s", b.budget,
-	      b.why);
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == 4 && b.affinity == 4,
+	      "budget %u of 4: %s", b.budget, b.why);
 	CHECK(strncmp(b.why, "affinity decides", 16) == 0, "affinity decides");
 	CHECK(world_open(&w, "1", SHUNT_PIN_COMPACT, 1, NULL) == SHUNT_EPLACE &&
 		      strstr(w.log, "'1': cpu 1 is not allowed; allowed cpus: 0,2,5-6"),
@@ -85,8 +85,8 @@ void check_affinity_hole(const struct truth *m)
 	}
 	check_masks(m);
 	CHECK(truth_affinity_set(0x5), "affinity 0,2");
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == 2, "the budget is read again: %u of 2: %s", b.budget,
-	      b.why);
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == 2,
+	      "the budget is read again: %u of 2: %s", b.budget, b.why);
 	shunt_topo_close(t);
 }
 
@@ -118,12 +118,12 @@ void check_cpuset(const struct truth *m)
 	check_refused(t, "5", "'5': cpu 5 is not allowed; allowed cpus: 0-1,4,6");
 	check_refused(t, "3", "'3': cpu 3 is offline; allowed cpus: 0-1,4,6");
 	check_place(t, "numa:1", "4,6");
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == 4 && b.cpuset == 4, "budget %u of 4: %s", b.budget,
-	      b.why);
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == 4 && b.cpuset == 4,
+	      "budget %u of 4: %s", b.budget, b.why);
 	CHECK(sh_topo_bind_thread(t, 5) == SHUNT_EPLACE, "no thread can be bound to cpu 5");
 	check_masks(m);
 	CHECK(truth_affinity_set(0x51), "affinity 0,4,6 in it");
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == 3 && b.affinity == 3 && b.cpuset == 4,
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == 3 && b.affinity == 3 && b.cpuset == 4,
 	      "budget %u of 3: %s", b.budget, b.why);
 	shunt_topo_close(t);
 	t = topo();
@@ -133,8 +133,8 @@ void check_cpuset(const struct truth *m)
 	/* The set shrinks under a topology that was read before: what is left to say is the kernel's no. */
 	CHECK(truth_write("0,6", GROUP "/set/cpuset.cpus"), "the cpuset becomes 0,6");
 	CHECK(sh_topo_bind_thread(t, 4) == SHUNT_EPERM, "now the kernel refuses cpu 4");
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == 2 && b.cpuset == 2, "budget %u of 2: %s", b.budget,
-	      b.why);
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == 2 && b.cpuset == 2,
+	      "budget %u of 2: %s", b.budget, b.why);
 	CHECK(world_open(&w, "4", SHUNT_PIN_COMPACT, 1, NULL) == SHUNT_EPLACE, "and a new runtime knows");
 	shunt_topo_close(t);
 }
@@ -158,7 +158,7 @@ void check_mems(const struct truth *m)
 	shunt_topo_close(t);
 	if (!CHECK(world_open(&w, NULL, SHUNT_PIN_SCATTER, 2, NULL) == SHUNT_OK, "a pool on both nodes"))
 		return;
-	CHECK(strstr(w.log, "jobs of node 1 could not be put there: "), "it says so of the jobs (found %s)", w.log);
+	CHECK(strstr(w.log, "records of node 1 could not be put there: "), "it says so of the jobs (found %s)", w.log);
 	CHECK(strstr(w.log, "pool guest: worker 1: its queues could not be put on node 1: "), "and of the queues");
 	CHECK(!strstr(w.log, "node 0"), "and nothing of node 0");
 	CHECK(world_run(&w, &seen, SHUNT_JOB_ON_WORKER, 1) == SHUNT_OK && seen.node == 1 &&
@@ -172,7 +172,7 @@ static void check_budget(const struct shunt_topo *t, uint32_t budget, uint32_t m
 {
 	struct shunt_cpu_budget b;
 
-	CHECK(shunt_topo_budget(t, &b) == SHUNT_OK && b.budget == budget && b.quota_milli == milli,
+	CHECK(shunt_topo_budget(t, &b, sizeof(b)) == SHUNT_OK && b.budget == budget && b.quota_milli == milli,
 	      "budget %u (found %u), quota %u (found %u)", budget, b.budget, milli, b.quota_milli);
 	CHECK(strstr(b.why, why), "why: %s (found %s)", why, b.why);
 }
@@ -210,7 +210,7 @@ void check_quota(const struct truth *m)
 	limit = now.tv_sec + BURN_S;
 	while (b.throttled_periods == 0 && now.tv_sec < limit) {
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
-		if (shunt_topo_budget(t, &b) < 0)
+		if (shunt_topo_budget(t, &b, sizeof(b)) < 0)
 			break;
 	}
 	CHECK(b.throttled_periods > 0 && strstr(b.why, "throttled"), "%llu periods throttled: %s",
@@ -246,12 +246,14 @@ void check_pin_refused(const struct truth *m)
 	po.name = "may";
 	po.pin_required = 0;
 	CHECK(shunt_pool_create(rt, &po, &pool) == SHUNT_OK, "one that need not works");
-	if (CHECK(shunt_snapshot_take(rt, &s) == SHUNT_OK && s->n_workers == 1, "snapshot"))
-		CHECK(s->workers[0].pin_verified == 0 && s->workers[0].pin_error == SHUNT_EPERM &&
-			      s->workers[0].cpu_planned == 5 && s->workers[0].cpu_seen != 5,
-		      "says that the pin failed (error %d, cpu %d)", s->workers[0].pin_error, s->workers[0].cpu_seen);
-	shunt_snapshot_free(s);
-	CHECK(shunt_runtime_destroy(rt) == 0, "it ends");
+	if (CHECK(shunt_snapshot_create(rt, &s) == SHUNT_OK && shunt_snapshot_worker_count(s) == 1, "snapshot")) {
+		const struct shunt_worker_info *w = shunt_snapshot_worker_at(s, 0);
+
+		CHECK(w->pin_verified == 0 && w->pin_error == SHUNT_EPERM && w->cpu_planned == 5 && w->cpu_seen != 5,
+		      "says that the pin failed (error %d, cpu %d)", w->pin_error, w->cpu_seen);
+	}
+	shunt_snapshot_destroy(s);
+	CHECK(shunt_runtime_destroy(rt, NULL) == 0, "it ends");
 out:
 	CHECK(truth_cpu_online(5, true), "cpu 5 is back");
 	shunt_topo_close(t);

@@ -1,6 +1,6 @@
 /*
- * tests/guest/check_memory.c - on which node the pages are: workers' queues, histograms and counters, the job arena's
- * part of each node, descriptors of jobs submitted from a node, memory bound by hand.
+ * tests/guest/check_memory.c - on which node the pages are: workers' queues, histograms and counters, the part of each
+ * node of the records, records of jobs submitted from a node, memory bound by hand.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "core/pool.h"
-#include "core/runtime.h"
-#include "core/topo_bind.h"
+#include "sched/pool.h"
+#include "sched/world.h"
+#include "machine/bind.h"
 
 #define PAGE ((size_t)4096)
 #define SPAWNED 40u
@@ -76,23 +76,25 @@ void check_queue_memory(const struct truth *m)
 /* The last page of a node's part may hold the first items of the next one's: it is left out. */
 void check_arena_memory(const struct truth *m)
 {
-	uint32_t nodes = 0, untouched;
+	uint32_t nodes = 0, elsewhere, untouched;
 	struct world w;
 
 	if (!CHECK(world_open(&w, NULL, SHUNT_PIN_COMPACT, 1, NULL) == SHUNT_OK, "a runtime"))
 		return;
 	for (uint32_t i = 0; i < m->nodes; i++)
 		nodes += m->node[i].cpus != 0;
-	CHECK(w.rt->nodes == nodes, "the job arena has %u parts", nodes);
+	CHECK(w.rt->nodes == nodes, "the records have %u parts", nodes);
 	for (uint32_t i = 0; i < w.rt->nodes; i++) {
 		size_t len = 0;
-		char *range = sh_slab_node_range(&w.rt->jobs, i, &len);
+		char *range = sh_slab_node_range(&w.rt->records, i, &len);
 
 		CHECK(m->node[w.rt->node_os[i]].cpus != 0, "part %u is for a node with cpus", i);
 		len -= len > PAGE ? PAGE : 0;
 		touch(range, len);
-		CHECK(truth_pages_elsewhere(range, len, w.rt->node_os[i], &untouched) == 0 && untouched == 0,
-		      "part %u: %zu bytes are on node %u", i, len, w.rt->node_os[i]);
+		elsewhere = truth_pages_elsewhere(range, len, w.rt->node_os[i], &untouched);
+		CHECK(elsewhere == 0 && untouched == 0,
+		      "part %u: %zu bytes are on node %u (pages: %u elsewhere, %u untouched)", i, len, w.rt->node_os[i],
+		      elsewhere, untouched);
 	}
 	world_close(&w);
 }
@@ -106,21 +108,23 @@ static int leaf(struct shunt_job_ctx *ctx, void *arg)
 
 struct spawn {
 	struct shunt_type_id leaf;
+	struct shunt_group_id group; /* so that its jobs have records */
 	const struct sh_worker *worker;
 	uint32_t refills,
-		wrong; /* how often the thread's cache of free descriptors was filled; from another node's part */
+		wrong; /* how often the thread's cache of free records was filled; from another node's part */
 };
 
 static int spawner(struct shunt_job_ctx *ctx, void *arg)
 {
 	struct shunt_runtime *rt = shunt_job_runtime(ctx);
 	struct spawn *s = arg;
-	const struct sh_slab_cache *cache = &s->worker->submitter->jobs;
+	const struct sh_slab_cache *cache = &s->worker->submitter->records;
 	struct shunt_job_spec spec;
 	int rc = SHUNT_DONE;
 
 	memset(&spec, 0, sizeof(spec));
 	spec.type = s->leaf;
+	spec.group = s->group;
 	for (uint32_t i = 0; i < SPAWNED && rc == SHUNT_DONE; i++) {
 		uint32_t before = cache->n;
 
@@ -129,21 +133,22 @@ static int spawner(struct shunt_job_ctx *ctx, void *arg)
 			continue;
 		s->refills++;
 		for (uint32_t k = 0; k < cache->n; k++)
-			s->wrong += (cache->idx[k] - 1u) / rt->jobs.per_node != s->worker->node_slot;
+			s->wrong += (cache->idx[k] - 1u) / rt->records.per_node != s->worker->node_slot;
 	}
 	return rc;
 }
 
-/* How many of a part's descriptors were ever handed out. */
+/* How many of a part's records were ever handed out. */
 static uint32_t used(const struct world *w, uint32_t part)
 {
-	return sh_a32_load_acq(&w->rt->jobs.node[part].fresh) - w->rt->jobs.node[part].first;
+	return sh_a32_load_acq(&w->rt->records.node[part].fresh) - w->rt->records.node[part].first;
 }
 
 static void check_spawn(struct world *w, struct shunt_type_id leaf_type, struct shunt_type_id spawn_type,
 			uint32_t worker)
 {
-	struct spawn s = { leaf_type, w->in->worker[worker], 0, 0 };
+	struct spawn s = { leaf_type, { 0 }, w->in->worker[worker], 0, 0 };
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec;
 	struct shunt_job_id id;
 
@@ -151,15 +156,17 @@ static void check_spawn(struct world *w, struct shunt_type_id leaf_type, struct 
 	spec.type = spawn_type;
 	spec.arg = &s;
 	spec.flags = SHUNT_JOB_ON_WORKER;
-	spec.worker = worker;
+	opts.worker = worker;
+	spec.opts = &opts;
+	CHECK(shunt_group_create(w->rt, &s.group) == SHUNT_OK, "a group");
 	if (CHECK(shunt_submit(w->rt, &spec, &id) == SHUNT_OK && shunt_wait(w->rt, id, GUEST_LONG_NS, NULL) == SHUNT_OK,
 		  "worker %u spawns %u jobs", worker, SPAWNED))
 		CHECK(s.refills > 0 && s.wrong == 0,
-		      "worker %u: their descriptors come from node %u (%u refills, %u do not)", worker, s.worker->node,
+		      "worker %u: their records come from node %u (%u refills, %u do not)", worker, s.worker->node,
 		      s.refills, s.wrong);
 }
 
-/* A job's descriptor comes from the part of the node whose thread submits it. */
+/* A job's record comes from the part of the node whose thread submits it. */
 void check_descriptor_node(const struct truth *m)
 {
 	struct shunt_type_opts o = SHUNT_TYPE_OPTS_INIT;
@@ -167,7 +174,9 @@ void check_descriptor_node(const struct truth *m)
 	struct world w;
 
 	for (uint32_t node = 0; node < m->nodes; node++) {
-		struct seen seen;
+		struct shunt_job_spec spec = { .type = { 0 } };
+		struct shunt_job_id id = { 0 };
+		struct seen seen = { 0 };
 		uint32_t part;
 
 		if (!m->node[node].cpus)
@@ -178,8 +187,11 @@ void check_descriptor_node(const struct truth *m)
 			   "a runtime"))
 			break;
 		part = sh_runtime_node_slot(w.rt, node);
-		CHECK(world_run(&w, &seen, 0, 0) == SHUNT_OK && used(&w, part) > 0,
-		      "the submitter's first descriptor comes from node %u", node);
+		spec.type = w.type;
+		spec.arg = &seen;
+		CHECK(shunt_submit(w.rt, &spec, &id) == SHUNT_OK && shunt_wait(w.rt, id, GUEST_LONG_NS, NULL) == SHUNT_OK
+			      && used(&w, part) > 0,
+		      "the submitter's first record comes from node %u", node);
 		world_close(&w);
 		CHECK(truth_affinity_set(m->online), "it may run everywhere again");
 	}
@@ -189,10 +201,10 @@ void check_descriptor_node(const struct truth *m)
 	o.pool = w.pool;
 	o.name = "leaf";
 	o.handler = leaf;
-	CHECK(shunt_type_register(w.rt, &o, &leaf_type) == SHUNT_OK, "type leaf");
+	CHECK(shunt_type_create(w.rt, &o, &leaf_type) == SHUNT_OK, "type leaf");
 	o.name = "spawner";
 	o.handler = spawner;
-	CHECK(shunt_type_register(w.rt, &o, &spawn_type) == SHUNT_OK, "type spawner");
+	CHECK(shunt_type_create(w.rt, &o, &spawn_type) == SHUNT_OK, "type spawner");
 	for (uint32_t i = 0; i < w.in->workers; i++)
 		check_spawn(&w, leaf_type, spawn_type, i);
 	world_close(&w);

@@ -9,32 +9,32 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/pool.h"
+#include "sched/pool.h"
 
 static uint32_t bits(uint64_t mask)
 {
 	return (uint32_t)__builtin_popcountll(mask);
 }
 
-static uint64_t same_index(const struct shunt_topo_pu *pu, uint32_t n, uint32_t i, size_t field)
+static uint64_t same_index(const struct shunt_topo *t, uint32_t i, size_t field)
 {
+	const struct shunt_topo_pu *pu;
 	uint64_t mask = 0;
 	uint32_t mine, other;
 
-	memcpy(&mine, (const char *)&pu[i] + field, sizeof(mine));
-	for (uint32_t k = 0; k < n; k++) {
-		memcpy(&other, (const char *)&pu[k] + field, sizeof(other));
-		if (pu[k].online && other == mine)
-			mask |= UINT64_C(1) << pu[k].os_cpu;
+	memcpy(&mine, (const char *)shunt_topo_pu_at(t, i) + field, sizeof(mine));
+	for (uint32_t k = 0; (pu = shunt_topo_pu_at(t, k)) != NULL; k++) {
+		memcpy(&other, (const char *)pu + field, sizeof(other));
+		if (pu->online && other == mine)
+			mask |= UINT64_C(1) << pu->os_cpu;
 	}
 	return mask;
 }
 
 static void check_cpu(const struct truth *m, const struct shunt_topo *t, uint32_t i)
 {
-	uint32_t n = 0, nodes = 0;
-	const struct shunt_topo_pu *pus = shunt_topo_pus(t, &n), *pu = &pus[i];
-	const struct shunt_topo_node *node = shunt_topo_nodes(t, &nodes);
+	const struct shunt_topo_pu *pu = shunt_topo_pu_at(t, i);
+	const struct shunt_topo_node *node = shunt_topo_node_at(t, pu->node);
 	const struct truth_cpu *cpu = &m->cpu[pu->os_cpu];
 	char list[128];
 
@@ -44,36 +44,35 @@ static void check_cpu(const struct truth *m, const struct shunt_topo *t, uint32_
 		      pu->os_cpu);
 		return;
 	}
-	CHECK(pu->node < nodes && node[pu->node].os_node == cpu->node, "cpu %u: node %u (found %u)", pu->os_cpu,
-	      cpu->node, pu->node < nodes ? node[pu->node].os_node : pu->node);
-	CHECK(same_index(pus, n, i, offsetof(struct shunt_topo_pu, core)) == cpu->siblings, "cpu %u: core of cpus %s",
+	CHECK(node && node->os_node == cpu->node, "cpu %u: node %u (found %u)", pu->os_cpu, cpu->node,
+	      node ? node->os_node : pu->node);
+	CHECK(same_index(t, i, offsetof(struct shunt_topo_pu, core)) == cpu->siblings, "cpu %u: core of cpus %s",
 	      pu->os_cpu, truth_list(cpu->siblings, list, sizeof(list)));
 	if (cpu->l3)
-		CHECK(same_index(pus, n, i, offsetof(struct shunt_topo_pu, l3)) == cpu->l3, "cpu %u: L3 of cpus %s",
+		CHECK(same_index(t, i, offsetof(struct shunt_topo_pu, l3)) == cpu->l3, "cpu %u: L3 of cpus %s",
 		      pu->os_cpu, truth_list(cpu->l3, list, sizeof(list)));
 	else
 		CHECK(pu->l3 == SHUNT_TOPO_NONE, "cpu %u: no L3", pu->os_cpu);
-	CHECK(same_index(pus, n, i, offsetof(struct shunt_topo_pu, package)) == cpu->package,
+	CHECK(same_index(t, i, offsetof(struct shunt_topo_pu, package)) == cpu->package,
 	      "cpu %u: package of cpus %s", pu->os_cpu, truth_list(cpu->package, list, sizeof(list)));
 }
 
 static void check_node(const struct truth *m, const struct shunt_topo *t, uint32_t i)
 {
-	uint32_t n = 0;
-	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
-	const struct truth_node *want = &m->node[node[i].os_node];
+	const struct shunt_topo_node *node = shunt_topo_node_at(t, i), *other;
+	const struct truth_node *want = &m->node[node->os_node];
 
-	CHECK(want->there, "node %u is there", node[i].os_node);
-	CHECK(node[i].cpus == bits(want->cpus), "node %u: %u cpus (found %u)", node[i].os_node, bits(want->cpus),
-	      node[i].cpus);
-	CHECK(node[i].has_cpus == (want->cpus != 0), "node %u: %s", node[i].os_node,
+	CHECK(want->there, "node %u is there", node->os_node);
+	CHECK(node->cpus == bits(want->cpus), "node %u: %u cpus (found %u)", node->os_node, bits(want->cpus),
+	      node->cpus);
+	CHECK(node->has_cpus == (want->cpus != 0), "node %u: %s", node->os_node,
 	      want->cpus ? "has cpus" : "memory only");
-	CHECK(node[i].memory_bytes == want->memory_bytes, "node %u: %llu bytes (found %llu)", node[i].os_node,
-	      (unsigned long long)want->memory_bytes, (unsigned long long)node[i].memory_bytes);
-	for (uint32_t k = 0; k < n; k++)
-		CHECK(shunt_topo_distance(t, i, k) == want->distance[node[k].os_node],
-		      "distance %u to %u: %u (found %u)", node[i].os_node, node[k].os_node,
-		      want->distance[node[k].os_node], shunt_topo_distance(t, i, k));
+	CHECK(node->memory_bytes == want->memory_bytes, "node %u: %llu bytes (found %llu)", node->os_node,
+	      (unsigned long long)want->memory_bytes, (unsigned long long)node->memory_bytes);
+	for (uint32_t k = 0; (other = shunt_topo_node_at(t, k)) != NULL; k++)
+		CHECK(shunt_topo_distance(t, i, k) == want->distance[other->os_node],
+		      "distance %u to %u: %u (found %u)", node->os_node, other->os_node,
+		      want->distance[other->os_node], shunt_topo_distance(t, i, k));
 }
 
 void check_topology(const struct truth *m)
@@ -85,13 +84,13 @@ void check_topology(const struct truth *m)
 	if (!CHECK(shunt_topo_open(&t, NULL) == SHUNT_OK, "topology opens"))
 		return;
 	CHECK(shunt_topo_is_live(t), "it is this machine");
-	(void)shunt_topo_pus(t, &n);
+	n = shunt_topo_pu_count(t);
 	CHECK(n == m->cpus, "%u cpus (found %u)", m->cpus, n);
 	for (uint32_t i = 0; i < n; i++)
 		check_cpu(m, t, i);
 	for (uint32_t i = 0; i < m->nodes; i++)
 		there += m->node[i].there;
-	(void)shunt_topo_nodes(t, &n);
+	n = shunt_topo_node_count(t);
 	CHECK(n == there, "%u nodes (found %u)", there, n);
 	for (uint32_t i = 0; i < n; i++)
 		check_node(m, t, i);
@@ -107,26 +106,21 @@ void check_place(const struct shunt_topo *t, const char *expr, const char *cpus)
 {
 	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
 	struct shunt_plan *plan = NULL;
-	char err[512] = "", got[128] = "";
+	char got[128] = "";
 	uint64_t mask = 0;
-	uint32_t n = 0;
 	int rc;
 
 	o.place = expr;
 	o.policy = SHUNT_PIN_EXPLICIT;
 	o.workers = bits(truth_mask(cpus));
-	rc = shunt_plan_build(t, &o, &plan, err, sizeof(err));
-	if (rc == SHUNT_OK) {
-		const struct shunt_plan_worker *w = shunt_plan_workers(plan, &n);
-
-		for (uint32_t i = 0; i < n; i++)
-			mask |= UINT64_C(1) << w[i].os_cpu;
-	}
+	rc = shunt_plan_create(t, &o, &plan);
+	for (uint32_t i = 0; rc == SHUNT_OK && i < shunt_plan_worker_count(plan); i++)
+		mask |= UINT64_C(1) << shunt_plan_worker_at(plan, i)->os_cpu;
 	shunt_plan_destroy(plan);
 	CHECK(rc == SHUNT_OK && mask == truth_mask(cpus), "place %s: cpus %s (found %s%s)", expr, cpus,
-	      truth_list(mask, got, sizeof(got)), err);
+	      truth_list(mask, got, sizeof(got)), shunt_error_detail());
 	o.workers++; /* and not one more */
-	rc = shunt_plan_build(t, &o, &plan, err, sizeof(err));
+	rc = shunt_plan_create(t, &o, &plan);
 	CHECK(rc == SHUNT_EPLACE && plan == NULL, "place %s: no other cpu", expr);
 	shunt_plan_destroy(plan);
 }
@@ -135,12 +129,12 @@ void check_refused(const struct shunt_topo *t, const char *expr, const char *wha
 {
 	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
 	struct shunt_plan *plan = NULL;
-	char err[512] = "";
 	int rc;
 
 	o.place = expr;
-	rc = shunt_plan_build(t, &o, &plan, err, sizeof(err));
-	CHECK(rc == SHUNT_EPLACE && strstr(err, what), "place %s is refused: %s (found %d: %s)", expr, what, rc, err);
+	rc = shunt_plan_create(t, &o, &plan);
+	CHECK(rc == SHUNT_EPLACE && strstr(shunt_error_detail(), what), "place %s is refused: %s (found %d: %s)", expr,
+	      what, rc, shunt_error_detail());
 	shunt_plan_destroy(plan);
 }
 
@@ -218,49 +212,56 @@ void check_places(const struct truth *m)
 
 /* ---- pin policies ---- */
 
-static const struct shunt_plan_worker *plan_of(const struct shunt_topo *t, enum shunt_pin_policy policy,
-					       uint32_t workers, struct shunt_plan **plan, uint32_t *n)
+/* A plan and its number of workers; 0 when there is none. */
+static uint32_t plan_of(const struct shunt_topo *t, enum shunt_pin_policy policy, uint32_t workers,
+			struct shunt_plan **plan)
 {
 	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
 
 	o.policy = policy;
 	o.workers = workers;
-	if (!CHECK(shunt_plan_build(t, &o, plan, NULL, 0) == SHUNT_OK, "plan %s", shunt_pin_policy_name(policy)))
-		return NULL;
-	return shunt_plan_workers(*plan, n);
+	if (!CHECK(shunt_plan_create(t, &o, plan) == SHUNT_OK, "plan %s", shunt_pin_policy_name(policy)))
+		return 0;
+	return shunt_plan_worker_count(*plan);
+}
+
+/* The cpu of a worker. */
+static uint32_t seat(const struct shunt_plan *plan, uint32_t i)
+{
+	return (uint32_t)shunt_plan_worker_at(plan, i)->os_cpu;
 }
 
 void check_policies(const struct truth *m)
 {
 	uint64_t core[TRUTH_CPUS], seen = 0;
 	uint32_t n = 0, cores = cores_of(m, m->online, core), nodes = 0;
-	const struct shunt_plan_worker *w;
 	struct shunt_plan *plan = NULL;
 	struct shunt_topo *t = NULL;
 
 	if (!CHECK(shunt_topo_open(&t, NULL) == SHUNT_OK, "topology opens"))
 		return;
-	w = plan_of(t, SHUNT_PIN_COMPACT, 2, &plan, &n);
-	CHECK(w && n == 2 && truth_far(m, (uint32_t)w[0].os_cpu, (uint32_t)w[1].os_cpu) == 1,
+	n = plan_of(t, SHUNT_PIN_COMPACT, 2, &plan);
+	CHECK(n == 2 && truth_far(m, seat(plan, 0), seat(plan, 1)) == 1,
 	      "compact: the first two share a core");
 	shunt_plan_destroy(plan);
 	for (uint32_t i = 0; i < m->nodes; i++)
 		nodes += m->node[i].cpus != 0;
-	w = plan_of(t, SHUNT_PIN_SCATTER, nodes, &plan, &n);
-	for (uint32_t i = 0; w && i < n; i++)
-		seen |= UINT64_C(1) << m->cpu[w[i].os_cpu].node;
+	n = plan_of(t, SHUNT_PIN_SCATTER, nodes, &plan);
+	for (uint32_t i = 0; i < n; i++)
+		seen |= UINT64_C(1) << m->cpu[seat(plan, i)].node;
 	CHECK(bits(seen) == nodes, "scatter: the first %u are on as many nodes", nodes);
 	shunt_plan_destroy(plan);
-	w = plan_of(t, SHUNT_PIN_ONE_PER_CORE, 0, &plan, &n);
+	n = plan_of(t, SHUNT_PIN_ONE_PER_CORE, 0, &plan);
 	seen = 0;
-	for (uint32_t i = 0; w && i < n; i++)
-		seen |= m->cpu[w[i].os_cpu].siblings;
+	for (uint32_t i = 0; i < n; i++)
+		seen |= m->cpu[seat(plan, i)].siblings;
 	CHECK(n == cores && seen == m->online, "one-per-core: %u workers on %u cores", n, cores);
 	shunt_plan_destroy(plan);
-	w = plan_of(t, SHUNT_PIN_AVOID_CPU0, 0, &plan, &n);
-	CHECK(w && m->cpu[0].siblings >> w[bits(m->online) - 2].os_cpu & 1u, "avoid-cpu0: its sibling comes last");
-	for (uint32_t i = 0; w && i + 1 < bits(m->online); i++)
-		CHECK(w[i].os_cpu != 0, "avoid-cpu0: worker %u is on cpu %d", i, w[i].os_cpu);
+	n = plan_of(t, SHUNT_PIN_AVOID_CPU0, 0, &plan);
+	CHECK(n == bits(m->online) - 1 && m->cpu[0].siblings >> seat(plan, n - 1) & 1u,
+	      "avoid-cpu0: its sibling comes last");
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(seat(plan, i) != 0, "avoid-cpu0: worker %u is on cpu %u", i, seat(plan, i));
 	shunt_plan_destroy(plan);
 	shunt_topo_close(t);
 }

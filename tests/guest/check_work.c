@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/pool.h"
+#include "sched/pool.h"
 
 #define JOBS 12u
 
@@ -38,11 +38,11 @@ static void check_pool(const struct truth *m, enum shunt_pin_policy pin, uint32_
 	if (!CHECK(world_open(&w, NULL, pin, workers, &o) == SHUNT_OK, "pool %s", shunt_pin_policy_name(pin)))
 		return;
 	CHECK(w.log[0] == '\0', "no complaint (found %s)", w.log);
-	if (CHECK(shunt_snapshot_take(w.rt, &s) == SHUNT_OK, "snapshot")) {
-		for (size_t i = 0; i < s->n_workers; i++)
-			check_worker(m, &w, &s->workers[i]);
+	if (CHECK(shunt_snapshot_create(w.rt, &s) == SHUNT_OK, "snapshot")) {
+		for (size_t i = 0; i < shunt_snapshot_worker_count(s); i++)
+			check_worker(m, &w, shunt_snapshot_worker_at(s, i));
 	}
-	shunt_snapshot_free(s);
+	shunt_snapshot_destroy(s);
 	world_close(&w);
 }
 

@@ -26,7 +26,8 @@ QEMU = "qemu-system-x86_64"
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 TAIL = 60  # lines of the console that a failure shows
 
-# What qemu is told, and so what every reading inside must come to. Kernels number nodes with cpus first.
+# What qemu's arguments say, and so what every reading inside must give. Kernels number nodes with cpus first. A node
+# with cpus has four times the memory that a test binds to it: a preferred node that is short of memory is passed over.
 # threads: per core, cores: per socket, nodes: (first cpu, cpus, MiB); offline and allowed: as `shunt topo` meets them;
 # near: the firmware says (ACPI HMAT) which node's cpus memory without cpus belongs to.
 MACHINES = {
@@ -35,7 +36,7 @@ MACHINES = {
         "distance": [[10, 20], [20, 10]], "offline": [], "allowed": "0-7",
     },
     "four-nodes": {
-        "sockets": 3, "cores": 1, "threads": 2, "nodes": [(0, 2, 192), (2, 2, 128), (4, 2, 128), (6, 0, 64)],
+        "sockets": 3, "cores": 1, "threads": 2, "nodes": [(0, 2, 256), (2, 2, 256), (4, 2, 256), (6, 0, 64)],
         "distance": [[10, 30, 15, 40], [12, 10, 28, 35], [24, 16, 10, 17], [40, 35, 17, 10]],
         "offline": [], "allowed": "0-5", "near": 2,
     },
@@ -47,7 +48,7 @@ MACHINES = {
 
 
 def skip(why):
-    print(f"SKIPPED: {why}")
+    print(f"skipped: {why}")
     sys.exit(77)
 
 
@@ -206,7 +207,7 @@ def cpu_list(text):
 
 
 class Topo:
-    """Compares the command's drawing and JSON with what qemu was told."""
+    """Compares the command's drawing and JSON with qemu's arguments."""
 
     def __init__(self, m, text, doc):
         self.m, self.text, self.doc = m, text, doc

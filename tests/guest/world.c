@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/pool.h"
-#include "core/runtime.h"
+#include "sched/pool.h"
+#include "sched/world.h"
 
 #define JOBS_MAX 32768u /* large enough for full caches of free jobs, 2 MiB of descriptors */
 
@@ -87,10 +87,10 @@ static int types_open(struct world *w)
 	o.name = "report";
 	o.pool = w->pool;
 	o.handler = report;
-	rc = shunt_type_register(w->rt, &o, &w->type);
+	rc = shunt_type_create(w->rt, &o, &w->type);
 	o.name = "gate";
 	o.handler = gate;
-	return rc < 0 ? rc : shunt_type_register(w->rt, &o, &w->gate);
+	return rc < 0 ? rc : shunt_type_create(w->rt, &o, &w->gate);
 }
 
 int world_open(struct world *w, const char *place, enum shunt_pin_policy pin, uint32_t workers,
@@ -120,7 +120,7 @@ int world_open(struct world *w, const char *place, enum shunt_pin_policy pin, ui
 	if (rc == SHUNT_OK)
 		rc = types_open(w);
 	if (rc < 0) {
-		(void)shunt_runtime_destroy(w->rt);
+		(void)shunt_runtime_destroy(w->rt, NULL);
 		w->rt = NULL;
 		return rc;
 	}
@@ -130,16 +130,19 @@ int world_open(struct world *w, const char *place, enum shunt_pin_policy pin, ui
 
 void world_close(struct world *w)
 {
+	uint64_t cancelled = 0;
+
 	if (!w->rt)
 		return;
 	world_release_all(w);
-	CHECK(shunt_drain(w->rt, GUEST_LONG_NS) == SHUNT_OK, "every job ended");
-	CHECK(shunt_runtime_destroy(w->rt) == 0, "nothing was left to cancel");
+	CHECK(shunt_runtime_drain(w->rt, GUEST_LONG_NS, NULL) == SHUNT_OK, "every job ended");
+	CHECK(shunt_runtime_destroy(w->rt, &cancelled) == 0 && cancelled == 0, "nothing was left to cancel");
 	w->rt = NULL;
 }
 
 int world_submit(struct world *w, struct seen *seen, uint16_t flags, uint32_t where)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec;
 
 	memset(&spec, 0, sizeof(spec));
@@ -147,7 +150,9 @@ int world_submit(struct world *w, struct seen *seen, uint16_t flags, uint32_t wh
 	spec.type = w->type;
 	spec.arg = seen;
 	spec.flags = flags;
-	spec.worker = spec.node = where;
+	opts.worker = flags & SHUNT_JOB_ON_WORKER ? where : 0;
+	opts.node = flags & SHUNT_JOB_ON_NODE ? where : 0;
+	spec.opts = flags ? &opts : NULL;
 	return shunt_submit(w->rt, &spec, NULL);
 }
 
@@ -171,14 +176,16 @@ int world_run(struct world *w, struct seen *seen, uint16_t flags, uint32_t where
 
 bool world_hold(struct world *w)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec;
 	bool ok = true;
 
 	memset(&spec, 0, sizeof(spec));
 	spec.type = w->gate;
 	spec.flags = SHUNT_JOB_ON_WORKER;
+	spec.opts = &opts;
 	for (uint32_t i = 0; i < w->in->workers; i++) {
-		spec.worker = i;
+		opts.worker = i;
 		ok = shunt_submit(w->rt, &spec, NULL) == SHUNT_OK && ok;
 	}
 	(void)pthread_mutex_lock(&lock);

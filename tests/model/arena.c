@@ -16,7 +16,6 @@
 #include "model/model.h"
 #include "virt/os.h"
 #undef calloc
-#undef malloc
 #undef free
 #undef memcpy
 #undef memset
@@ -227,16 +226,6 @@ void *virt_arena_calloc(size_t n, size_t size)
 	return take(n * size, 16);
 }
 
-void *virt_arena_malloc(size_t size)
-{
-	return take(size, 16);
-}
-
-void *virt_arena_aligned(size_t align, size_t size)
-{
-	return take(size, align < 16 ? 16 : align);
-}
-
 void virt_arena_free(void *p)
 {
 	size_t size;
@@ -247,51 +236,54 @@ void virt_arena_free(void *p)
 	plain_freed(p, size);
 }
 
-void *virt_arena_realloc(void *p, size_t size)
-{
-	void *q = take(size, 16);
-	size_t old;
-
-	if (p) {
-		memcpy(&old, (char *)p - HEADER, sizeof(old));
-		arena_touch(q, size);
-		memcpy(q, p, old < size ? old : size);
-		virt_arena_free(p);
-	}
-	return q;
-}
-
 /* For code whose plain accesses are not announced. Not checked after free. */
-void *virt_loose_calloc(size_t n, size_t size)
+void *virt_loose_block_alloc(size_t size, size_t align)
 {
 	char *p = m->loose + m->loose_used;
-	size_t bytes = (n * size + 63u) & ~(size_t)63;
+	size_t bytes = (size + 63u) & ~(size_t)63;
 
+	(void)align;
 	if (m->loose_used + bytes > LOOSE_BYTES)
 		model_fail("explorer: the heap of unwatched code is full");
 	m->loose_used += bytes;
 	return memset(p, 0, bytes);
 }
 
-void *virt_loose_malloc(size_t size)
-{
-	return virt_loose_calloc(1, size);
-}
-
-void virt_loose_free(void *p)
+void virt_loose_block_free(void *p, size_t size, size_t align)
 {
 	(void)p;
-}
-
-char *virt_arena_strdup(const char *s)
-{
-	char *p = take(strlen(s) + 1, 16);
-
-	arena_touch(p, strlen(s) + 1);
-	return memcpy(p, s, strlen(s) + 1);
+	(void)size;
+	(void)align;
 }
 
 /* base/mem.h */
+void *sh_block_alloc(size_t size, size_t align)
+{
+	return take(size, align < 16 ? 16 : align);
+}
+
+void sh_block_free(void *p, size_t size, size_t align)
+{
+	(void)align;
+	if (p)
+		plain_freed(p, size);
+}
+
+void *sh_heap_alloc(size_t n, size_t size)
+{
+	return take(n * size, 16);
+}
+
+void sh_heap_free(void *p)
+{
+	virt_arena_free(p);
+}
+
+bool sh_mem_own_pages(void)
+{
+	return true;
+}
+
 int sh_mem_init(struct sh_mem *mem)
 {
 	memset(mem, 0, sizeof(*mem));

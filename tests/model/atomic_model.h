@@ -1,5 +1,5 @@
 /*
- * model/atomic_model.h - stands in for base/atomic.h (SH_ATOMIC_H selects it): the same types and names, every operation
+ * model/atomic_model.h - replaces base/atomic.h (SH_ATOMIC_H selects it): the same types and names, every operation
  * handed to the explorer together with the place in the source where it is written. Orders, also those of a failed
  * compare-and-swap, are the ones that base/atomic.h gives the name.
  *
@@ -22,6 +22,10 @@ typedef struct {
 typedef struct {
 	void *v;
 } sh_aptr;
+typedef struct {
+	_Alignas(16) sh_a64 lo;
+	sh_a64 hi;
+} sh_a128;
 
 /* Every use is one entry of the program's table of sites, whether it ever runs or not. */
 #define MODEL_SITE(op_, kind_, order_, fail_) \
@@ -100,6 +104,10 @@ typedef struct {
 #define sh_a64_or_acq_rel(a, x) MODEL_DO_RMW(uint64_t, MODEL_SITE("or_acq_rel", OR, ACQ_REL, RLX), a, x)
 #define sh_a64_and_sc(a, x) MODEL_DO_RMW(uint64_t, MODEL_SITE("and_sc", AND, SC, RLX), a, x)
 #define sh_a64_and_acq_rel(a, x) MODEL_DO_RMW(uint64_t, MODEL_SITE("and_acq_rel", AND, ACQ_REL, RLX), a, x)
+#define MODEL_DO_CAS_PAIR(site, a, x, y, new_x, new_y) \
+	model_cas_pair(site, &(a)->lo.v, (const uint64_t[2]){ x, y }, (const uint64_t[2]){ new_x, new_y })
+#define sh_a128_cas_sc(a, x, y, new_x, new_y) \
+	MODEL_DO_CAS_PAIR(MODEL_SITE("cas_sc", CAS, SC, RLX), a, x, y, new_x, new_y)
 typedef void *model_ptr;
 #define sh_aptr_init(a, x) MODEL_INIT(model_ptr, "init", a, (uintptr_t)(x))
 #define sh_aptr_load_rlx(a) MODEL_DO_LOAD(model_ptr, MODEL_SITE("load_rlx", LOAD, RLX, RLX), a)

@@ -154,7 +154,9 @@ static bool dependent(const struct step *a, const struct step *b)
 {
 	if (a->all || b->all)
 		return true;
-	return a->addr != NULL && a->addr == b->addr && (a->write || b->write);
+	if (a->addr == NULL || b->addr == NULL || !(a->write || b->write))
+		return false;
+	return a->addr == b->addr || a->addr == b->also || a->also == b->addr;
 }
 
 /*
@@ -427,7 +429,7 @@ static bool clients_ended(void)
 	return true;
 }
 
-/* Sets the mask of threads that could go on; relaxing ones are told apart. */
+/* Sets the mask of threads that could go on; relaxing ones are marked. */
 static uint16_t enabled_now(uint16_t *timers, uint16_t *spinning)
 {
 	uint16_t on = 0;
@@ -588,11 +590,12 @@ static uint32_t schedule(enum virt_why why)
 	return E->mode == MODEL_EXPLORE ? schedule_explore(why) : schedule_simple(why);
 }
 
-void explore_point(const void *addr, bool write)
+void explore_point(const void *addr, const void *also, bool write)
 {
 	uint32_t self = virt_self();
 
 	E->next[self].addr = addr;
+	E->next[self].also = also;
 	E->next[self].write = write;
 	E->next[self].all = false;
 	virt_point();

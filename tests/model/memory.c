@@ -2,9 +2,10 @@
  * model/memory.c - what C11 lets an atomic operation see. Each location has its stores in modification order; each store
  * carries the clock that a reader may acquire. A load may return any store that is not older than one that happened before
  * it, or than one that was read before it. A store goes anywhere in modification order after what happened before it, a
- * read-modify-write right behind the store that it read. Seq_cst operations need a total order besides (order.c). This is
- * RC11 without fences, in an order of execution: a load never returns a store that its thread or a later step makes (no
- * load buffering).
+ * read-modify-write right behind the store that it read. A compare-and-swap of a pair of words is one step on both. A
+ * store may write one word of a pair, if it is certain to be the last of that word: so the steps on a pair have one
+ * order, that of their execution. Seq_cst operations need a total order besides (order.c). This is RC11 without fences,
+ * in an order of execution: a load never returns a store that its thread or a later step makes (no load buffering).
  *
  * Locations that only one thread touches have no history; the first touch by a second thread makes a location shared for
  * all later executions, and the search starts again.
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/hooks.h"
 #include "model/model.h"
 
 #define LOCS_MAX (1u << 16)
@@ -28,6 +30,7 @@ struct store {
 	struct clock seen;            /* per thread: its step that first wrote or read it; NEVER */
 	struct clock gives;           /* what an acquiring reader learns */
 	bool followed;                /* a read-modify-write stands right behind it */
+	uint32_t twin;                /* the store that the same step made in the other word of a pair; else NONE */
 	uint32_t event;               /* of order.c, when it is seq_cst; else NONE */
 	struct order_set readers;     /* seq_cst loads that returned it */
 	uint8_t stale[MODEL_THREADS]; /* how often the thread read it while there was a newer one */
@@ -38,6 +41,7 @@ struct loc {
 	uint32_t round;    /* execution that this entry is of */
 	uint32_t owner;    /* the thread that touched it, while it is private */
 	uint32_t newest;   /* NONE = no history yet */
+	bool pair;         /* a word of a pair: replaced by model_cas_pair, or stored by who knows all of its stores */
 	struct clock lock; /* mutexes: what the next holder learns */
 };
 
@@ -90,30 +94,10 @@ static struct loc *loc_of(const void *addr)
 	model_fail("explorer: more than %u locations", LOCS_MAX);
 }
 
-static uint64_t peek(const void *addr, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	if (bytes == 4) {
-		uint32_t w;
-
-		memcpy(&w, addr, 4);
-		v = w;
-	} else {
-		memcpy(&v, addr, 8);
-	}
-	return v;
-}
-
 static void poke(void *addr, unsigned bytes, uint64_t v)
 {
-	uint32_t w = (uint32_t)v;
-
 	arena_touch(addr, bytes);
-	if (bytes == 4)
-		memcpy(addr, &w, 4);
-	else
-		memcpy(addr, &v, 8);
+	word_poke(addr, bytes, v);
 }
 
 static uint32_t store_new(uint64_t value)
@@ -126,19 +110,26 @@ static uint32_t store_new(uint64_t value)
 	memset(s, 0, sizeof(*s));
 	memset(&s->seen, 0xff, sizeof(s->seen));
 	s->value = value;
-	s->older = s->newer = s->event = MODEL_NONE;
+	s->older = s->newer = s->event = s->twin = MODEL_NONE;
 	return m->stores++;
+}
+
+/* One store, known to all. */
+static void history_begin(struct loc *l, uint64_t value)
+{
+	l->newest = store_new(value);
+	l->pair = false;
+	memset(&m->store[l->newest].seen, 0, sizeof(struct clock));
 }
 
 /* The history begins, or begins anew because plain code wrote here: what is in memory, known to all. */
 static void history_sync(struct loc *l, const void *addr, unsigned bytes)
 {
-	uint64_t now = peek(addr, bytes);
+	uint64_t now = word_peek(addr, bytes);
 
 	if (l->newest != MODEL_NONE && m->store[l->newest].value == now)
 		return;
-	l->newest = store_new(now);
-	memset(&m->store[l->newest].seen, 0, sizeof(struct clock));
+	history_begin(l, now);
 }
 
 /* True when the location has a history that matters. False: one thread's, act on memory. */
@@ -299,15 +290,17 @@ static struct loc *step(const struct model_site *site, void *addr, unsigned byte
 {
 	uint32_t self = virt_self();
 	struct loc *l;
+	char where[96];
 
-	(void)site;
 	plain_check(addr, bytes);
 	if (E->mode != MODEL_EXPLORE || !is_shared(addr, self))
 		return NULL;
-	explore_point(addr, write);
+	explore_point(addr, NULL, write);
 	plain_check(addr, bytes);
 	l = loc_of(addr);
 	history_sync(l, addr, bytes);
+	if (write && l->pair && site->kind != MODEL_STORE)
+		model_fail("a word of a pair is replaced alone: %s", arena_name(addr, where, sizeof(where)));
 	return l;
 }
 
@@ -319,7 +312,7 @@ uint64_t model_load(const struct model_site *site, void *addr, unsigned bytes)
 	struct store *s;
 
 	if (!l) {
-		uint64_t v = peek(addr, bytes);
+		uint64_t v = word_peek(addr, bytes);
 
 		if (E->mode == MODEL_EXPLORE)
 			note(site, addr, bytes, v, v, 0, true);
@@ -347,10 +340,11 @@ void model_store(const struct model_site *site, void *addr, unsigned bytes, uint
 	struct loc *l = step(site, addr, bytes, true);
 	enum model_order o;
 	struct store *s;
+	char where[96];
 
 	if (!l) {
 		if (E->mode == MODEL_EXPLORE) {
-			note(site, addr, bytes, peek(addr, bytes), x, 0, true);
+			note(site, addr, bytes, word_peek(addr, bytes), x, 0, true);
 			explore_wrote();
 		}
 		plain_atomic(addr, bytes, true);
@@ -359,6 +353,8 @@ void model_store(const struct model_site *site, void *addr, unsigned bytes, uint
 	}
 	o = order_of(site, false);
 	n = candidates(l, self, o == MODEL_SC, PUT, can);
+	if (l->pair && n != 1)
+		model_fail("a word of a pair is stored alone beside other stores: %s", arena_name(addr, where, sizeof(where)));
 	k = explore_value(n);
 	if (o == MODEL_SC)
 		event = sc_event(l, self, can[k], PUT);
@@ -370,7 +366,7 @@ void model_store(const struct model_site *site, void *addr, unsigned bytes, uint
 	if (releases(o))
 		s->gives = E->now[self];
 	plain_atomic(addr, bytes, true);
-	note(site, addr, bytes, peek(addr, bytes), x, k, true);
+	note(site, addr, bytes, word_peek(addr, bytes), x, k, true);
 	poke(addr, bytes, m->store[l->newest].value);
 	explore_wrote();
 	step_done(self);
@@ -387,9 +383,9 @@ static uint64_t combine(enum model_kind kind, uint64_t old, uint64_t x, unsigned
 }
 
 /* Stores x behind the store that was read, `before`. */
-static void follow(struct loc *l, uint32_t self, uint32_t before, uint64_t x, enum model_order o)
+static uint32_t follow(struct loc *l, uint32_t self, uint32_t before, uint64_t x, enum model_order o, uint32_t event)
 {
-	uint32_t event = o == MODEL_SC ? sc_event(l, self, before, FOLLOW) : MODEL_NONE, new = store_new(x);
+	uint32_t new = store_new(x);
 	struct store *s = &m->store[new], *b = &m->store[before];
 
 	s->event = event;
@@ -402,6 +398,12 @@ static void follow(struct loc *l, uint32_t self, uint32_t before, uint64_t x, en
 	s->gives = b->gives; /* the release sequence goes on */
 	if (releases(o))
 		clock_join(&s->gives, &E->now[self]);
+	return new;
+}
+
+static void follow_word(struct loc *l, uint32_t self, uint32_t before, uint64_t x, enum model_order o)
+{
+	(void)follow(l, self, before, x, o, o == MODEL_SC ? sc_event(l, self, before, FOLLOW) : MODEL_NONE);
 }
 
 uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, uint64_t x)
@@ -412,7 +414,7 @@ uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, ui
 	uint64_t old, new;
 
 	if (!l) {
-		old = peek(addr, bytes);
+		old = word_peek(addr, bytes);
 		new = combine(site->kind, old, x, bytes);
 		if (E->mode == MODEL_EXPLORE) {
 			note(site, addr, bytes, old, new, 0, true);
@@ -427,7 +429,7 @@ uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, ui
 	k = explore_value(n);
 	old = m->store[can[k]].value;
 	new = combine(site->kind, old, x, bytes);
-	follow(l, self, can[k], new, o);
+	follow_word(l, self, can[k], new, o);
 	plain_atomic(addr, bytes, true);
 	note(site, addr, bytes, old, new, k, true);
 	poke(addr, bytes, m->store[l->newest].value);
@@ -438,7 +440,7 @@ uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, ui
 
 static bool cas_private(const struct model_site *site, void *addr, unsigned bytes, uint64_t *expected, uint64_t x)
 {
-	uint64_t old = peek(addr, bytes);
+	uint64_t old = word_peek(addr, bytes);
 	bool done = old == *expected;
 
 	if (E->mode == MODEL_EXPLORE) {
@@ -475,7 +477,7 @@ bool model_cas(const struct model_site *site, void *addr, unsigned bytes, uint64
 	k = explore_value(p); /* the newest is never followed: p >= 1 */
 	s = &m->store[ok[k]];
 	if (s->value == *expected) {
-		follow(l, self, ok[k], x, o);
+		follow_word(l, self, ok[k], x, o);
 		plain_atomic(addr, bytes, true);
 		note(site, addr, bytes, *expected, x, k, true);
 		poke(addr, bytes, m->store[l->newest].value);
@@ -493,19 +495,162 @@ bool model_cas(const struct model_site *site, void *addr, unsigned bytes, uint64
 	return false;
 }
 
+/* ---- a pair of words ---- */
+
+static void note_pair(const struct model_site *site, const uint64_t *pair, const uint64_t before[2],
+		      const uint64_t after[2], uint32_t older, bool done)
+{
+	note(site, pair, 16, before[0], after[0], older, done);
+	if (E->verbose) {
+		E->trace[E->trace_n - 1].before_hi = before[1];
+		E->trace[E->trace_n - 1].after_hi = after[1];
+	}
+}
+
+/* Both words are private, or both shared: their histories are parallel. */
+static bool pair_shared(const uint64_t *pair, uint32_t self)
+{
+	bool lo = is_shared(&pair[0], self), hi = is_shared(&pair[1], self);
+
+	if (lo != hi)
+		explore_share(lo ? &pair[1] : &pair[0]);
+	return lo;
+}
+
+static bool pair_private(const struct model_site *site, uint64_t *pair, const uint64_t expected[2], const uint64_t x[2])
+{
+	const uint64_t old[2] = { pair[0], pair[1] };
+	bool done = old[0] == expected[0] && old[1] == expected[1];
+
+	if (E->mode == MODEL_EXPLORE) {
+		note_pair(site, pair, old, done ? x : old, 0, done);
+		if (done)
+			explore_wrote();
+	}
+	plain_atomic(pair, 16, done);
+	if (done) {
+		poke(&pair[0], 8, x[0]);
+		poke(&pair[1], 8, x[1]);
+	}
+	return done;
+}
+
+/* The word's stores so far were made in their modification order; from here on they are (model_store). */
+static void begin_pair(struct loc *l)
+{
+	char where[96];
+
+	for (uint32_t s = l->newest; !l->pair && m->store[s].older != MODEL_NONE; s = m->store[s].older)
+		if (s < m->store[s].older)
+			model_fail("a word of a pair was stored alone beside other stores: %s", arena_name(l->addr, where, sizeof(where)));
+	l->pair = true;
+}
+
+/* The pair as it was before the last step on it. False = there was none, or the thread knows of the step. */
+static bool pair_older(uint32_t pair[2], uint32_t self)
+{
+	const struct store *lo = &m->store[pair[0]], *hi = &m->store[pair[1]];
+	bool both = lo->twin == pair[1];
+	bool first = both || (lo->older != MODEL_NONE && (hi->older == MODEL_NONE || pair[0] > pair[1]));
+	bool second = both || !first;
+
+	if ((first && known(lo, &E->now[self])) || (second && known(hi, &E->now[self]))) /* the oldest is known to all */
+		return false;
+	pair[0] = first ? lo->older : pair[0];
+	pair[1] = second ? hi->older : pair[1];
+	return true;
+}
+
+/*
+ * Pairs of stores that a compare-and-swap may look at, newest first: neither word may be known to be newer. It can only
+ * fail on one that is not the newest. can[][0], can[][1] = the stores.
+ */
+static uint32_t pair_candidates(struct loc *const l[2], uint32_t self, const uint64_t expected[2], uint32_t can[][2])
+{
+	uint32_t at[2] = { l[0]->newest, l[1]->newest };
+	uint32_t n = 0;
+
+	do {
+		const struct store *lo = &m->store[at[0]], *hi = &m->store[at[1]];
+
+		if (n == 0 || ((lo->value != expected[0] || hi->value != expected[1]) && lo->stale[self] < STALE_MAX &&
+			       hi->stale[self] < STALE_MAX)) {
+			can[n][0] = at[0];
+			can[n++][1] = at[1];
+		}
+	} while (n < CANDIDATES_MAX && pair_older(at, self));
+	return n;
+}
+
+/* One step, one place in the order of seq_cst operations. */
+static void follow_pair(struct loc *const l[2], uint32_t self, const uint32_t at[2], const uint64_t x[2],
+			enum model_order o)
+{
+	struct order_set before, after, also_before, also_after;
+	uint32_t event = MODEL_NONE, lo, hi;
+
+	if (o == MODEL_SC) {
+		neighbours(l[0], self, at[0], FOLLOW, &before, &after);
+		neighbours(l[1], self, at[1], FOLLOW, &also_before, &also_after);
+		order_join(&before, &also_before);
+		order_join(&after, &also_after);
+		event = order_event(self, E->now[self].at[self], &before, &after);
+	}
+	lo = follow(l[0], self, at[0], x[0], o, event);
+	hi = follow(l[1], self, at[1], x[1], o, event);
+	m->store[lo].twin = hi;
+	m->store[hi].twin = lo;
+}
+
+bool model_cas_pair(const struct model_site *site, uint64_t *pair, const uint64_t expected[2], const uint64_t x[2])
+{
+	uint32_t self = virt_self(), can[CANDIDATES_MAX][2], n, k;
+	struct loc *l[2];
+	uint64_t old[2];
+	bool done;
+
+	plain_check(pair, 16);
+	if (E->mode != MODEL_EXPLORE || !pair_shared(pair, self))
+		return pair_private(site, pair, expected, x);
+	explore_point(&pair[0], &pair[1], true);
+	plain_check(pair, 16);
+	for (uint32_t i = 0; i < 2; i++) {
+		l[i] = loc_of(&pair[i]);
+		history_sync(l[i], &pair[i], 8);
+		begin_pair(l[i]);
+	}
+	n = pair_candidates(l, self, expected, can);
+	k = explore_value(n);
+	for (uint32_t i = 0; i < 2; i++)
+		old[i] = m->store[can[k][i]].value;
+	done = old[0] == expected[0] && old[1] == expected[1];
+	if (done)
+		follow_pair(l, self, can[k], x, order_of(site, false));
+	for (uint32_t i = 0; i < 2 && !done; i++) {
+		see(&m->store[can[k][i]], self);
+		if (acquires(order_of(site, true)))
+			clock_join(&E->now[self], &m->store[can[k][i]].gives);
+	}
+	plain_atomic(pair, 16, done);
+	note_pair(site, pair, old, done ? x : old, k, done);
+	if (done) {
+		poke(&pair[0], 8, m->store[l[0]->newest].value);
+		poke(&pair[1], 8, m->store[l[1]->newest].value);
+		explore_wrote();
+	}
+	step_done(self);
+	return done;
+}
+
 /* Not atomic: the owner prepares the object. Its history starts here. */
 void model_init(const struct model_site *site, void *addr, unsigned bytes, uint64_t x)
 {
-	struct loc *l;
-
 	if (bytes == 4)
 		x = (uint32_t)x;
 	if (E->mode == MODEL_EXPLORE) {
 		E->seen_site[site - __start_model_sites] = true;
 		plain_write(addr, bytes);
-		l = loc_of(addr);
-		l->newest = store_new(x);
-		memset(&m->store[l->newest].seen, 0, sizeof(struct clock));
+		history_begin(loc_of(addr), x);
 		explore_wrote();
 	}
 	poke(addr, bytes, x);

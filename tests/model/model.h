@@ -41,6 +41,7 @@ enum model_search {
 /* What a thread is about to do, or did: enough to tell whether two steps commute. */
 struct step {
 	const void *addr; /* NULL = touches nothing shared */
+	const void *also; /* the second word of a pair; else NULL */
 	bool write;
 	bool all; /* commutes with nothing: membarrier */
 };
@@ -51,8 +52,9 @@ struct trace_line {
 	const void *addr;
 	unsigned bytes;
 	uint64_t before, after;
-	uint32_t older; /* newer values that a load passed over */
-	bool done;      /* CAS */
+	uint64_t before_hi, after_hi; /* a pair's second word */
+	uint32_t older;               /* newer values that a load passed over */
+	bool done;                    /* CAS */
 	char text[88];
 };
 
@@ -108,14 +110,15 @@ extern const struct model_site __start_model_sites[], __stop_model_sites[];
 
 /* explore.c */
 extern const struct virt_tool model_tool;
-void explore_begin(void);                         /* before the executions of one client */
-void explore_start(void);                         /* before one execution */
-bool explore_next(void);                          /* after one; false = the search is at its end */
-void explore_point(const void *addr, bool write); /* the current thread is about to do this; others may go first */
-uint32_t explore_value(uint32_t n);               /* 0..n-1; 0 = newest */
-void explore_wrote(void);                         /* spinners may look again */
-bool explore_shared(const void *addr);            /* other threads were seen here */
+void explore_begin(void);              /* before the executions of one client */
+void explore_start(void);              /* before one execution */
+bool explore_next(void);               /* after one; false = the search is at its end */
+uint32_t explore_value(uint32_t n);    /* 0..n-1; 0 = newest */
+void explore_wrote(void);              /* spinners may look again */
+bool explore_shared(const void *addr); /* other threads were seen here */
 void explore_share(const void *addr);
+/* The current thread is about to do this, to one word or to two (also != NULL); others may go first. */
+void explore_point(const void *addr, const void *also, bool write);
 void explore_expire(void);                /* time passes: the next sleeper goes on */
 void explore_over(void);                  /* ends the execution; does not return */
 void explore_replay(const char *choices); /* the next execution follows these */

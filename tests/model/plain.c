@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/hooks.h"
 #include "model/model.h"
 
 #define WORDS_MAX (1u << 15) /* watched 8-byte words of one execution */
@@ -174,7 +175,7 @@ static void record(const void *p, size_t bytes, bool write, bool atomic)
 	}
 }
 
-static void access(const void *p, size_t bytes, bool write)
+void hook_access(const void *p, size_t bytes, bool write)
 {
 	record(p, bytes, write, false);
 }
@@ -186,67 +187,5 @@ void plain_atomic(const void *p, size_t bytes, bool write)
 
 void plain_write(const void *p, size_t bytes)
 {
-	access(p, bytes, true);
-}
-
-/* The compiler's calls. It declares them nowhere. */
-#define HOOK(bytes) \
-	void __tsan_read##bytes(void *p); \
-	void __tsan_write##bytes(void *p); \
-	void __tsan_unaligned_read##bytes(void *p); \
-	void __tsan_unaligned_write##bytes(void *p); \
-	void __tsan_read##bytes(void *p) { access(p, bytes, false); } \
-	void __tsan_write##bytes(void *p) { access(p, bytes, true); } \
-	void __tsan_unaligned_read##bytes(void *p) { access(p, bytes, false); } \
-	void __tsan_unaligned_write##bytes(void *p) { access(p, bytes, true); }
-
-HOOK(1)
-HOOK(2)
-HOOK(4)
-HOOK(8)
-HOOK(16)
-
-void __tsan_init(void);
-void __tsan_func_entry(void *pc);
-void __tsan_func_exit(void *pc);
-void __tsan_read_range(void *p, unsigned long bytes);
-void __tsan_write_range(void *p, unsigned long bytes);
-void *virt_arena_memcpy(void *to, const void *from, size_t n);
-void *virt_arena_memset(void *to, int c, size_t n);
-
-void __tsan_init(void)
-{
-}
-
-void __tsan_func_entry(void *pc)
-{
-	(void)pc;
-}
-
-void __tsan_func_exit(void *pc)
-{
-	(void)pc;
-}
-
-void __tsan_read_range(void *p, unsigned long bytes)
-{
-	access(p, bytes, false);
-}
-
-void __tsan_write_range(void *p, unsigned long bytes)
-{
-	access(p, bytes, true);
-}
-
-void *virt_arena_memcpy(void *to, const void *from, size_t n)
-{
-	access(from, n, false);
-	access(to, n, true);
-	return memcpy(to, from, n);
-}
-
-void *virt_arena_memset(void *to, int c, size_t n)
-{
-	access(to, n, true);
-	return memset(to, c, n);
+	hook_access(p, bytes, true);
 }

@@ -102,11 +102,16 @@ static void print_source(const struct model_site *site)
 
 static void print_step(const struct trace_line *t)
 {
-	char where[128], what[96], value[64];
+	char where[128], what[96], value[96];
 
 	report_where(t->site, where, sizeof(where));
 	if (t->site->kind == MODEL_LOAD)
 		(void)snprintf(value, sizeof(value), "= %" PRIx64, t->before);
+	else if (t->bytes == 16 && !t->done)
+		(void)snprintf(value, sizeof(value), "failed: %" PRIx64 ":%" PRIx64, t->before, t->before_hi);
+	else if (t->bytes == 16)
+		(void)snprintf(value, sizeof(value), "%" PRIx64 ":%" PRIx64 " -> %" PRIx64 ":%" PRIx64, t->before,
+			       t->before_hi, t->after, t->after_hi);
 	else if (t->site->kind == MODEL_CAS && !t->done)
 		(void)snprintf(value, sizeof(value), "failed: %" PRIx64, t->before);
 	else

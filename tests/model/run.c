@@ -13,7 +13,7 @@
 
 #define CHOICES_BYTES (1u << 17)
 #define ASIDE_MAX 1000000u
-#define SETTLE_MAX 2000u
+#define QUIESCE_MAX 2000u
 
 static char *choices; /* of the execution that failed */
 
@@ -215,7 +215,7 @@ bool run_client(const struct client *c, const struct limits *limits, const char 
 	explore_begin();
 	if (c->setup)
 		aside("setup", &c->setup);
-	for (uint32_t n = 0; n < SETTLE_MAX && others_ready(); n++)
+	for (uint32_t n = 0; n < QUIESCE_MAX && others_ready(); n++)
 		virt_relax();
 	if (E->failed)
 		model_fail("%s", E->failure);

@@ -34,6 +34,8 @@ uint64_t model_load(const struct model_site *site, void *addr, unsigned bytes);
 void model_store(const struct model_site *site, void *addr, unsigned bytes, uint64_t x);
 uint64_t model_rmw(const struct model_site *site, void *addr, unsigned bytes, uint64_t x);
 bool model_cas(const struct model_site *site, void *addr, unsigned bytes, uint64_t *expected, uint64_t x);
+/* pair[0] and pair[1] in one step. */
+bool model_cas_pair(const struct model_site *site, uint64_t *pair, const uint64_t expected[2], const uint64_t x[2]);
 void model_init(const struct model_site *site, void *addr, unsigned bytes, uint64_t x);
 
 #endif

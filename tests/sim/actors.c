@@ -9,7 +9,7 @@
 #include "sim/model_priv.h"
 
 #define BATCH_MAX 16u
-#define HELD_MAX 8u /* handles that a submitter keeps before it settles the oldest */
+#define HELD_MAX 8u /* handles that a submitter keeps before it resolves the oldest */
 #define SLOW_MAX_NS UINT64_C(50000000)
 
 static struct {
@@ -60,7 +60,7 @@ static void draw_job(struct job *j, struct sh_rng *r)
 	const struct load *l = g.a.load;
 
 	j->pool = sh_rng_below(r, l->pools);
-	j->level = happens(r, l->levels_mixed) ? sh_rng_below(r, l->levels) : l->levels - 1;
+	j->level = happens(r, l->levels_mixed) ? sh_rng_below(r, l->levels) : l->usual_level;
 	draw_flags(j, r);
 	j->work_ns = exponential(r, l->work_ns);
 	j->fate = (enum job_fate)sh_rng_below(r, FATE_KINDS);
@@ -74,7 +74,7 @@ static void draw_job(struct job *j, struct sh_rng *r)
 	j->children = happens(r, l->spawners) ? (uint32_t)sim_between(r, 1, 4) : 0;
 	j->waits = happens(r, l->waiters);
 	j->blocks = happens(r, 3);
-	j->full = (enum shunt_full)sh_rng_below(r, SHUNT_FULL_INLINE + 1u);
+	j->full = (enum shunt_on_full)sh_rng_below(r, SHUNT_ON_FULL_INLINE + 1u);
 	if (sim_fault(SIM_SLOW))
 		j->work_ns = j->work_ns * 1000 > SLOW_MAX_NS ? SLOW_MAX_NS : j->work_ns * 1000;
 }
@@ -89,15 +89,21 @@ static void fill_spec(struct shunt_job_spec *s, struct job *j, uint32_t group)
 	memset(s, 0, sizeof(*s));
 	s->type = j->async == ASYNC_NOT ? g.a.plain[j->pool] : g.a.async[j->pool];
 	s->level = SHUNT_LEVEL(j->level);
-	s->full = (uint8_t)j->full;
+	s->on_full = (uint8_t)j->full;
 	s->flags = (uint16_t)j->flags;
 	s->arg = j;
 	s->key = j->key;
-	s->worker = j->worker;
-	s->node = j->worker % g.a.nodes;
-	s->full_timeout_ns = 2000000;
-	if (j->full == SHUNT_FULL_DEFAULT)
+	if (j->full == SHUNT_ON_FULL_DEFAULT)
 		j->full = g.a.load->pool[j->pool].full;
+	if ((j->flags & (SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE)) || j->full == SHUNT_ON_FULL_BLOCK) {
+		j->opts = (struct shunt_job_opts){
+			.size = sizeof(j->opts),
+			.full_timeout_ns = j->full == SHUNT_ON_FULL_BLOCK ? 2000000 : 0,
+			.worker = j->flags & SHUNT_JOB_ON_WORKER ? j->worker : 0,
+			.node = j->flags & SHUNT_JOB_ON_NODE ? j->worker % g.a.nodes : 0,
+		};
+		s->opts = &j->opts;
+	}
 	if (j->grouped && group != 0) {
 		j->group = group;
 		s->group = model_group_at(group)->id;
@@ -112,7 +118,7 @@ static void fill_spec(struct shunt_job_spec *s, struct job *j, uint32_t group)
 
 static void wait_for(struct job *j, uint64_t timeout_ns, int may_also)
 {
-	struct shunt_result r = { SHUNT_JOB_QUEUED, 0, 0, 0 };
+	struct shunt_result r = { .status = SHUNT_JOB_QUEUED };
 	int rc = shunt_wait(g.a.rt, j->handle, timeout_ns, &r);
 
 	if (rc == 0) {
@@ -145,7 +151,7 @@ static void cancel(struct job *j)
 		sim_fail("job %u: cancel: %s", j->id, shunt_strerror(rc));
 }
 
-static void settle(struct job *j)
+static void resolve(struct job *j)
 {
 	struct shunt_result r;
 	uint32_t i;
@@ -179,7 +185,7 @@ struct submitter {
 static void hold(struct submitter *s, struct job *j)
 {
 	if (s->held_n == HELD_MAX) {
-		settle(s->held[0]);
+		resolve(s->held[0]);
 		memmove(s->held, s->held + 1, (HELD_MAX - 1) * sizeof(s->held[0]));
 		s->held_n--;
 	}
@@ -291,7 +297,7 @@ void *actors_submit(void *number)
 		between_submits(&s);
 	}
 	for (i = 0; i < s.held_n; i++)
-		settle(s.held[i]);
+		resolve(s.held[i]);
 	group_renew(&s, true);
 	return NULL;
 }

@@ -31,6 +31,7 @@ static void draw_pool(struct load_pool *p, struct sh_rng *r, uint32_t levels, ui
 	static const uint32_t rings[] = { 2, 4, 8, 16, 64, 256, 256, 256 };
 	static const uint32_t guards[] = { 2, 3, 4, 8, 64 };
 	static const uint32_t spares[] = { SHUNT_ANY, 1, 2, 8 };
+	static const uint32_t weights[] = { 1, 1, 2, 6, 20, 100 };
 	uint32_t i;
 	bool alone = sh_rng_below(r, 3) == 0;
 
@@ -38,16 +39,16 @@ static void draw_pool(struct load_pool *p, struct sh_rng *r, uint32_t levels, ui
 	p->idle = (enum shunt_idle)pick_one(r, idles, SH_COUNT(idles));
 	p->mode = (enum shunt_level_mode)pick_one(r, modes, SH_COUNT(modes));
 	p->strategy = (enum shunt_strategy)pick_one(r, strategies, SH_COUNT(strategies));
-	p->full = (enum shunt_full)sim_between(r, SHUNT_FULL_ERROR, SHUNT_FULL_INLINE);
+	p->full = (enum shunt_on_full)sim_between(r, SHUNT_ON_FULL_ERROR, SHUNT_ON_FULL_INLINE);
 	p->guard_every = pick_one(r, guards, SH_COUNT(guards));
 	p->ring_capacity = pick_one(r, rings, SH_COUNT(rings));
-	p->strands = 1u << sim_between(r, 0, 6);
+	p->key_slots = 1u << sim_between(r, 0, 6);
 	p->queue_max = sh_rng_below(r, 5) == 0 ? (uint32_t)sim_between(r, 1, 40) : 0;
 	p->async_max = (uint32_t)sim_between(r, 1, 8);
 	p->async_pool_max = sh_rng_below(r, 3) == 0 ? (uint32_t)sim_between(r, 1, 8) : 0;
 	p->spares = pick_one(r, spares, SH_COUNT(spares));
 	for (i = 0; i < LOAD_LEVELS; i++) {
-		p->weights[i] = i < levels ? (uint32_t)sim_between(r, 1, 6) : 0;
+		p->weights[i] = i < levels ? pick_one(r, weights, SH_COUNT(weights)) : 0;
 		p->reserved[i] = sh_rng_below(r, 3) == 0 ? 1 : 0;
 	}
 	p->workers = cut(p->workers, workers_limit);
@@ -100,6 +101,9 @@ static void draw_jobs(struct load *l, struct sh_rng *r)
 	for (p = 0; p < l->pools; p++)
 		workers += l->pool[p].workers;
 	l->work_ns = works[i];
+	if (sh_rng_below(r, 4) == 0) /* one that waits for another one to end waits for long */
+		l->work_ns = sim_between(r, 1, 3) * 1000000;
+	l->usual_level = sh_rng_below(r, 2) == 0 ? 0 : l->levels - 1;
 	l->gap_ns = l->work_ns * l->submitters * 100 / (workers * load_percent);
 	if (sh_rng_below(r, 5) == 0)
 		l->gap_ns = 0;
@@ -131,7 +135,7 @@ void load_draw(struct load *l, uint64_t seed, const struct load_limits *limits)
 	l->submitters = cut((uint32_t)sim_between(&shape, 1, LOAD_SUBMITTERS), limits->submitters);
 	l->jobs = cut((uint32_t)sim_between(&shape, 100, sh_rng_below(&shape, 4) == 0 ? 2400 : 800), limits->jobs);
 	l->jobs_max = sh_rng_below(&shape, 3) == 0 ? 64 : 4096;
-	l->tracked_max = sh_rng_below(&shape, 8) == 0 ? (uint32_t)sim_between(&shape, 8, 64) : 4096;
+	l->handles_max = sh_rng_below(&shape, 8) == 0 ? (uint32_t)sim_between(&shape, 8, 64) : 4096;
 	l->groups_max = (uint32_t)sim_between(&shape, 1, 32);
 	l->submitters_max = sh_rng_below(&shape, 5) == 0 ? 1 : 16;
 	l->end = (enum load_end)sh_rng_below(&shape, END_KINDS);
@@ -154,14 +158,15 @@ void load_print(FILE *out, const struct load *l)
 	static const char *const ends[] = { "drain", "drain early", "cancel", "remove" };
 	uint32_t p, f;
 
-	(void)fprintf(out, "seed %llu: %u jobs of %llu ns from %u submitters every %llu ns, %u levels, arena %u, handles %u, end: %s\n",
+	(void)fprintf(out, "seed %llu: %u jobs of %llu ns from %u submitters every %llu ns, %u levels, usual %u, arena %u, handles %u, end: %s\n",
 		      (unsigned long long)l->seed, l->jobs, (unsigned long long)l->work_ns, l->submitters,
-		      (unsigned long long)l->gap_ns, l->levels, l->jobs_max, l->tracked_max, ends[l->end]);
+		      (unsigned long long)l->gap_ns, l->levels,
+		      l->usual_level, l->jobs_max, l->handles_max, ends[l->end]);
 	for (p = 0; p < l->pools; p++)
-		(void)fprintf(out, "  pool %u: %u workers, idle %s, levels %s, strategy %d, full %d, ring %u, queue %u, async %u, strands %u\n",
+		(void)fprintf(out, "  pool %u: %u workers, idle %s, levels %s, strategy %d, full %d, ring %u, queue %u, async %u, key slots %u\n",
 			      p, l->pool[p].workers, idle_name(l->pool[p].idle), modes[l->pool[p].mode], (int)l->pool[p].strategy,
 			      (int)l->pool[p].full, l->pool[p].ring_capacity, l->pool[p].queue_max, l->pool[p].async_max,
-			      l->pool[p].strands);
+			      l->pool[p].key_slots);
 	(void)fprintf(out, "  percent: keyed %u pinned %u grouped %u handles %u callbacks %u async %u spawners %u waiters %u\n",
 		      l->keyed, l->pinned, l->grouped, l->handles, l->callbacks, l->async, l->spawners, l->waiters);
 	(void)fprintf(out, "  machine: %u cpus, at most %u faults:", l->machine.cpus, l->machine.faults_max);

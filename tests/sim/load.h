@@ -36,22 +36,23 @@ struct load_pool {
 	enum shunt_idle idle;
 	enum shunt_level_mode mode;
 	enum shunt_strategy strategy;
-	enum shunt_full full;
-	uint32_t guard_every, ring_capacity, strands, queue_max, async_max, async_pool_max;
+	enum shunt_on_full full;
+	uint32_t guard_every, ring_capacity, key_slots, queue_max, async_max, async_pool_max;
 	uint32_t weights[LOAD_LEVELS];
 	uint32_t reserved[LOAD_LEVELS];
-	bool exact; /* one worker, no stand-ins: level order and wait bound are judged at each pick */
+	bool exact; /* one worker, no spares: level order and wait bound are judged at each pick */
 };
 
 struct load {
 	uint64_t seed;
 	uint32_t levels, pools, submitters, jobs; /* jobs: submitted from outside */
-	uint32_t jobs_max, tracked_max, groups_max, submitters_max;
+	uint32_t jobs_max, handles_max, groups_max, submitters_max;
 	struct load_pool pool[LOAD_POOLS];
 	enum load_end end;
-	uint64_t gap_ns;  /* mean time between two submits of a submitter; 0 = none */
-	uint64_t work_ns; /* mean run time */
-	uint32_t burst;   /* jobs of a batch, at most */
+	uint64_t gap_ns;      /* mean time between two submits of a submitter; 0 = none */
+	uint64_t work_ns;     /* mean run time */
+	uint32_t burst;       /* jobs of a batch, at most */
+	uint32_t usual_level; /* of those jobs that levels_mixed leaves */
 	/* in percent of jobs */
 	uint32_t keyed, pinned, on_node, grouped, handles, callbacks, async, spawners, failing, waiters, levels_mixed;
 	struct sim_opts machine;

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "core/levels.h"
-#include "core/pool.h"
-#include "core/runtime.h"
+#include "policy/levels.h"
+#include "sched/pool.h"
+#include "sched/world.h"
 #include "sim/model_priv.h"
 
 struct model model;
@@ -142,7 +142,7 @@ static bool refusal_known(const struct job *j, int rc)
 		return true;
 	case SHUNT_ETIMEDOUT:
 	case SHUNT_EDEADLK:
-		return j->full == SHUNT_FULL_BLOCK;
+		return j->full == SHUNT_ON_FULL_BLOCK;
 	case SHUNT_ESTOPPED:
 		return model.load->end == END_EARLY || (j->spawned && model.load->end == END_CANCEL);
 	case SHUNT_ENOENT:
@@ -219,10 +219,13 @@ static void judge_level(const struct job *j, struct model_pool *p)
 	const struct sh_pool *sp = p->p;
 	uint32_t tick = sp->worker[0]->tick;
 	uint32_t slot = sp->slot_table[tick == 0 ? sp->slot_n - 1 : tick - 1];
-	uint64_t since = p->last_end;
+	uint64_t since;
 	const struct job *other;
 	uint32_t l;
 
+	if (sp->worker[0]->batch.n <= 1)
+		p->pick_end = p->last_end;
+	since = p->pick_end;
 	if (slot != SH_SLOT_TOP) {
 		other = waits_since(&p->level[slot], since);
 		if (slot != j->level && other)
@@ -285,7 +288,7 @@ void model_idle_judge(const struct job *j)
 
 	if (j->state != JOB_ACCEPTED || keyed(j) || j->unsure)
 		return;
-	idle = idle_so_far(j) - j->idle_ns;
+	idle = idle_so_far(j) - j->idle_ns - j->hand_ns;
 	if (idle > model.idle_most_ns)
 		model.idle_most_ns = idle;
 	if (idle > MODEL_IDLE_NS)

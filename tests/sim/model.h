@@ -8,10 +8,12 @@
  *   place          pinned jobs run at their worker; reserved workers take no level below theirs
  *   keys           jobs of a key one at a time; two of which one was accepted before the other was submitted, in that order
  *   level order    pools of one worker: each pick takes the slot's level if a job of it waited since before the last job's
- *                  end, else no level below one that had such a job
+ *                  end, else no level below one that had such a job. A batch of short jobs is one pick: within it more
+ *                  urgent levels are looked at once, behind its first job
  *   wait bound     pools of one worker: a job starts within sh_levels_wait_picks(k) picks, k = jobs that could be before it
  *   idle           a plain job does not wait while a worker that may take it sleeps, for longer than MODEL_IDLE_NS in all,
- *                  not counting time in which a thread that is needed was kept from running by the machine
+ *                  not counting time in which a thread that is needed was kept from running by the machine, nor time in
+ *                  a worker's hand: that is short by what was learned, and the clock that it was learned by may stand
  *   progress       something happens to some job at least every MODEL_STUCK_NS
  *
  * SPDX-License-Identifier: MIT
@@ -23,7 +25,7 @@
 
 #include "sim/load.h"
 
-#define MODEL_IDLE_NS 50000u /* ten looks of a spinning worker, each at most 3 us apart, and the steps of a submit and a steal */
+#define MODEL_IDLE_NS 12000u /* a few looks of a spinning worker, each at most 3 us apart, and the steps of a submit and a steal */
 #define MODEL_STUCK_NS UINT64_C(1000000000)
 
 enum job_state { JOB_NEW,
@@ -51,7 +53,8 @@ struct job {
 	uint32_t id, pool, level, worker, children;
 	uint64_t key, work_ns;
 	uint32_t flags; /* SHUNT_JOB_* */
-	enum shunt_full full;
+	enum shunt_on_full full;
+	struct shunt_job_opts opts;
 	enum job_fate fate;
 	enum job_async async;
 	bool tracked, callback, grouped, fails, waits, spawned, blocks;
@@ -63,6 +66,7 @@ struct job {
 	uint32_t callbacks;
 	uint64_t call, returned, start;  /* stamps: the order of events */
 	uint64_t idle_ns, starts, bound; /* at return: see model.c */
+	uint64_t hand_ns;                /* in a worker's hand while it would be wrong to wait */
 	uint64_t due_ns;                 /* ASYNC_LATER: when to complete it */
 };
 
@@ -100,10 +104,10 @@ void model_complete(struct job *j);
 void model_completed(struct job *j, int rc);
 uint64_t model_stamp(void);
 
-/* When nothing runs any more. `cancelled` = what shunt_runtime_destroy returned. */
+/* When nothing runs any more. `cancelled` = what shunt_runtime_destroy reported. */
 void model_drained(void);
 void model_snapshot(const struct shunt_snapshot *s, bool exact);
-void model_destroyed(int64_t cancelled);
+void model_destroyed(uint64_t cancelled);
 
 uint64_t model_jobs(void); /* submitted so far */
 void model_passed(uint64_t from_ns, uint64_t to_ns);

@@ -1,5 +1,5 @@
 /* sim/model_end.c - see model.h: what is judged while time passes, and when all is over. SPDX-License-Identifier: MIT */
-#include "core/runtime.h"
+#include "sched/world.h"
 #include "sim/model_priv.h"
 
 /* ---- while the clock moves ---- */
@@ -12,6 +12,16 @@ static bool sleeps_able(const struct sh_pool *p, uint32_t slot, uint32_t thread)
 	uint32_t state = sh_a32_load_rlx(&w->state);
 
 	return (state == SH_W_PARKED || state == SH_W_WAKING) && t->state == VIRT_FUTEX && t->object == (const void *)&w->state && sh_a32_load_rlx(&w->full) == 0 && sh_a32_load_rlx(&p->async_in_flight) < p->opts.async_pool_max;
+}
+
+static void hand_passed(const struct sh_worker *w, uint32_t able, uint64_t ns)
+{
+	for (uint32_t i = w->hand_at; i < w->hand_n; i++) {
+		struct job *j = (struct job *)(uintptr_t)w->hand[i].arg;
+
+		if (j->state == JOB_ACCEPTED && (able >> j->level & 1u)) /* else its waiting is not counted yet */
+			j->hand_ns += ns;
+	}
 }
 
 static void pool_passed(struct model_pool *m, uint64_t ns)
@@ -35,6 +45,8 @@ static void pool_passed(struct model_pool *m, uint64_t ns)
 	for (i = 0; i < LOAD_LEVELS; i++)
 		if (able >> i & 1u)
 			m->level[i].idle_ns += ns;
+	for (i = 0; i < m->slots; i++)
+		hand_passed(m->p->worker[i], able, ns);
 }
 
 static void judge_waiting(void)
@@ -127,18 +139,18 @@ void model_snapshot(const struct shunt_snapshot *s, bool exact)
 		struct sums ours = sums_of(i);
 		struct sums theirs = { 0 };
 
-		for (k = 0; k < s->n_series; k++) {
-			if (s->series[k].pool[1] != (char)('0' + i))
+		for (k = 0; k < shunt_snapshot_series_count(s); k++) {
+			if (shunt_snapshot_series_at(s, k)->pool[1] != (char)('0' + i))
 				continue;
-			theirs.done += s->series[k].done;
-			theirs.failed += s->series[k].failed;
-			theirs.cancelled += s->series[k].cancelled;
+			theirs.done += shunt_snapshot_series_at(s, k)->done;
+			theirs.failed += shunt_snapshot_series_at(s, k)->failed;
+			theirs.cancelled += shunt_snapshot_series_at(s, k)->cancelled;
 		}
-		same(i, "submitted", s->pools[i].submitted, ours.accepted);
-		same(i, "finished", s->pools[i].finished, ours.accepted);
-		same(i, "in the backlog", s->pools[i].backlog, 0);
-		same(i, "run inline", s->pools[i].ran_inline, ours.inlined);
-		same(i, "asynchronous ones in flight", s->pools[i].async_in_flight, 0);
+		same(i, "submitted", shunt_snapshot_pool_at(s, i)->submitted, ours.accepted);
+		same(i, "finished", shunt_snapshot_pool_at(s, i)->finished, ours.accepted);
+		same(i, "in the backlog", shunt_snapshot_pool_at(s, i)->backlog, 0);
+		same(i, "run inline", shunt_snapshot_pool_at(s, i)->ran_inline, ours.inlined);
+		same(i, "asynchronous ones in flight", shunt_snapshot_pool_at(s, i)->async_in_flight, 0);
 		if (!exact) /* a counter's memory was refused: its jobs are in the totals alone */
 			continue;
 		same(i, "done", theirs.done, ours.done);
@@ -147,7 +159,7 @@ void model_snapshot(const struct shunt_snapshot *s, bool exact)
 	}
 }
 
-void model_destroyed(int64_t cancelled)
+void model_destroyed(uint64_t cancelled)
 {
 	uint64_t accepted = 0, ended = 0, known = 0, unsure = 0;
 	uint32_t i;
@@ -181,7 +193,7 @@ static void say_pool(FILE *out, uint32_t number, const struct model_pool *m)
 	if (!m->p)
 		return;
 	(void)fprintf(out, "  pool %u: hot %x backlog %x idle %llx spinning %llx, plain jobs waiting %u\n", number,
-		      sh_a32_load_rlx(&m->p->hot), sh_a32_load_rlx(&m->p->backlog_bits),
+		      sh_a32_load_rlx(&m->p->stealable), sh_a32_load_rlx(&m->p->backlog_bits),
 		      (unsigned long long)sh_a64_load_rlx(&m->p->idle[0]), (unsigned long long)sh_a64_load_rlx(&m->p->spinning[0]), m->plain);
 	for (i = 0; i < m->slots; i++)
 		(void)fprintf(out, "    worker %u: thread %u, state %u, blocked %u, full %u\n", i, m->thread[i],

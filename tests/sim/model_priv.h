@@ -7,7 +7,7 @@
 #ifndef SIM_MODEL_PRIV_H
 #define SIM_MODEL_PRIV_H
 
-#include "core/pool.h"
+#include "sched/pool.h"
 #include "sim/model.h"
 
 #define MODEL_SLOTS (LOAD_WORKERS + 16u)
@@ -40,6 +40,7 @@ struct model_pool {
 	uint32_t keyed_waiting;
 	uint64_t starts;   /* picks that started a job */
 	uint64_t last_end; /* stamp */
+	uint64_t pick_end; /* last_end when the levels were looked at last */
 };
 
 struct model {

@@ -45,5 +45,6 @@ void sim_atomic(void);
 #define sh_a64_and_sc(...) (sim_atomic(), sh_a64_and_sc(__VA_ARGS__))
 #define sh_a64_add_acq_rel(...) (sim_atomic(), sh_a64_add_acq_rel(__VA_ARGS__))
 #define sh_a64_sub_acq_rel(...) (sim_atomic(), sh_a64_sub_acq_rel(__VA_ARGS__))
+#define sh_a128_cas_sc(...) (sim_atomic(), sh_a128_cas_sc(__VA_ARGS__))
 
 #endif

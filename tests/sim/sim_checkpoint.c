@@ -18,8 +18,8 @@
 
 #include <shunt/error.h>
 
-#include "core/levels.h"
-#include "core/runtime.h"
+#include "policy/levels.h"
+#include "sched/world.h"
 #include "sim/sim.h"
 
 #define JOBS 200000u
@@ -164,7 +164,7 @@ static struct shunt_type_id machine_open(uint64_t seed)
 	to.name = "customer";
 	to.pool = pool;
 	to.handler = serve;
-	must(shunt_type_register(g.rt, &to, &type), "type");
+	must(shunt_type_create(g.rt, &to, &type), "type");
 	return type;
 }
 
@@ -185,6 +185,7 @@ static void draw(const struct trial *t, uint64_t seed, struct customer *c, uint3
 
 static void run(uint64_t seed, struct customer *c, uint32_t n)
 {
+	uint64_t cancelled = 0;
 	struct shunt_type_id type = machine_open(seed);
 	struct shunt_job_spec spec;
 	uint32_t i;
@@ -202,8 +203,8 @@ static void run(uint64_t seed, struct customer *c, uint32_t n)
 		c[i].picks = g.picks;
 		must(shunt_submit(g.rt, &spec, NULL), "submit");
 	}
-	must(shunt_drain(g.rt, SHUNT_FOREVER), "drain");
-	if (shunt_runtime_destroy(g.rt) != 0)
+	must(shunt_runtime_drain(g.rt, SHUNT_FOREVER, NULL), "drain");
+	if (shunt_runtime_destroy(g.rt, &cancelled) != 0 || cancelled != 0)
 		sim_fail("destroy after drain");
 	sim_end();
 }

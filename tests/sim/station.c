@@ -121,7 +121,7 @@ static struct shunt_type_id station_open(const struct station *s, const struct s
 	to.pool = pool;
 	to.handler = serve;
 	to.flags = s->places ? SHUNT_TYPE_ASYNC : 0;
-	must(shunt_type_register(g.rt, &to, &type), "type");
+	must(shunt_type_create(g.rt, &to, &type), "type");
 	return type;
 }
 
@@ -129,10 +129,10 @@ static void count_parks(void)
 {
 	struct shunt_snapshot *snap = NULL;
 
-	must(shunt_snapshot_take(g.rt, &snap), "snapshot");
-	for (size_t i = 0; i < snap->n_workers; i++)
-		g.parks += snap->workers[i].parks;
-	shunt_snapshot_free(snap);
+	must(shunt_snapshot_create(g.rt, &snap), "snapshot");
+	for (size_t i = 0; i < shunt_snapshot_worker_count(snap); i++)
+		g.parks += shunt_snapshot_worker_at(snap, i)->parks;
+	shunt_snapshot_destroy(snap);
 }
 
 uint64_t station_parks(void)
@@ -142,6 +142,7 @@ uint64_t station_parks(void)
 
 void station_run(const struct station *s, uint64_t seed, struct customer *c, uint32_t n)
 {
+	uint64_t cancelled = 0;
 	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
 	struct shunt_topo *topo = NULL;
 	struct shunt_type_id type;
@@ -168,11 +169,11 @@ void station_run(const struct station *s, uint64_t seed, struct customer *c, uin
 	g.zero_ns = sim_now_ns();
 	for (i = 0; i < n; i++)
 		arrive(type, &c[i]);
-	must(shunt_drain(g.rt, SHUNT_FOREVER), "drain");
+	must(shunt_runtime_drain(g.rt, SHUNT_FOREVER, NULL), "drain");
 	if (s->places)
 		virt_join(server);
 	count_parks();
-	if (shunt_runtime_destroy(g.rt) != 0)
+	if (shunt_runtime_destroy(g.rt, &cancelled) != 0 || cancelled != 0)
 		sim_fail("destroy after drain");
 	sim_end();
 	shunt_topo_close(topo);

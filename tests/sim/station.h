@@ -1,7 +1,7 @@
 /*
  * sim/station.h - a queueing station made of the runtime: one pool, jobs that arrive at given times and work for given
  * times, on the virtual clock. Used by the tests that compare with queueing theory (sim_theory.c), that look at shares
- * (sim_share.c) and at rhythms (sim_rhythm.c).
+ * (sim_share.c) and at rhythms (sim_arrival.c).
  *
  * SPDX-License-Identifier: MIT
  */

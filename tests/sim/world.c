@@ -36,7 +36,7 @@ static void create_runtime(struct world *w)
 
 	o.levels = w->load->levels;
 	o.jobs_max = w->load->jobs_max;
-	o.tracked_max = w->load->tracked_max;
+	o.handles_max = w->load->handles_max;
 	o.groups_max = w->load->groups_max;
 	o.submitters_max = w->load->submitters_max;
 	o.topo = w->topo;
@@ -52,14 +52,15 @@ static void pool_opts(struct shunt_pool_opts *o, const struct load_pool *p, uint
 	o->idle = p->idle;
 	o->level_mode = p->mode;
 	o->strategy = p->strategy;
-	o->full = p->full;
-	o->guard_every = p->guard_every;
+	o->on_full = p->full;
 	o->ring_capacity = p->ring_capacity;
-	o->strands = p->strands;
+	o->key_slots = p->key_slots;
 	o->queue_max = p->queue_max;
 	o->async_max = p->async_max;
 	o->async_pool_max = p->async_pool_max;
-	if (p->mode == SHUNT_LEVELS_WEIGHTED)
+	if (p->mode != SHUNT_LEVELS_WEIGHTED)
+		o->guard_every = p->guard_every;
+	else
 		memcpy(o->weights, p->weights, levels * sizeof(o->weights[0]));
 	if (p->mode == SHUNT_LEVELS_RESERVED)
 		memcpy(o->reserved, p->reserved, levels * sizeof(o->reserved[0]));
@@ -85,18 +86,18 @@ static void create_pool(struct world *w, uint32_t i)
 	t.handler = actors_handler;
 	t.name = name;
 	attempt = 0;
-	while (again(shunt_type_register(w->a.rt, &t, &w->a.plain[i]), attempt++) != 0)
+	while (again(shunt_type_create(w->a.rt, &t, &w->a.plain[i]), attempt++) != 0)
 		;
 	name[0] = 'a';
 	t.flags = SHUNT_TYPE_ASYNC;
 	attempt = 0;
-	while (again(shunt_type_register(w->a.rt, &t, &w->a.async[i]), attempt++) != 0)
+	while (again(shunt_type_create(w->a.rt, &t, &w->a.async[i]), attempt++) != 0)
 		;
 }
 
 static void drain(struct world *w)
 {
-	int rc = shunt_drain(w->a.rt, DRAIN_NS);
+	int rc = shunt_runtime_drain(w->a.rt, DRAIN_NS, NULL);
 
 	if (rc != 0)
 		sim_fail("drain: %s", shunt_strerror(rc));
@@ -109,11 +110,11 @@ static void look(struct world *w, bool exact)
 	int rc;
 
 	sim_faults_on(false);
-	rc = shunt_snapshot_take(w->a.rt, &s);
+	rc = shunt_snapshot_create(w->a.rt, &s);
 	if (rc != 0)
 		sim_fail("snapshot: %s", shunt_strerror(rc));
 	model_snapshot(s, exact);
-	shunt_snapshot_free(s);
+	shunt_snapshot_destroy(s);
 }
 
 static void remove_all(struct world *w)
@@ -122,14 +123,14 @@ static void remove_all(struct world *w)
 	int rc;
 
 	for (i = 0; i < w->load->pools; i++) {
-		rc = shunt_pool_remove(w->a.rt, w->pool[i]);
+		rc = shunt_pool_destroy(w->a.rt, w->pool[i]);
 		if (rc != SHUNT_EBUSY)
 			sim_fail("pool %u with types: remove: %s", i, shunt_strerror(rc));
-		rc = shunt_type_unregister(w->a.rt, w->a.plain[i], SHUNT_FOREVER);
+		rc = shunt_type_destroy(w->a.rt, w->a.plain[i], SHUNT_FOREVER);
 		if (rc == 0)
-			rc = shunt_type_unregister(w->a.rt, w->a.async[i], SHUNT_FOREVER);
+			rc = shunt_type_destroy(w->a.rt, w->a.async[i], SHUNT_FOREVER);
 		if (rc == 0)
-			rc = shunt_pool_remove(w->a.rt, w->pool[i]);
+			rc = shunt_pool_destroy(w->a.rt, w->pool[i]);
 		if (rc != 0)
 			sim_fail("pool %u: remove: %s", i, shunt_strerror(rc));
 	}
@@ -138,13 +139,15 @@ static void remove_all(struct world *w)
 static void end(struct world *w, uint32_t completer)
 {
 	struct sim_stats st;
-	int64_t cancelled;
+	uint64_t cancelled;
+	int rc;
 
 	if (w->load->end == END_CANCEL) {
 		actors_complete_stop(true);
 		virt_join(completer);
 		model.over = true; /* pools go away: nobody looks into them any more */
-		cancelled = shunt_runtime_destroy(w->a.rt);
+		if (shunt_runtime_destroy(w->a.rt, &cancelled) != 0)
+			sim_fail("destroy");
 		model_destroyed(cancelled);
 		return;
 	}
@@ -155,9 +158,9 @@ static void end(struct world *w, uint32_t completer)
 	look(w, st.faults[SIM_ALLOC] == 0);
 	if (w->load->end == END_REMOVE)
 		remove_all(w);
-	cancelled = shunt_runtime_destroy(w->a.rt);
-	if (cancelled != 0)
-		sim_fail("destroy after drain: %lld", (long long)cancelled);
+	rc = shunt_runtime_destroy(w->a.rt, &cancelled);
+	if (rc != 0 || cancelled != 0)
+		sim_fail("destroy after drain: %d, %llu cancelled", rc, (unsigned long long)cancelled);
 }
 
 void world_run(const struct load *l, const struct shunt_topo *topo, FILE *trace, struct world_result *out)
@@ -177,7 +180,7 @@ void world_run(const struct load *l, const struct shunt_topo *topo, FILE *trace,
 	for (i = 0; i < l->pools; i++)
 		create_pool(&w, i);
 	sim_faults_on(true);
-	(void)shunt_topo_nodes(topo, &w.a.nodes);
+	w.a.nodes = shunt_topo_node_count(topo);
 	actors_begin(&w.a);
 	completer = sim_thread("completer", actors_complete, NULL);
 	model_helper(completer);
@@ -190,9 +193,12 @@ void world_run(const struct load *l, const struct shunt_topo *topo, FILE *trace,
 		sim_stoppable(thread[i]);
 	}
 	if (l->end == END_EARLY) {
-		sim_sleep(1 + l->jobs / l->submitters * (l->gap_ns + 100) / 2);
-		(void)shunt_drain(w.a.rt, 100000);
-		if (shunt_resume(w.a.rt) != 0)
+		uint64_t half_ns = l->jobs / l->submitters * (l->gap_ns + 100) / 2;
+
+		half_ns = half_ns < MODEL_STUCK_NS / 4 ? half_ns : MODEL_STUCK_NS / 4; /* jobs may be over before */
+		sim_sleep(1 + half_ns);
+		(void)shunt_runtime_drain(w.a.rt, 100000, NULL);
+		if (shunt_runtime_resume(w.a.rt) != 0)
 			sim_fail("resume");
 	}
 	for (i = 0; i < l->submitters; i++)

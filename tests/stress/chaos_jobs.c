@@ -49,13 +49,14 @@ bool chaos_job_open(enum chaos_kind kind, uint32_t flags, struct shunt_job_spec 
 	memset(spec, 0, sizeof(*spec));
 	j->kind = kind;
 	j->key = SHUNT_ANY;
+	j->opts = (struct shunt_job_opts)SHUNT_JOB_OPTS_INIT;
 	flags |= CHAOS_KNOWN | (kind == CHAOS_FAIL || kind == CHAOS_ASYNC_LATER ? CHAOS_FAILS : 0u);
 	sh_a32_store_sc(&j->flags, flags);
 	if (flags & CHAOS_HELD_UP)
 		(void)sh_a64_add_sc(&chaos_ledger->held_up, 1);
 	spec->type = kind >= CHAOS_ASYNC_LATER && kind <= CHAOS_ASYNC_DIRECT ? chaos_load.async : chaos_load.plain;
 	spec->arg = j;
-	spec->full = SHUNT_FULL_ERROR;
+	spec->on_full = SHUNT_ON_FULL_ERROR;
 	if (flags & CHAOS_CALLBACK) {
 		spec->done = on_done;
 		spec->done_arg = j;
@@ -65,7 +66,8 @@ bool chaos_job_open(enum chaos_kind kind, uint32_t flags, struct shunt_job_spec 
 
 void chaos_job_submitted(struct chaos_job *job, const struct shunt_job_spec *spec, int rc, uint64_t start_ns, bool in_job)
 {
-	bool blocks = spec->full == SHUNT_FULL_BLOCK;
+	bool blocks = spec->on_full == SHUNT_ON_FULL_BLOCK;
+	uint64_t limit_ns = spec->opts ? spec->opts->full_timeout_ns : 0;
 
 	if (rc == 0) {
 		sh_a32_store_sc(&job->accepted, 1);
@@ -73,11 +75,11 @@ void chaos_job_submitted(struct chaos_job *job, const struct shunt_job_spec *spe
 		return;
 	}
 	STRESS_CHECK((rc == SHUNT_EFULL && !blocks) ||
-			     (rc == SHUNT_ETIMEDOUT && blocks && spec->full_timeout_ns != 0) ||
+			     (rc == SHUNT_ETIMEDOUT && blocks && limit_ns != 0) ||
 			     (rc == SHUNT_EDEADLK && blocks && in_job) || (rc == SHUNT_ESTOPPED && chaos_load.o.may_stop),
-		     "submit: %s (full %d, %s)", shunt_error_name(rc), spec->full, in_job ? "in a job" : "outside");
+		     "submit: %s (full %d, %s)", shunt_error_name(rc), spec->on_full, in_job ? "in a job" : "outside");
 	if (rc == SHUNT_ETIMEDOUT)
-		chaos_timeout_check(start_ns, spec->full_timeout_ns, "a blocked submit");
+		chaos_timeout_check(start_ns, limit_ns, "a blocked submit");
 	if (sh_a32_load_sc(&job->flags) & CHAOS_HELD_UP)
 		(void)sh_a64_sub_sc(&chaos_ledger->held_up, 1);
 	(void)sh_a64_add_rlx(&chaos_ledger->refused, 1);
@@ -136,7 +138,7 @@ static void key_enter(struct chaos_job *j)
 	k->last = j->seq;
 }
 
-/* The last touch before whoever waits for the job may go on. */
+/* The last touch before a waiter of the job may go on. */
 static void job_ended(struct chaos_job *j)
 {
 	if (j->key != SHUNT_ANY)
@@ -148,14 +150,17 @@ static void job_ended(struct chaos_job *j)
 
 static void spawn(struct shunt_runtime *rt, uint8_t full, struct shunt_job_id *id, struct chaos_job **job)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec;
 	uint64_t start = shunt_now_ns();
 	int rc;
 
 	if (!chaos_job_open(CHAOS_PLAIN, start % 2 ? CHAOS_CALLBACK : 0, &spec, job))
 		return;
-	spec.full = full;
-	spec.full_timeout_ns = 2000000; /* without a limit: what fills the queue may wait for this very job */
+	spec.on_full = full;
+	opts.full_timeout_ns = 2000000; /* without a limit: what fills the queue may wait for this very job */
+	if (full == SHUNT_ON_FULL_BLOCK)
+		spec.opts = &opts;
 	rc = shunt_submit(rt, &spec, id);
 	chaos_job_submitted(*job, &spec, rc, start, true);
 	if (rc != 0)
@@ -170,7 +175,7 @@ static void spawn_and_wait(struct shunt_runtime *rt)
 	uint64_t start;
 	int rc;
 
-	spawn(rt, SHUNT_FULL_ERROR, &id, &job);
+	spawn(rt, SHUNT_ON_FULL_ERROR, &id, &job);
 	if (!job)
 		return;
 	start = shunt_now_ns();
@@ -266,12 +271,12 @@ int chaos_run(struct shunt_job_ctx *ctx, void *arg)
 	if (kind >= CHAOS_ASYNC_LATER && kind <= CHAOS_ASYNC_DIRECT)
 		return run_async(ctx, j);
 	if (kind == CHAOS_SPAWN) {
-		spawn(rt, SHUNT_FULL_ERROR, NULL, &other);
-		spawn(rt, SHUNT_FULL_ERROR, NULL, &other);
+		spawn(rt, SHUNT_ON_FULL_ERROR, NULL, &other);
+		spawn(rt, SHUNT_ON_FULL_ERROR, NULL, &other);
 	} else if (kind == CHAOS_INLINE) {
-		spawn(rt, SHUNT_FULL_INLINE, NULL, &other);
+		spawn(rt, SHUNT_ON_FULL_INLINE, NULL, &other);
 	} else if (kind == CHAOS_ROOM) {
-		spawn(rt, SHUNT_FULL_BLOCK, NULL, &other);
+		spawn(rt, SHUNT_ON_FULL_BLOCK, NULL, &other);
 	} else if (kind == CHAOS_WAIT) {
 		spawn_and_wait(rt);
 	} else if (kind == CHAOS_BLOCK) {

@@ -84,7 +84,7 @@ static const char *live_fault(const struct chaos_job *j)
 	return NULL;
 }
 
-static const char *settled_fault(const struct chaos_job *j)
+static const char *quiesced_fault(const struct chaos_job *j)
 {
 	const char *fault = live_fault(j);
 	uint32_t ends = sh_a32_load_sc(&j->ended) + sh_a32_load_sc(&j->cancelled);
@@ -131,9 +131,9 @@ uint64_t chaos_ledger_check_live(const char *who)
 	return check(who, live_fault);
 }
 
-uint64_t chaos_ledger_check_settled(const char *who)
+uint64_t chaos_ledger_check_quiesced(const char *who)
 {
-	return check(who, settled_fault);
+	return check(who, quiesced_fault);
 }
 
 struct chaos_sums chaos_ledger_sums(void)

@@ -53,8 +53,9 @@ struct chaos_job {       /* the counters say how often; entries are never used t
 	sh_a32 callbacks;
 	sh_a32 cancelled;
 	uint32_t kind;
-	uint32_t key; /* SHUNT_ANY = none */
-	uint64_t seq; /* in its key */
+	uint32_t key;               /* SHUNT_ANY = none */
+	uint64_t seq;               /* in its key */
+	struct shunt_job_opts opts; /* of its spec, where that has some */
 };
 
 struct chaos_key {
@@ -77,8 +78,8 @@ struct chaos_thread {
 
 enum chaos_phase { CHAOS_STARTING = 0,
 		   CHAOS_RUNNING = 1,
-		   CHAOS_SETTLING = 2,
-		   CHAOS_SETTLED = 3 };
+		   CHAOS_QUIESCING = 2,
+		   CHAOS_QUIESCED = 3 };
 
 struct chaos_ledger {
 	sh_a32 phase;
@@ -118,8 +119,8 @@ void chaos_tick(void);
  * cancelled, nothing ran that nobody submitted.
  */
 uint64_t chaos_ledger_check_live(const char *who);
-/* When everything has settled: besides, each accepted job has exactly one end, and no refused one has any. */
-uint64_t chaos_ledger_check_settled(const char *who);
+/* When everything has quiesced: besides, each accepted job has exactly one end, and no refused one has any. */
+uint64_t chaos_ledger_check_quiesced(const char *who);
 struct chaos_sums chaos_ledger_sums(void);
 
 #endif

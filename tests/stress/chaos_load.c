@@ -52,7 +52,8 @@ static void draw_placing(struct chaos_submitter *s, struct shunt_job_spec *spec,
 		spec->key = j->key;
 	} else {
 		spec->flags = SHUNT_JOB_ON_WORKER;
-		spec->worker = sh_rng_below(&s->rng, chaos_load.o.workers);
+		j->opts.worker = sh_rng_below(&s->rng, chaos_load.o.workers);
+		spec->opts = &j->opts;
 	}
 }
 
@@ -73,10 +74,11 @@ static bool draw_job(struct chaos_submitter *s, struct shunt_job_spec *spec, str
 	if (grouped)
 		spec->group = s->group;
 	if (roll < 8) {
-		spec->full = SHUNT_FULL_BLOCK;
-		spec->full_timeout_ns = chaos_load.o.forever && roll < 4 ? 0 : FULL_TIMEOUT_NS;
+		spec->on_full = SHUNT_ON_FULL_BLOCK;
+		(*job)->opts.full_timeout_ns = chaos_load.o.forever && roll < 4 ? 0 : FULL_TIMEOUT_NS;
+		spec->opts = &(*job)->opts;
 	} else if (roll < 10) {
-		spec->full = SHUNT_FULL_INLINE;
+		spec->on_full = SHUNT_ON_FULL_INLINE;
 	}
 	return true;
 }
@@ -127,7 +129,7 @@ static void submit_batch(struct chaos_submitter *s)
 	STRESS_CHECK(accepted <= n && (rc == 0) == (accepted == n), "batch: %zu of %u, %d", accepted, n, rc);
 	for (i = 0; i < n; i++) {
 		if (i > accepted)
-			spec[i].full = SHUNT_FULL_ERROR; /* never tried */
+			spec[i].on_full = SHUNT_ON_FULL_ERROR; /* never tried */
 		chaos_job_submitted(job[i], &spec[i], i < accepted ? 0 : i == accepted ? rc
 										       : SHUNT_EFULL,
 				    start, false);
@@ -160,7 +162,7 @@ static void join_one(struct chaos_submitter *s, uint32_t i, uint64_t timeout_ns)
 	let_go(s, i);
 }
 
-static void settle_one(struct chaos_submitter *s)
+static void resolve_one(struct chaos_submitter *s)
 {
 	static const uint64_t timeouts[] = { 0, 50000, 300000, 2000000, SHUNT_FOREVER };
 	uint32_t i = sh_rng_below(&s->rng, s->held_n);
@@ -236,7 +238,7 @@ void chaos_submitter_turn(struct chaos_submitter *s)
 		submit_batch(s);
 	}
 	if (s->held_n > 0 && sh_rng_below(&s->rng, 4) == 0)
-		settle_one(s);
+		resolve_one(s);
 	if (sh_rng_below(&s->rng, 256) == 0)
 		change_group(s, 500000);
 }
@@ -347,7 +349,7 @@ static void create_pool(struct sh_rng *rng)
 	po.spares_max = o->spares_max;
 	po.queue_max = o->queue_max;
 	po.ring_capacity = rings[sh_rng_below(rng, SH_COUNT(rings))];
-	po.strands = strands[sh_rng_below(rng, SH_COUNT(strands))];
+	po.key_slots = strands[sh_rng_below(rng, SH_COUNT(strands))];
 	po.async_max = sh_rng_below(rng, 2) ? 2 : 64;
 	po.level_mode = (enum shunt_level_mode)(1 + sh_rng_below(rng, 2));
 	po.strategy = (enum shunt_strategy)sh_rng_below(rng, SHUNT_SELECT_USER);
@@ -358,15 +360,15 @@ static void create_pool(struct sh_rng *rng)
 	(void)printf("  workers %u submitters %u (%u slots) idle %d pin %d spares %u ring %u strands %u arena %u bound %u "
 		     "strategy %d\n",
 		     o->workers, o->submitters, o->submitters_max, (int)o->idle, (int)o->pin, o->spares_max, po.ring_capacity,
-		     po.strands, o->jobs_max, o->queue_max, (int)po.strategy);
+		     po.key_slots, o->jobs_max, o->queue_max, (int)po.strategy);
 	to.pool = chaos_load.pool;
 	to.name = "plain";
 	to.handler = chaos_run;
-	rc = shunt_type_register(chaos_load.rt, &to, &chaos_load.plain);
+	rc = shunt_type_create(chaos_load.rt, &to, &chaos_load.plain);
 	to.name = "async";
 	to.flags = SHUNT_TYPE_ASYNC;
-	rc |= shunt_type_register(chaos_load.rt, &to, &chaos_load.async);
-	STRESS_CHECK(rc == 0, "type register");
+	rc |= shunt_type_create(chaos_load.rt, &to, &chaos_load.async);
+	STRESS_CHECK(rc == 0, "type create");
 }
 
 void chaos_load_start(const struct chaos_load_opts *o)
@@ -380,7 +382,7 @@ void chaos_load_start(const struct chaos_load_opts *o)
 	sh_rng_init(&rng, o->salt);
 	chaos_load.levels = ro.levels = 1 + sh_rng_below(&rng, 4);
 	ro.jobs_max = o->jobs_max;
-	ro.tracked_max = o->jobs_max + 4096; /* never what is full: a blocked submitter may hold handles */
+	ro.handles_max = o->jobs_max + 4096; /* never what is full: a blocked submitter may hold handles */
 	ro.submitters_max = o->submitters_max;
 	STRESS_CHECK(shunt_runtime_create(&chaos_load.rt, &ro) == 0, "runtime create");
 	stress_round(o->seed, chaos_load.rt);
@@ -430,19 +432,23 @@ static void check_snapshot(void)
 {
 	struct chaos_sums sum = chaos_ledger_sums();
 	struct shunt_snapshot *s = NULL;
+	const struct shunt_pool_info *p;
 	uint64_t done = 0, failed = 0, cancelled = 0;
 	size_t i;
 
-	STRESS_CHECK(shunt_snapshot_take(chaos_load.rt, &s) == 0, "snapshot");
-	for (i = 0; i < s->n_series; i++) {
-		done += s->series[i].done;
-		failed += s->series[i].failed;
-		cancelled += s->series[i].cancelled;
+	STRESS_CHECK(shunt_snapshot_create(chaos_load.rt, &s) == 0, "snapshot");
+	for (i = 0; i < shunt_snapshot_series_count(s); i++) {
+		const struct shunt_series *x = shunt_snapshot_series_at(s, i);
+
+		done += x->done;
+		failed += x->failed;
+		cancelled += x->cancelled;
 	}
-	STRESS_CHECK(s->n_pools == 1, "%zu pools", s->n_pools);
-	STRESS_CHECK(s->pools[0].submitted == sum.accepted && s->pools[0].finished == sum.accepted,
-		     "snapshot: submitted %llu finished %llu; ledger: %llu", (unsigned long long)s->pools[0].submitted,
-		     (unsigned long long)s->pools[0].finished, (unsigned long long)sum.accepted);
+	STRESS_CHECK(shunt_snapshot_pool_count(s) == 1, "%zu pools", shunt_snapshot_pool_count(s));
+	p = shunt_snapshot_pool_at(s, 0);
+	STRESS_CHECK(p->submitted == sum.accepted && p->finished == sum.accepted,
+		     "snapshot: submitted %llu finished %llu; ledger: %llu", (unsigned long long)p->submitted,
+		     (unsigned long long)p->finished, (unsigned long long)sum.accepted);
 	if (chaos_load.o.cells_may_lack && done <= sum.done && failed <= sum.failed && cancelled <= sum.cancelled) {
 		(void)printf("  series lack %llu jobs that ended without memory for a histogram\n",
 			     (unsigned long long)(sum.done - done + sum.failed - failed + sum.cancelled - cancelled));
@@ -454,35 +460,35 @@ static void check_snapshot(void)
 		     "snapshot: done %llu failed %llu cancelled %llu; ledger: %llu %llu %llu", (unsigned long long)done,
 		     (unsigned long long)failed, (unsigned long long)cancelled, (unsigned long long)sum.done,
 		     (unsigned long long)sum.failed, (unsigned long long)sum.cancelled);
-	STRESS_CHECK(s->pools[0].async_in_flight == 0 && s->pools[0].blocked == 0, "async %u blocked %u after the drain",
-		     s->pools[0].async_in_flight, s->pools[0].blocked);
-	shunt_snapshot_free(s);
+	STRESS_CHECK(p->async_in_flight == 0 && p->blocked == 0, "async %u blocked %u after the drain",
+		     p->async_in_flight, p->blocked);
+	shunt_snapshot_destroy(s);
 }
 
 void chaos_load_finish(void)
 {
-	int64_t left;
+	uint64_t left;
 	uint32_t i;
 	int rc;
 
-	sh_a32_store_sc(&chaos_ledger->phase, CHAOS_SETTLING);
+	sh_a32_store_sc(&chaos_ledger->phase, CHAOS_QUIESCING);
 	sh_a32_store_sc(&chaos_load.stop, 1);
-	chaos_at("settling: the submitters end");
+	chaos_at("quiescing: the submitters end");
 	for (i = 0; i < chaos_load.o.submitters; i++) {
 		(void)pthread_join(chaos_load.thread[i], NULL);
 		chaos_tick();
 	}
-	chaos_at("settling: drain");
-	rc = shunt_drain(chaos_load.rt, SHUNT_FOREVER);
+	chaos_at("quiescing: drain");
+	rc = shunt_runtime_drain(chaos_load.rt, SHUNT_FOREVER, NULL);
 	STRESS_CHECK(rc == 0, "drain: %s", shunt_error_name(rc));
 	sh_a32_store_sc(&chaos_load.completers_stop, 1);
 	for (i = 0; i < 2; i++)
 		(void)pthread_join(chaos_load.completer[i], NULL);
-	STRESS_CHECK(chaos_ledger_check_settled("settled") == 0, "the ledger of jobs does not add up");
+	STRESS_CHECK(chaos_ledger_check_quiesced("quiesced") == 0, "the ledger of jobs does not add up");
 	check_snapshot();
-	chaos_at("settling: destroy");
+	chaos_at("quiescing: destroy");
 	stress_round(chaos_load.o.seed, NULL);
-	left = shunt_runtime_destroy(chaos_load.rt);
-	STRESS_CHECK(left == 0, "destroy after a drain cancelled %lld jobs", (long long)left);
-	sh_a32_store_sc(&chaos_ledger->phase, CHAOS_SETTLED);
+	STRESS_CHECK(shunt_runtime_destroy(chaos_load.rt, &left) == 0, "destroy");
+	STRESS_CHECK(left == 0, "destroy after a drain cancelled %llu jobs", (unsigned long long)left);
+	sh_a32_store_sc(&chaos_ledger->phase, CHAOS_QUIESCED);
 }

@@ -1,7 +1,7 @@
 /*
  * stress/chaos_load.h - the work that goes on while a chaos scenario interferes: submitters with jobs of every kind
  * (levels, keys, groups, handles, cancels, asynchronous ones, spawns, waits inside jobs), completers, and the checks
- * when all has settled. One load at a time.
+ * when all has quiesced. One load at a time.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,7 +24,7 @@ struct chaos_load_opts {
 	enum shunt_pin_policy pin;
 	uint32_t jobs_max, queue_max, submitters_max, spares_max;
 	uint32_t held_up_max; /* so many jobs may wait for one thread (keys, stated workers) */
-	bool waits_in_jobs;   /* handlers block, wait and submit with SHUNT_FULL_BLOCK */
+	bool waits_in_jobs;   /* handlers block, wait and submit with SHUNT_ON_FULL_BLOCK */
 	bool forever;         /* submitters wait without limit too */
 	bool may_stop;        /* the scenario closes the runtime under the load: SHUNT_ESTOPPED is right */
 	bool cells_may_lack;  /* no memory for a first histogram of a type: its series misses those jobs */

@@ -239,9 +239,9 @@ static bool judge(const struct chaos_run *r)
 		(void)chaos_ledger_check_live(r->scenario->name);
 		return false;
 	}
-	if (end == CHAOS_END_SETTLED ? sh_a32_load_sc(&chaos_ledger->phase) != CHAOS_SETTLED ||
-					       chaos_ledger_check_settled(r->scenario->name) != 0
-				     : chaos_ledger_check_live(r->scenario->name) != 0) {
+	if (end == CHAOS_END_QUIESCED ? sh_a32_load_sc(&chaos_ledger->phase) != CHAOS_QUIESCED ||
+						chaos_ledger_check_quiesced(r->scenario->name) != 0
+				      : chaos_ledger_check_live(r->scenario->name) != 0) {
 		report_failure(r, "the ledger of jobs does not add up");
 		return false;
 	}

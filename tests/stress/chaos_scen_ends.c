@@ -36,7 +36,7 @@ static _Noreturn void *finish_without_main(void *arg)
 	exit(0);
 }
 
-/* The main thread ends in mid work; another one settles everything. */
+/* The main thread ends in mid work; another one quiesces everything. */
 static _Noreturn void end_main(struct chaos_submitter *own)
 {
 	pthread_t finisher;
@@ -198,16 +198,16 @@ static void memory_calls(bool limited)
 	STRESS_CHECK(rc == 0 || (limited && (rc == SHUNT_ENOMEM || rc == SHUNT_ESYS)), "pool create: %s",
 		     shunt_error_name(rc));
 	if (rc == 0)
-		STRESS_CHECK(shunt_pool_remove(chaos_load.rt, pool) == 0, "pool remove");
-	rc = shunt_snapshot_take(chaos_load.rt, &s);
+		STRESS_CHECK(shunt_pool_destroy(chaos_load.rt, pool) == 0, "pool destroy");
+	rc = shunt_snapshot_create(chaos_load.rt, &s);
 	STRESS_CHECK(rc == 0 || (limited && rc == SHUNT_ENOMEM), "snapshot: %s", shunt_error_name(rc));
 	if (rc == 0)
-		shunt_snapshot_free(s);
+		shunt_snapshot_destroy(s);
 	rc = shunt_runtime_create(&other, NULL);
 	STRESS_CHECK(rc == 0 || (limited && (rc == SHUNT_ENOMEM || rc == SHUNT_ESYS)), "runtime create: %s",
 		     shunt_error_name(rc));
 	if (rc == 0)
-		STRESS_CHECK(shunt_runtime_destroy(other) == 0, "runtime destroy");
+		STRESS_CHECK(shunt_runtime_destroy(other, NULL) == 0, "runtime destroy");
 	if (pthread_create(&t, NULL, nothing, NULL) == 0)
 		(void)pthread_join(t, NULL);
 }

@@ -74,15 +74,15 @@ static bool calls_refused(struct shunt_runtime *rt)
 			{ "group_pending", shunt_group_pending(rt, group) },
 			{ "group_cancel", shunt_group_cancel(rt, group) },
 			{ "group_destroy", shunt_group_destroy(rt, group) },
-			{ "drain", shunt_drain(rt, SHUNT_FOREVER) },
-			{ "resume", shunt_resume(rt) },
+			{ "drain", shunt_runtime_drain(rt, SHUNT_FOREVER, NULL) },
+			{ "resume", shunt_runtime_resume(rt) },
 			{ "pool_create", shunt_pool_create(rt, &po, &pool) },
 			{ "pool_find", shunt_pool_find(rt, "main", &pool) },
-			{ "pool_remove", shunt_pool_remove(rt, chaos_load.pool) },
-			{ "type_register", shunt_type_register(rt, &to, &type) },
+			{ "pool_destroy", shunt_pool_destroy(rt, chaos_load.pool) },
+			{ "type_create", shunt_type_create(rt, &to, &type) },
 			{ "type_find", shunt_type_find(rt, "plain", &type) },
-			{ "type_unregister", shunt_type_unregister(rt, chaos_load.plain, SHUNT_FOREVER) },
-			{ "snapshot_take", shunt_snapshot_take(rt, &snapshot) },
+			{ "type_destroy", shunt_type_destroy(rt, chaos_load.plain, SHUNT_FOREVER) },
+			{ "snapshot_create", shunt_snapshot_create(rt, &snapshot) },
 		};
 
 		for (i = 0; i < SH_COUNT(call); i++) {
@@ -105,6 +105,7 @@ static int count_up(struct shunt_job_ctx *ctx, void *arg)
 /* A runtime that the forked child makes itself is its own. */
 static bool works_anew(void)
 {
+	uint64_t left = 0;
 	struct shunt_pool_opts po = SHUNT_POOL_OPTS_INIT;
 	struct shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
 	struct shunt_job_spec spec = { 0 };
@@ -125,13 +126,13 @@ static bool works_anew(void)
 	to.name = "count";
 	to.handler = count_up;
 	if (rc == 0)
-		rc = shunt_type_register(rt, &to, &spec.type);
+		rc = shunt_type_create(rt, &to, &spec.type);
 	spec.arg = &ran;
 	for (i = 0; rc == 0 && i < JOBS; i++)
 		rc = shunt_submit(rt, &spec, NULL);
 	if (rc == 0)
-		rc = shunt_drain(rt, SHUNT_FOREVER);
-	if (rc != 0 || sh_a32_load_sc(&ran) != JOBS || shunt_runtime_destroy(rt) != 0) {
+		rc = shunt_runtime_drain(rt, SHUNT_FOREVER, NULL);
+	if (rc != 0 || sh_a32_load_sc(&ran) != JOBS || shunt_runtime_destroy(rt, &left) != 0 || left != 0) {
 		say("a runtime of its own", rc);
 		return false;
 	}
@@ -140,14 +141,14 @@ static bool works_anew(void)
 
 static _Noreturn void forked_child(bool anew)
 {
-	int64_t rc;
+	int rc;
 
 	(void)alarm(CHILD_LIMIT_S);
 	if (!calls_refused(chaos_load.rt))
 		_exit(FORKED_WRONG);
 	if (CHAOS_ASAN) /* another thread may have held a lock of its allocator, which fork does not release */
 		_exit(FORKED_OK);
-	rc = shunt_runtime_destroy(chaos_load.rt);
+	rc = shunt_runtime_destroy(chaos_load.rt, NULL);
 	if (rc != 0) {
 		say("runtime_destroy", rc);
 		_exit(FORKED_DESTROY);
@@ -204,7 +205,7 @@ void chaos_inside_fork(struct chaos_child *c)
 		sh_a32_store_sc(&chaos_load.visit_wanted, 1);
 		chaos_load_until_moved(20, "after a fork; the parent's jobs go on");
 	}
-	while (sh_a32_load_sc(&chaos_load.visit_wanted) != 0) /* a job takes it; nothing forks while we settle */
+	while (sh_a32_load_sc(&chaos_load.visit_wanted) != 0) /* a job takes it; nothing forks while we quiesce */
 		stress_pause_ns(50000);
 	STRESS_CHECK(shunt_group_destroy(chaos_load.rt, group) == 0, "group destroy");
 	chaos_load_finish();

@@ -1,5 +1,5 @@
 /*
- * stress/chaos_scen_stop.c - scenarios in which threads are stopped, interrupted, moved or crowded. See
+ * stress/chaos_scen_stop.c - scenarios in which threads are stopped, interrupted, moved or put on one cpu. See
  * chaos_scenarios.h.
  *
  * SPDX-License-Identifier: MIT
@@ -159,8 +159,8 @@ static void pool_comes_and_goes(struct chaos_child *c)
 	chaos_at("a pool comes and goes");
 	rc = shunt_pool_create(chaos_load.rt, &po, &pool);
 	STRESS_CHECK(rc == 0, "pool create while masks change: %s", shunt_error_name(rc));
-	rc = shunt_pool_remove(chaos_load.rt, pool);
-	STRESS_CHECK(rc == 0, "pool remove while masks change: %s", shunt_error_name(rc));
+	rc = shunt_pool_destroy(chaos_load.rt, pool);
+	STRESS_CHECK(rc == 0, "pool destroy while masks change: %s", shunt_error_name(rc));
 }
 
 void chaos_inside_masks(struct chaos_child *c)
@@ -234,10 +234,10 @@ static void *storm_main(void *arg)
 static void control_calls(struct chaos_child *c)
 {
 	struct shunt_snapshot *s = NULL;
-	int rc = shunt_snapshot_take(chaos_load.rt, &s);
+	int rc = shunt_snapshot_create(chaos_load.rt, &s);
 
 	STRESS_CHECK(rc == 0, "snapshot: %s", shunt_error_name(rc));
-	shunt_snapshot_free(s);
+	shunt_snapshot_destroy(s);
 	if (sh_rng_below(&c->rng, 8) == 0)
 		pool_comes_and_goes(c);
 }

@@ -12,15 +12,15 @@
 #include "chaos_ledger.h"
 
 enum chaos_end {
-	CHAOS_END_SETTLED, /* exits 0, every accepted job has one end */
-	CHAOS_END_EXITED,  /* exits 0 with jobs queued and running */
-	CHAOS_END_KILLED   /* by its parent */
+	CHAOS_END_QUIESCED, /* exits 0, every accepted job has one end */
+	CHAOS_END_EXITED,   /* exits 0 with jobs queued and running */
+	CHAOS_END_KILLED    /* by its parent */
 };
 
 /* Inside the scenario's process. */
 struct chaos_child {
 	uint64_t seed;
-	uint64_t duration_ns; /* of the chaos, without start and settling */
+	uint64_t duration_ns; /* of the chaos, without start and quiescing */
 	uint32_t variant;
 	struct sh_rng rng;
 };

@@ -32,23 +32,24 @@
 #define ONE_ARENA "narenas:1"
 
 static const struct chaos_scenario scenarios[] = {
-	{ "stop_process", chaos_inside_quiet, chaos_outside_stop, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "stop_threads", chaos_inside_stops, NULL, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "stop_threads_blocking", chaos_inside_stops, NULL, NULL, CHAOS_END_SETTLED, 1, 1500, NULL },
-	{ "masks", chaos_inside_masks, chaos_outside_masks, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "hotplug", chaos_inside_masks, chaos_outside_hotplug, chaos_hotplug_unfit, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "fork", chaos_inside_fork, NULL, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "memory", chaos_inside_memory, NULL, chaos_memory_unfit, CHAOS_END_SETTLED, 0, 1500, ONE_ARENA },
-	{ "one_cpu", chaos_inside_one_cpu, NULL, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "many_park", chaos_inside_many, NULL, NULL, CHAOS_END_SETTLED, SHUNT_IDLE_PARK, 1000, NULL },
-	{ "many_adaptive", chaos_inside_many, NULL, NULL, CHAOS_END_SETTLED, SHUNT_IDLE_ADAPTIVE, 1000, NULL },
-	{ "many_poll", chaos_inside_many, NULL, NULL, CHAOS_END_SETTLED, SHUNT_IDLE_POLL, 700, NULL },
+	{ "stop_process", chaos_inside_quiet, chaos_outside_stop, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "stop_threads", chaos_inside_stops, NULL, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "stop_threads_blocking", chaos_inside_stops, NULL, NULL, CHAOS_END_QUIESCED, 1, 1500, NULL },
+	{ "masks", chaos_inside_masks, chaos_outside_masks, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "hotplug", chaos_inside_masks, chaos_outside_hotplug, chaos_hotplug_unfit, CHAOS_END_QUIESCED, 0, 1500,
+	  NULL },
+	{ "fork", chaos_inside_fork, NULL, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "memory", chaos_inside_memory, NULL, chaos_memory_unfit, CHAOS_END_QUIESCED, 0, 1500, ONE_ARENA },
+	{ "one_cpu", chaos_inside_one_cpu, NULL, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "many_park", chaos_inside_many, NULL, NULL, CHAOS_END_QUIESCED, SHUNT_IDLE_PARK, 1000, NULL },
+	{ "many_adaptive", chaos_inside_many, NULL, NULL, CHAOS_END_QUIESCED, SHUNT_IDLE_ADAPTIVE, 1000, NULL },
+	{ "many_poll", chaos_inside_many, NULL, NULL, CHAOS_END_QUIESCED, SHUNT_IDLE_POLL, 700, NULL },
 	{ "exit", chaos_inside_exit, NULL, NULL, CHAOS_END_EXITED, 0, 100, NULL },
 	{ "exit_at_once", chaos_inside_exit, NULL, NULL, CHAOS_END_EXITED, 1, 100, NULL },
 	{ "killed", chaos_inside_exit, chaos_outside_kill, NULL, CHAOS_END_KILLED, 2, 100, NULL },
-	{ "main_ends", chaos_inside_exit, NULL, NULL, CHAOS_END_SETTLED, 3, 200, NULL },
-	{ "thread_ends", chaos_inside_thread_ends, NULL, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
-	{ "signals", chaos_inside_signals, NULL, NULL, CHAOS_END_SETTLED, 0, 1500, NULL },
+	{ "main_ends", chaos_inside_exit, NULL, NULL, CHAOS_END_QUIESCED, 3, 200, NULL },
+	{ "thread_ends", chaos_inside_thread_ends, NULL, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
+	{ "signals", chaos_inside_signals, NULL, NULL, CHAOS_END_QUIESCED, 0, 1500, NULL },
 };
 
 /* ---- the scenario's process ---- */

@@ -114,15 +114,15 @@ static void *pool_churn(void *arg)
 		to.name = "churned";
 		to.pool = pool;
 		to.handler = run_churned;
-		rc = shunt_type_register(churn->rt, &to, &type);
-		STRESS_CHECK(rc == 0, "type register: %d", rc);
-		STRESS_CHECK(shunt_pool_remove(churn->rt, pool) == SHUNT_EBUSY, "a pool with a type was removed");
+		rc = shunt_type_create(churn->rt, &to, &type);
+		STRESS_CHECK(rc == 0, "type create: %d", rc);
+		STRESS_CHECK(shunt_pool_destroy(churn->rt, pool) == SHUNT_EBUSY, "a pool with a type was removed");
 		sh_a32_store_sc(&churn_type, type.v);
 		stress_pause_ns(300000u * (1 + n % 5));
-		rc = shunt_type_unregister(churn->rt, type, SHUNT_FOREVER);
-		STRESS_CHECK(rc == 0, "type unregister: %d", rc);
-		rc = shunt_pool_remove(churn->rt, pool);
-		STRESS_CHECK(rc == 0, "pool remove: %d", rc);
+		rc = shunt_type_destroy(churn->rt, type, SHUNT_FOREVER);
+		STRESS_CHECK(rc == 0, "type destroy: %d", rc);
+		rc = shunt_pool_destroy(churn->rt, pool);
+		STRESS_CHECK(rc == 0, "pool destroy: %d", rc);
 		n++;
 	}
 	return NULL;
@@ -137,9 +137,9 @@ static void *drain_churn(void *arg)
 		int rc;
 
 		stress_pause_ns(1000000u * (1 + sh_rng_below(&rng, 10)));
-		rc = shunt_drain(churn->rt, 1000000u * sh_rng_below(&rng, 20));
+		rc = shunt_runtime_drain(churn->rt, 1000000u * sh_rng_below(&rng, 20), NULL);
 		STRESS_CHECK(rc == 0 || rc == SHUNT_ETIMEDOUT, "drain: %d", rc);
-		STRESS_CHECK(shunt_resume(churn->rt) == 0, "resume");
+		STRESS_CHECK(shunt_runtime_resume(churn->rt) == 0, "resume");
 	}
 	return NULL;
 }
@@ -150,13 +150,13 @@ static void *snapshot_churn(void *arg)
 	while (!sh_a32_load_sc(&churn->stop)) {
 		struct shunt_snapshot *s = NULL;
 		size_t i;
-		int rc = shunt_snapshot_take(churn->rt, &s);
+		int rc = shunt_snapshot_create(churn->rt, &s);
 
 		STRESS_CHECK(rc == 0, "snapshot: %d", rc);
-		for (i = 0; i < s->n_pools; i++)
-			STRESS_CHECK(s->pools[i].finished <= s->pools[i].submitted,
+		for (i = 0; i < shunt_snapshot_pool_count(s); i++)
+			STRESS_CHECK(shunt_snapshot_pool_at(s, i)->finished <= shunt_snapshot_pool_at(s, i)->submitted,
 				"more jobs finished than were submitted");
-		shunt_snapshot_free(s);
+		shunt_snapshot_destroy(s);
 		stress_pause_ns(3000000);
 	}
 	return NULL;

@@ -1,7 +1,7 @@
 /*
  * stress/conserve_stress.c - conservation: no job is lost, none runs twice, each reaches exactly one terminal state.
  *
- * Invariant, per seed. Let accepted be the jobs whose submit returned 0. Then, when everything has settled:
+ * Invariant, per seed. Let accepted be the jobs whose submit returned 0. Then, when everything has quiesced:
  *   accepted = handlers that ended the job + jobs cancelled before they ran + (destroy with a full queue) what destroy
  *   says it cancelled; and for every single job: handler entries <= 1, done callbacks = 1 where one was asked for, a
  *   cancelled job was never entered, its result is what its handler returned; jobs of one key never overlap and run in
@@ -79,13 +79,16 @@ static void record_ended(struct record *r)
 
 static void spawn_bulk(struct shunt_runtime *rt, const struct record *r, uint64_t salt, uint8_t full)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec = { 0 };
 	uint64_t number = sh_mix64((uint64_t)(uintptr_t)r ^ salt) >> 20 | 1u;
 
 	spec.type = world.bulk;
-	spec.full = full;
-	spec.full_timeout_ns = 2000000; /* without a limit: what fills the queue may wait for this very job */
+	spec.on_full = full;
+	opts.full_timeout_ns = 2000000; /* without a limit: what fills the queue may wait for this very job */
 	spec.arg = (void *)(uintptr_t)number;
+	if (full == SHUNT_ON_FULL_BLOCK)
+		spec.opts = &opts;
 	if (shunt_submit(rt, &spec, NULL) != 0)
 		return;
 	(void)sh_a64_add_rlx(&world.spawned, 1);
@@ -102,7 +105,7 @@ static void spawn_and_wait(struct shunt_job_ctx *ctx, const struct record *r)
 
 	spec.type = world.bulk;
 	spec.arg = (void *)(uintptr_t)number;
-	spec.full = SHUNT_FULL_ERROR;
+	spec.on_full = SHUNT_ON_FULL_ERROR;
 	if (shunt_submit(rt, &spec, &id) != 0)
 		return;
 	(void)sh_a64_add_rlx(&world.spawned, 1);
@@ -149,8 +152,8 @@ static int run_recorded(struct shunt_job_ctx *ctx, void *arg)
 		if (blocked == 0)
 			shunt_block_end(ctx);
 	} else if (kind == KIND_SPAWN) {
-		spawn_bulk(shunt_job_runtime(ctx), r, 1, SHUNT_FULL_ERROR);
-		spawn_bulk(shunt_job_runtime(ctx), r, 2, r->seq % 2 ? SHUNT_FULL_INLINE : SHUNT_FULL_BLOCK);
+		spawn_bulk(shunt_job_runtime(ctx), r, 1, SHUNT_ON_FULL_ERROR);
+		spawn_bulk(shunt_job_runtime(ctx), r, 2, r->seq % 2 ? SHUNT_ON_FULL_INLINE : SHUNT_ON_FULL_BLOCK);
 	} else if (kind == KIND_WAIT) {
 		spawn_and_wait(ctx, r);
 	}
@@ -264,7 +267,7 @@ static void bulk_spec(struct submitter *s, struct shunt_job_spec *spec)
 
 	memset(spec, 0, sizeof(*spec));
 	spec->type = world.bulk;
-	spec->full = policy(s);
+	spec->on_full = policy(s);
 	spec->arg = (void *)(uintptr_t)(sh_rng_below(&s->rng, 512) == 0 ? number << 12 : number);
 	spec->level = (uint8_t)sh_rng_below(&s->rng, world.levels + 1);
 	switch (sh_rng_below(&s->rng, 16)) {
@@ -274,7 +277,7 @@ static void bulk_spec(struct submitter *s, struct shunt_job_spec *spec)
 		break;
 	case 1:
 		spec->flags = SHUNT_JOB_ON_WORKER;
-		spec->worker = sh_rng_below(&s->rng, world.workers);
+		spec->opts = &s->on_worker[sh_rng_below(&s->rng, world.workers)];
 		break;
 	default:
 		break;
@@ -320,7 +323,7 @@ static void submit_batch(struct submitter *s)
 }
 
 /* The handle is given back here, in whatever way. */
-static void settle_one(struct submitter *s, uint32_t i)
+static void resolve_one(struct submitter *s, uint32_t i)
 {
 	struct record *r = s->held[i].record;
 	struct shunt_job_id id = s->held[i].id;
@@ -386,7 +389,7 @@ static void record_spec(struct submitter *s, struct record *r, struct shunt_job_
 		r->kind = KIND_WAIT;
 	spec->type = async ? world.async : world.recorded;
 	spec->arg = r;
-	spec->full = policy(s);
+	spec->on_full = policy(s);
 	spec->level = (uint8_t)sh_rng_below(&s->rng, world.levels + 1);
 	r->key = SHUNT_ANY;
 	r->seq = sh_rng_next(&s->rng);
@@ -398,7 +401,7 @@ static void record_spec(struct submitter *s, struct record *r, struct shunt_job_
 		spec->key = 100u + s->index * KEYS + r->key;
 	} else if (roll == 1 && r->kind != KIND_BLOCK) {
 		spec->flags = SHUNT_JOB_ON_WORKER;
-		spec->worker = sh_rng_below(&s->rng, world.workers);
+		spec->opts = &s->on_worker[sh_rng_below(&s->rng, world.workers)];
 	}
 	r->callback = sh_rng_below(&s->rng, 2) == 0;
 	if (world.groups && r->callback && (r->key == SHUNT_ANY || r->key >= KEYS / 2))
@@ -426,7 +429,7 @@ static void submit_recorded(struct submitter *s)
 	if (async && !r->callback)
 		tracked = true; /* somebody must learn of its end */
 	while (tracked && s->held_n == HELD_MAX)
-		settle_one(s, sh_rng_below(&s->rng, s->held_n));
+		resolve_one(s, sh_rng_below(&s->rng, s->held_n));
 	rc = shunt_submit(world.rt, &spec, tracked ? &id : NULL);
 	if (rc != 0) {
 		sh_a32_store_sc(&r->busy, 0);
@@ -473,14 +476,14 @@ static void *submitter_main(void *arg)
 		else
 			submit_recorded(s);
 		if (s->held_n > 0 && sh_rng_below(&s->rng, 8) == 0)
-			settle_one(s, sh_rng_below(&s->rng, s->held_n));
+			resolve_one(s, sh_rng_below(&s->rng, s->held_n));
 		if (world.groups && sh_rng_below(&s->rng, 512) == 0)
 			change_group(s);
 		if (s->accepted / 64 != before / 64)
 			stress_progress();
 	}
 	while (!world.leave_queued && s->held_n > 0)
-		settle_one(s, s->held_n - 1);
+		resolve_one(s, s->held_n - 1);
 	return NULL;
 }
 
@@ -528,14 +531,14 @@ static void create_pool(struct sh_rng *rng)
 	int rc;
 
 	po.name = "main";
-	po.workers = world.workers = sh_rng_below(rng, 3) == 0 ? 1 + sh_rng_below(rng, 7) : 8;
+	po.workers = world.workers = sh_rng_below(rng, 3) == 0 ? 1 + sh_rng_below(rng, WORKERS_MAX - 1) : WORKERS_MAX;
 	po.pin = SHUNT_PIN_NONE;
 	po.idle = (enum shunt_idle)(1 + sh_rng_below(rng, 3));
 	if (po.idle == SHUNT_IDLE_POLL && sh_rng_below(rng, 2) == 0)
 		po.idle = SHUNT_IDLE_PARK; /* over-committed pollers only burn the others' time: less often */
 	po.spares_max = spares[sh_rng_below(rng, SH_COUNT(spares))];
 	po.ring_capacity = rings[sh_rng_below(rng, SH_COUNT(rings))];
-	po.strands = strands[sh_rng_below(rng, SH_COUNT(strands))];
+	po.key_slots = strands[sh_rng_below(rng, SH_COUNT(strands))];
 	po.async_max = asyncs[sh_rng_below(rng, SH_COUNT(asyncs))];
 	po.queue_max = bounds[sh_rng_below(rng, SH_COUNT(bounds))];
 	if (world.jobs > BIG_SEED) { /* a long run shall not spend its hours in over-committed pollers and 40 places */
@@ -543,28 +546,29 @@ static void create_pool(struct sh_rng *rng)
 		po.queue_max = po.queue_max == 40 ? 1000 : po.queue_max;
 	}
 	po.level_mode = (enum shunt_level_mode)(1 + sh_rng_below(rng, 2));
-	po.guard_every = sh_rng_below(rng, 2) ? 2 : 64;
+	if (sh_rng_below(rng, 2) && po.level_mode == SHUNT_LEVELS_STRICT)
+		po.guard_every = 2;
 	po.strategy = (enum shunt_strategy)sh_rng_below(rng, SHUNT_SELECT_USER);
 	rc = shunt_pool_create(world.rt, &po, &world.pool);
 	STRESS_CHECK(rc == 0, "pool create: %d", rc);
 	(void)printf("  workers %u levels %u idle %d spares %d ring %u strands %u async %u bound %u mode %d strategy "
 		     "%d full %u%s%s%s\n",
-		world.workers, world.levels, (int)po.idle, (int)po.spares_max, po.ring_capacity, po.strands,
+		world.workers, world.levels, (int)po.idle, (int)po.spares_max, po.ring_capacity, po.key_slots,
 		po.async_max, po.queue_max, (int)po.level_mode, (int)po.strategy, world.full,
 		world.drains ? " drains" : "", world.groups ? " groups" : "",
 		world.leave_queued ? " leave-queued" : "");
 	to.pool = world.pool;
 	to.name = "bulk";
 	to.handler = run_bulk;
-	rc = shunt_type_register(world.rt, &to, &world.bulk);
+	rc = shunt_type_create(world.rt, &to, &world.bulk);
 	to.name = "recorded";
 	to.handler = run_recorded;
-	rc |= shunt_type_register(world.rt, &to, &world.recorded);
+	rc |= shunt_type_create(world.rt, &to, &world.recorded);
 	to.name = "async";
 	to.handler = run_async;
 	to.flags = SHUNT_TYPE_ASYNC;
-	rc |= shunt_type_register(world.rt, &to, &world.async);
-	STRESS_CHECK(rc == 0, "type register");
+	rc |= shunt_type_create(world.rt, &to, &world.async);
+	STRESS_CHECK(rc == 0, "type create");
 }
 
 static void create_world(struct sh_rng *rng, uint64_t jobs)
@@ -583,7 +587,7 @@ static void create_world(struct sh_rng *rng, uint64_t jobs)
 	world.groups = !world.leave_queued && sh_rng_below(rng, 2) == 0 && !stress_skip("groups");
 	ro.levels = world.levels;
 	ro.jobs_max = arenas[sh_rng_below(rng, SH_COUNT(arenas))];
-	ro.tracked_max = ro.jobs_max + 4096; /* never what is full: a blocked submitter may hold handles */
+	ro.handles_max = ro.jobs_max + 4096; /* never what is full: a blocked submitter may hold handles */
 	ro.submitters_max = sh_rng_below(rng, 3) == 0 ? 4 : 64; /* 4: the others go the shared way */
 	STRESS_CHECK(shunt_runtime_create(&world.rt, &ro) == 0, "runtime create");
 	(void)printf("  arena %u submitters %u jobs %llu\n", ro.jobs_max, ro.submitters_max, (unsigned long long)jobs);
@@ -596,6 +600,8 @@ static void create_world(struct sh_rng *rng, uint64_t jobs)
 
 		s->index = i;
 		sh_rng_init(&s->rng, sh_rng_next(rng));
+		for (k = 0; k < WORKERS_MAX; k++)
+			s->on_worker[k] = (struct shunt_job_opts){ .size = sizeof(s->on_worker[k]), .worker = k };
 		s->record = aligned_alloc(SH_CACHELINE, sizeof(*s->record) * RECORDS);
 		STRESS_CHECK(s->record != NULL, "out of memory");
 		memset(s->record, 0, sizeof(*s->record) * RECORDS);
@@ -611,7 +617,7 @@ static uint64_t run_seed(uint64_t seed, uint64_t jobs)
 	pthread_t completer[COMPLETERS];
 	struct sh_rng rng;
 	struct totals t;
-	int64_t left;
+	uint64_t left;
 	uint32_t i;
 
 	sh_rng_init(&rng, seed);
@@ -633,12 +639,12 @@ static uint64_t run_seed(uint64_t seed, uint64_t jobs)
 	for (i = 0; i < SUBMITTERS; i++)
 		(void)pthread_join(world.submitter[i].thread, NULL);
 	churn_stop(&world.churn);
-	stress_at("settling");
+	stress_at("quiescing");
 	if (!world.leave_queued) {
 		int rc;
 
 		do { /* progress is counted by the handlers: the watchdog tells slow from stuck */
-			rc = shunt_drain(world.rt, 1000000000u);
+			rc = shunt_runtime_drain(world.rt, 1000000000u, NULL);
 		} while (rc == SHUNT_ETIMEDOUT);
 		STRESS_CHECK(rc == 0, "drain: %d", rc);
 	}
@@ -646,14 +652,14 @@ static uint64_t run_seed(uint64_t seed, uint64_t jobs)
 	for (i = 0; i < COMPLETERS; i++)
 		(void)pthread_join(completer[i], NULL);
 	if (!world.leave_queued)
-		conserve_check_settled();
+		conserve_check_quiesced();
 	stress_round(seed, NULL);
 	stress_at("destroy");
-	left = shunt_runtime_destroy(world.rt);
+	STRESS_CHECK(shunt_runtime_destroy(world.rt, &left) == 0, "destroy");
 	if (world.leave_queued)
 		conserve_check_destroyed(left);
 	else
-		STRESS_CHECK(left == 0, "destroy after a drain cancelled %lld jobs", (long long)left);
+		STRESS_CHECK(left == 0, "destroy after a drain cancelled %llu jobs", (unsigned long long)left);
 	t = conserve_totals();
 	for (i = 0; i < SUBMITTERS; i++)
 		free(world.submitter[i].record);

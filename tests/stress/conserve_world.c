@@ -38,7 +38,7 @@ static void ran_bulk(uint64_t *count, uint64_t *hash)
 	}
 }
 
-/* Everything settled: the snapshot's counters against the oracle. */
+/* Everything quiesced: the snapshot's counters against the oracle. */
 static void check_snapshot(const struct totals *t)
 {
 	struct shunt_snapshot *s = NULL;
@@ -47,16 +47,16 @@ static void check_snapshot(const struct totals *t)
 	size_t i;
 
 	ran_bulk(&count, &hash);
-	STRESS_CHECK(shunt_snapshot_take(world.rt, &s) == 0, "snapshot");
-	for (i = 0; i < s->n_series; i++) {
-		if (strcmp(s->series[i].pool, "main") != 0)
+	STRESS_CHECK(shunt_snapshot_create(world.rt, &s) == 0, "snapshot");
+	for (i = 0; i < shunt_snapshot_series_count(s); i++) {
+		if (strcmp(shunt_snapshot_series_at(s, i)->pool, "main") != 0)
 			continue;
-		done += s->series[i].done;
-		failed += s->series[i].failed;
-		cancelled += s->series[i].cancelled;
+		done += shunt_snapshot_series_at(s, i)->done;
+		failed += shunt_snapshot_series_at(s, i)->failed;
+		cancelled += shunt_snapshot_series_at(s, i)->cancelled;
 	}
-	for (i = 0; i < s->n_pools; i++) {
-		const struct shunt_pool_info *p = &s->pools[i];
+	for (i = 0; i < shunt_snapshot_pool_count(s); i++) {
+		const struct shunt_pool_info *p = shunt_snapshot_pool_at(s, i);
 
 		if (strcmp(p->name, "main") != 0)
 			continue;
@@ -75,10 +75,10 @@ static void check_snapshot(const struct totals *t)
 		(unsigned long long)(count + sh_a64_load_sc(&world.done)),
 		(unsigned long long)sh_a64_load_sc(&world.failed),
 		(unsigned long long)(t->cancelled + sh_a64_load_sc(&world.cancelled_cb)));
-	shunt_snapshot_free(s);
+	shunt_snapshot_destroy(s);
 }
 
-void conserve_check_settled(void)
+void conserve_check_quiesced(void)
 {
 	struct totals t = conserve_totals();
 	uint64_t count, hash;
@@ -100,7 +100,7 @@ void conserve_check_settled(void)
 	check_snapshot(&t);
 }
 
-void conserve_check_destroyed(int64_t by_destroy)
+void conserve_check_destroyed(uint64_t by_destroy)
 {
 	struct totals t = conserve_totals();
 	uint64_t count, hash;

@@ -12,6 +12,7 @@
 #include "stress_util.h"
 
 #define SUBMITTERS 8u
+#define WORKERS_MAX 8u
 #define COMPLETERS 2u
 #define RECORDS 256u /* per submitter: so many recorded jobs in flight */
 #define HELD_MAX 32u /* per submitter: handles not yet given back */
@@ -70,6 +71,7 @@ struct submitter {
 	uint32_t hand;
 	struct held held[HELD_MAX];
 	uint32_t held_n;
+	struct shunt_job_opts on_worker[WORKERS_MAX]; /* what a job for that worker has as options */
 	struct key_state key[KEYS];
 	struct shunt_group_id group;
 	bool group_cancelled;
@@ -111,9 +113,9 @@ struct totals {
 
 /* Sums of what the submitters know; call when they have ended. */
 struct totals conserve_totals(void);
-/* After a drain that settled everything: each sum against its other side, and against a snapshot. */
-void conserve_check_settled(void);
+/* After a drain that quiesced everything: each sum against its other side, and against a snapshot. */
+void conserve_check_quiesced(void);
 /* After a destroy with jobs queued: what ran, what was cancelled by hand and what destroy cancelled is everything. */
-void conserve_check_destroyed(int64_t by_destroy);
+void conserve_check_destroyed(uint64_t by_destroy);
 
 #endif

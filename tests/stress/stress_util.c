@@ -14,7 +14,7 @@
 #define DEADLINE_S 60u
 #define SKIPS_MAX 16
 
-static struct stress_opts *options;
+static const char *program; /* not on a stack: the watchdog is still there when a main thread has ended */
 static const char *skips[SKIPS_MAX];
 static int skips_n;
 static const char *only;
@@ -45,10 +45,10 @@ void stress_print_workers(struct shunt_runtime *rt)
 	struct shunt_snapshot *s = NULL;
 	size_t i;
 
-	if (shunt_snapshot_take(rt, &s) != 0)
+	if (shunt_snapshot_create(rt, &s) != 0)
 		return;
-	for (i = 0; i < s->n_pools; i++) {
-		const struct shunt_pool_info *p = &s->pools[i];
+	for (i = 0; i < shunt_snapshot_pool_count(s); i++) {
+		const struct shunt_pool_info *p = shunt_snapshot_pool_at(s, i);
 
 		(void)fprintf(stderr,
 			"pool %s: submitted %llu finished %llu backlog %llu rejected %llu inline %llu blocked %u "
@@ -58,15 +58,15 @@ void stress_print_workers(struct shunt_runtime *rt)
 			(unsigned long long)p->backlog, (unsigned long long)p->rejected_full,
 			(unsigned long long)p->ran_inline, p->blocked, p->spares, p->spares_active, p->async_in_flight);
 	}
-	for (i = 0; i < s->n_workers; i++) {
-		const struct shunt_worker_info *w = &s->workers[i];
+	for (i = 0; i < shunt_snapshot_worker_count(s); i++) {
+		const struct shunt_worker_info *w = shunt_snapshot_worker_at(s, i);
 
 		(void)fprintf(stderr, "  worker %s/%u%s: %s jobs %llu stolen %llu parks %llu wakes %llu in flight %u\n",
 			w->pool, w->index, w->spare ? " (spare)" : "", states[w->state % 3],
 			(unsigned long long)w->jobs, (unsigned long long)w->stolen, (unsigned long long)w->parks,
 			(unsigned long long)w->wakes, w->in_flight);
 	}
-	shunt_snapshot_free(s);
+	shunt_snapshot_destroy(s);
 }
 
 static _Noreturn void end_failed(void)
@@ -74,8 +74,8 @@ static _Noreturn void end_failed(void)
 	struct shunt_runtime *rt = sh_aptr_load_sc(&runtime);
 	const char *where = sh_aptr_load_sc(&at);
 
-	(void)fprintf(stderr, "%s: at: %s\n%s: replay with SHUNT_SEED=%llu\n", options->name, where ? where : "start",
-		options->name, (unsigned long long)sh_a64_load_sc(&seed_now));
+	(void)fprintf(stderr, "%s: at: %s\n%s: replay with SHUNT_SEED=%llu\n", program, where ? where : "start",
+		program, (unsigned long long)sh_a64_load_sc(&seed_now));
 	(void)fflush(NULL);
 	(void)alarm(10); /* the report itself may find a lock held */
 	if (rt)
@@ -103,7 +103,7 @@ void stress_fail(const char *file, int line, const char *format, ...)
 static void *watchdog(void *arg)
 {
 	const char *text = getenv("SHUNT_STRESS_DEADLINE_S");
-	uint64_t limit = text ? number(options->name, text) : DEADLINE_S;
+	uint64_t limit = text ? number(program, text) : DEADLINE_S;
 	uint64_t last = 0;
 	uint64_t still = 0;
 
@@ -130,7 +130,7 @@ void stress_init(struct stress_opts *o, const char *name, int argc, char **argv,
 	pthread_t thread;
 	int i;
 
-	options = o;
+	program = name;
 	o->name = name;
 	o->long_run = env_long && strcmp(env_long, "1") == 0;
 	for (i = 1; i < argc; i++) {

@@ -154,11 +154,13 @@ static void step_keyed(struct round *r)
 
 static void step_pinned(struct round *r)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec spec = { 0 };
 
 	spec.type = r->plain;
 	spec.flags = SHUNT_JOB_ON_WORKER;
-	spec.worker = sh_rng_below(&r->rng, r->workers);
+	opts.worker = sh_rng_below(&r->rng, r->workers);
+	spec.opts = &opts;
 	submit_one(r, &spec, NULL);
 	await_ran(r, 1);
 }
@@ -330,20 +332,20 @@ static void open_round(struct round *r, enum shunt_idle idle, uint64_t seed)
 	rc = shunt_pool_create(r->rt, &po, &to.pool);
 	to.name = "plain";
 	to.handler = run_plain;
-	rc |= shunt_type_register(r->rt, &to, &r->plain);
+	rc |= shunt_type_create(r->rt, &to, &r->plain);
 	to.name = "spawn";
 	to.handler = run_spawn;
-	rc |= shunt_type_register(r->rt, &to, &r->spawn);
+	rc |= shunt_type_create(r->rt, &to, &r->spawn);
 	to.name = "block";
 	to.handler = run_block;
-	rc |= shunt_type_register(r->rt, &to, &r->block);
+	rc |= shunt_type_create(r->rt, &to, &r->block);
 	to.name = "pair";
 	to.handler = run_pair;
-	rc |= shunt_type_register(r->rt, &to, &r->pair);
+	rc |= shunt_type_create(r->rt, &to, &r->pair);
 	to.name = "async";
 	to.handler = run_async;
 	to.flags = SHUNT_TYPE_ASYNC;
-	rc |= shunt_type_register(r->rt, &to, &r->async);
+	rc |= shunt_type_create(r->rt, &to, &r->async);
 	STRESS_CHECK(rc == 0, "set up");
 }
 
@@ -365,6 +367,7 @@ static int on_point(void *arg, const char *point)
 
 static void run_case(size_t c, enum shunt_idle idle, uint32_t workers, uint64_t seed, uint64_t steps)
 {
+	uint64_t left = 0;
 	static char text[96];
 	struct round r = { 0 };
 	uint64_t i;
@@ -378,11 +381,11 @@ static void run_case(size_t c, enum shunt_idle idle, uint32_t workers, uint64_t 
 		cases[c].step(&r);
 	}
 	do {
-		rc = shunt_drain(r.rt, 1000000000u);
+		rc = shunt_runtime_drain(r.rt, 1000000000u, NULL);
 	} while (rc == SHUNT_ETIMEDOUT);
 	STRESS_CHECK(rc == 0, "drain: %d", rc);
 	stress_round(seed, NULL);
-	STRESS_CHECK(shunt_runtime_destroy(r.rt) == 0, "jobs were left");
+	STRESS_CHECK(shunt_runtime_destroy(r.rt, &left) == 0 && left == 0, "jobs were left");
 }
 
 int main(int argc, char **argv)

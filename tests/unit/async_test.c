@@ -8,7 +8,7 @@
 #include <shunt/error.h>
 
 #include "base/rng.h"
-#include "core/runtime.h"
+#include "sched/world.h"
 
 struct fixture {
 	struct shunt_runtime *rt;
@@ -87,9 +87,9 @@ static void open_with(struct fixture *f, const struct shunt_pool_opts *po)
 
 static void close_all(struct fixture *f)
 {
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f->rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(sh_a32_load_acq(&sh_runtime_pool(f->rt, f->pool.v)->async_in_flight), 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+	tu_destroy(f->rt, 0);
 	(void)pthread_mutex_destroy(&pend.lock);
 }
 
@@ -117,6 +117,9 @@ static void test_complete(void **state)
 		assert_int_equal(shunt_wait(f.rt, id, 0, &r), 0);
 		assert_int_equal(r.status, code ? SHUNT_JOB_FAILED : SHUNT_JOB_DONE);
 		assert_int_equal(r.code, code);
+		assert_int_equal(r.detail, SHUNT_BY_COMPLETE);
+		assert_int_equal(r.attempts, 1);
+		assert_int_equal(r.worker, 0);
 		assert_int_equal(shunt_complete(f.rt, id, 0), SHUNT_ESTALE);
 	}
 	close_all(&f);
@@ -220,10 +223,10 @@ static void bounds_run(uint32_t workers, uint32_t async_max, uint32_t pool_max, 
 		struct shunt_job_spec s = tu_spec(f.async, &pend);
 
 		s.level = (uint8_t)(i % 5);
-		s.full = SHUNT_FULL_BLOCK;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 		s = tu_spec(f.count, &plain);
-		s.full = SHUNT_FULL_BLOCK;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	}
 	for (i = 0; i < 2; i++)
@@ -357,7 +360,8 @@ static void test_cancel(void **state)
 	open_with(&f, &po);
 	running = tu_submit(f.rt, f.async, &pend);
 	tu_wait_until(pend_take(&pend, &self, &w));
-	queued = tu_submit(f.rt, f.async, &pend); /* waits for capacity */
+	/* waits for capacity */
+	queued = tu_submit(f.rt, f.async, &pend);
 	assert_int_equal(shunt_complete(f.rt, queued, 0), SHUNT_ESTALE); /* it has not started: nothing to complete */
 	assert_int_equal(shunt_cancel(f.rt, queued), 0);
 	assert_int_equal(shunt_complete(f.rt, queued, 0), SHUNT_ESTALE);
@@ -402,7 +406,23 @@ static void test_keyed_group(void **state)
 	close_all(&f);
 }
 
-/* Destroy with open asynchronous jobs: they end as cancelled and are counted; late completers are told. */
+static struct {
+	atomic_uint started, never, wrong;
+} stopped; /* jobs that destroy ended, by whether their handler had started */
+
+static void on_stopped(void *arg, struct shunt_job_id id, const struct shunt_result *r)
+{
+	bool ran = r->attempts == 1 && r->worker == 0;
+	bool never = r->attempts == 0 && r->worker == SHUNT_ANY;
+
+	(void)arg;
+	(void)id;
+	if (r->status != SHUNT_JOB_CANCELLED || r->detail != SHUNT_BY_STOP || r->code != SHUNT_ECANCELLED || !(ran || never))
+		(void)atomic_fetch_add(&stopped.wrong, 1);
+	(void)atomic_fetch_add(ran ? &stopped.started : &stopped.never, 1);
+}
+
+/* Destroy with open asynchronous jobs: they end as cancelled and are counted; late completers get an error. */
 static void test_destroy_open(void **state)
 {
 	struct shunt_pool_opts po = tu_pool_opts("main", 1);
@@ -415,10 +435,14 @@ static void test_destroy_open(void **state)
 	for (i = 0; i < 10; i++) {
 		struct shunt_job_spec s = tu_spec(f.async, &pend);
 
+		s.done = on_stopped;
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	}
 	tu_wait_until(atomic_load(&pend.started) == 3);
-	assert_int_equal(shunt_runtime_destroy(f.rt), 10);
+	tu_destroy(f.rt, 10);
+	assert_int_equal(atomic_load(&stopped.started), 3);
+	assert_int_equal(atomic_load(&stopped.never), 7);
+	assert_int_equal(atomic_load(&stopped.wrong), 0);
 }
 
 /* Only jobs of an asynchronous type can be completed by others; a try does no harm. */
@@ -452,7 +476,7 @@ static int nest_job(struct shunt_job_ctx *ctx, void *arg)
 		return SHUNT_DONE;
 	s.type = shunt_job_type(ctx);
 	s.arg = arg;
-	s.full = SHUNT_FULL_INLINE;
+	s.on_full = SHUNT_ON_FULL_INLINE;
 	return shunt_submit(shunt_job_runtime(ctx), &s, NULL);
 }
 
@@ -492,7 +516,7 @@ static void test_destroy_key(void **state)
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	}
 	tu_wait_until(atomic_load(&pend.started) == 1);
-	assert_int_equal(shunt_runtime_destroy(f.rt), 3);
+	tu_destroy(f.rt, 3);
 	assert_int_equal(atomic_load(&pend.started), 1);
 	(void)pthread_mutex_destroy(&pend.lock);
 }

@@ -46,14 +46,14 @@ static struct shunt_balancer *make(uint32_t workers, uint32_t capacity, enum shu
 }
 
 /* Chooses the last worker with a place. */
-static int last_usable(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+static int last_usable(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)arg;
 	(void)key;
 	(void)home;
-	while (n-- > 0)
-		if (loads[n].usable != 0)
-			return (int)n;
+	for (uint32_t i = loads->n; i-- > 0;)
+		if (shunt_loads_at(loads, i)->usable != 0)
+			return (int)i;
 	return -1;
 }
 
@@ -146,13 +146,14 @@ static void test_results(void **state)
 	o.expected_ns = 5000;
 	assert_int_equal(shunt_balancer_create(&b, &o), 0);
 
-	assert_int_equal(shunt_balancer_load(b, 3, &l), SHUNT_ENOENT);
-	assert_int_equal(shunt_balancer_load(b, 0, NULL), SHUNT_EINVAL);
+	assert_int_equal(shunt_balancer_load(b, 3, &l, sizeof(l)), SHUNT_ENOENT);
+	assert_int_equal(shunt_balancer_load(b, 0, NULL, sizeof(l)), SHUNT_EINVAL);
+	assert_int_equal(shunt_balancer_load(b, 0, &l, 0), SHUNT_EINVAL);
 	assert_int_equal(shunt_balancer_start_on(b, 3), SHUNT_ENOENT);
 	assert_int_equal(shunt_balancer_complete(b, 3, 1, 0), SHUNT_ENOENT);
 	assert_int_equal(shunt_balancer_complete(b, 0, 1, 0), SHUNT_EINVAL); /* nothing was started */
 	assert_int_equal(shunt_balancer_set_usable(b, 3, 0), SHUNT_ENOENT);
-	assert_int_equal(shunt_balancer_load(b, 1, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 1, &l, sizeof(l)), 0);
 	assert_int_equal(l.ewma_ns, 5000);
 	assert_int_equal(l.speed_permille, 1000);
 	assert_int_equal(l.capacity, 2);
@@ -160,21 +161,21 @@ static void test_results(void **state)
 	assert_int_equal(l.in_flight, 0);
 	assert_int_equal(l.fail_permille, 0);
 	assert_int_equal(shunt_balancer_start_on(b, 1), 0);
-	assert_int_equal(shunt_balancer_load(b, 1, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 1, &l, sizeof(l)), 0);
 	assert_int_equal(l.in_flight, 1);
 	assert_int_equal(l.work_left_ns, 5000);
 	assert_int_equal(shunt_balancer_complete(b, 1, 13000, 0), 0);
-	assert_int_equal(shunt_balancer_load(b, 1, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 1, &l, sizeof(l)), 0);
 	assert_int_equal(l.ewma_ns, 6000);
 	/* Failures count as such; a quick one teaches no speed, a slow one does. */
 	assert_int_equal(shunt_balancer_start_on(b, 1), 0);
 	assert_int_equal(shunt_balancer_complete(b, 1, 1, 1), 0);
-	assert_int_equal(shunt_balancer_load(b, 1, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 1, &l, sizeof(l)), 0);
 	assert_int_equal(l.ewma_ns, 6000);
 	assert_int_equal(l.fail_permille, 125);
 	assert_int_equal(shunt_balancer_start_on(b, 1), 0);
 	assert_int_equal(shunt_balancer_complete(b, 1, UINT64_MAX, 1), 0);
-	assert_int_equal(shunt_balancer_load(b, 1, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 1, &l, sizeof(l)), 0);
 	assert_true(l.ewma_ns > 1000000);
 
 	for (uint32_t i = 0; i < 3; i++)
@@ -236,6 +237,70 @@ static void test_no_memory(void **state)
 }
 #endif
 
+#ifdef SHUNT_INJECT
+#define CHOICES 8u /* after so many lost ones any worker with a place is asked */
+#define RIVALS_OF (CHOICES + 3u)
+
+struct rivals {
+	struct shunt_balancer *b;
+	uint32_t next; /* the worker that round robin chose now */
+	uint32_t left; /* choices that are still lost */
+	bool inside;
+};
+
+/* Between a start's look at the place and its exchange: another start has it. */
+static int rival(void *arg, const char *point)
+{
+	struct rivals *r = arg;
+
+	if (strcmp(point, "balancer_reserve") != 0 || r->inside || r->left == 0)
+		return 0;
+	r->inside = true;
+	assert_int_equal(shunt_balancer_start_on(r->b, r->next++), 0);
+	r->inside = false;
+	r->left--;
+	return 0;
+}
+
+/* Others win every race for the first CHOICES workers. Of the three others those that are taken out are never chosen. */
+static void lose_all(uint32_t usable)
+{
+	struct rivals r = { make(RIVALS_OF, 1, SHUNT_SELECT_ROUND_ROBIN), 0, CHOICES, false };
+	int got;
+
+	for (uint32_t i = 0; i < RIVALS_OF - CHOICES; i++)
+		assert_int_equal(shunt_balancer_set_usable(r.b, CHOICES + i, (int)(usable >> i & 1u)), 0);
+	sh_inject_set(rival, &r);
+	got = shunt_balancer_start(r.b, 0, SHUNT_ANY);
+	sh_inject_set(NULL, NULL);
+	assert_int_equal(r.left, 0); /* it was the last resort */
+	if (usable == 0)
+		assert_int_equal(got, SHUNT_EAGAIN);
+	else
+		assert_true(got >= (int)CHOICES && (usable >> ((uint32_t)got - CHOICES) & 1u));
+	shunt_balancer_destroy(r.b);
+}
+
+static void test_last_resort(void **state)
+{
+	uint64_t keep = seed;
+
+	(void)state;
+	for (uint32_t round = 0; round < 50; round++) /* the search begins anywhere */
+		for (uint32_t usable = 0; usable < 8; usable++) {
+			seed = keep + round;
+			lose_all(usable);
+		}
+	seed = keep;
+}
+#else
+static void test_last_resort(void **state)
+{
+	(void)state;
+	skip();
+}
+#endif
+
 #define THREADS 4
 #define WORKERS 3u
 #define CAPACITY 2u
@@ -243,9 +308,9 @@ static void test_no_memory(void **state)
 
 struct shared {
 	struct shunt_balancer *b;
-	sh_a32 held[WORKERS];    /* sync: atomic; places held, counted by ourselves */
-	sh_a32 bad;              /* sync: atomic */
-	sh_a64 refused;          /* sync: atomic */
+	sh_a32 held[WORKERS]; /* sync: atomic; places held, counted by ourselves */
+	sh_a32 bad;           /* sync: atomic */
+	sh_a64 refused;       /* sync: atomic */
 };
 
 static void *hammer(void *arg)
@@ -306,7 +371,7 @@ static void test_threads(void **state)
 		assert_int_equal(sh_a32_load_rlx(&s.bad), 0);
 		assert_true(sh_a64_load_rlx(&s.refused) > 0); /* the limit was met */
 		for (uint32_t i = 0; i < WORKERS; i++) {
-			assert_int_equal(shunt_balancer_load(s.b, i, &l), 0);
+			assert_int_equal(shunt_balancer_load(s.b, i, &l, sizeof(l)), 0);
 			assert_int_equal(l.in_flight, 0);
 			assert_true(l.ewma_ns >= 100 && l.ewma_ns < 1100);
 			assert_true(l.fail_permille < 700);
@@ -314,7 +379,7 @@ static void test_threads(void **state)
 		}
 		mean = sum / WORKERS; /* the sum kept by differences is exact at rest */
 		for (uint32_t i = 0; i < WORKERS; i++) {
-			assert_int_equal(shunt_balancer_load(s.b, i, &l), 0);
+			assert_int_equal(shunt_balancer_load(s.b, i, &l, sizeof(l)), 0);
 			assert_int_equal(l.speed_permille, l.ewma_ns * 1000 / mean);
 		}
 		fill(s.b, WORKERS, CAPACITY); /* not a place was lost */
@@ -397,7 +462,7 @@ static void test_recovers(void **state)
 		to_first += r >= 56000 && s == 0;
 		assert_int_equal(shunt_balancer_complete(b, (uint32_t)s, 1000000, 0), 0);
 	}
-	assert_int_equal(shunt_balancer_load(b, 0, &l), 0);
+	assert_int_equal(shunt_balancer_load(b, 0, &l, sizeof(l)), 0);
 	assert_int_equal(l.fail_permille, 0);
 	assert_true(to_first > 800 && to_first < 1200);
 	shunt_balancer_destroy(b);
@@ -411,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_newer_caller),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_last_resort),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_slow_and_failing),
 		cmocka_unit_test(test_recovers),

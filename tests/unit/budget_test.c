@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/budget.h"
-#include "core/topo_bind.h"
+#include "machine/cgroup.h"
+#include "machine/bind.h"
 
 #define V2_MOUNT "30 20 0:1 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n"
 #define V1_CPU_MOUNT "31 20 0:2 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
@@ -71,7 +71,7 @@ static struct shunt_cpu_budget budget_of(const struct shunt_topo *t)
 {
 	struct shunt_cpu_budget b;
 
-	assert_int_equal(shunt_topo_budget(t, &b), SHUNT_OK);
+	assert_int_equal(shunt_topo_budget(t, &b, sizeof(b)), SHUNT_OK);
 	return b;
 }
 
@@ -248,8 +248,9 @@ static void other_machines_do_not_count(void **state)
 	(void)state;
 	b = budget_of(t);
 	assert_true(b.budget == 64 && b.cpuset == 0 && b.quota_milli == 0);
-	assert_int_equal(shunt_topo_budget(NULL, &b), SHUNT_EINVAL);
-	assert_int_equal(shunt_topo_budget(t, NULL), SHUNT_EINVAL);
+	assert_int_equal(shunt_topo_budget(NULL, &b, sizeof(b)), SHUNT_EINVAL);
+	assert_int_equal(shunt_topo_budget(t, NULL, sizeof(b)), SHUNT_EINVAL);
+	assert_int_equal(shunt_topo_budget(t, &b, 0), SHUNT_EINVAL);
 	shunt_topo_close(t);
 }
 
@@ -268,7 +269,7 @@ static void *pin_to_one(void *arg)
 	return NULL;
 }
 
-/* On this machine: a pinned worker that asks is not told that the process has one cpu. */
+/* On this machine: a pinned worker that asks does not get one cpu as the budget of the process. */
 static void pinned_callers_do_not_shrink_it(void **state)
 {
 	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
@@ -305,6 +306,40 @@ static void cpu_lists(void **state)
 
 #define TREE_TEST(f) cmocka_unit_test_setup_teardown(f, make_tree, remove_tree)
 
+static void note_replaced(void *arg, enum shunt_log_level level, const char *message)
+{
+	(void)level;
+	*(bool *)arg = *(bool *)arg || strstr(message, "HWLOC_SYNTHETIC") != NULL;
+}
+
+/* hwloc's variables put another machine before every program; its cpus are not granted. */
+static void environment_replaces_machine(void **state)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_runtime *rt = NULL;
+	struct shunt_cpu_budget b = { 0 };
+	struct shunt_topo *t = NULL;
+	struct sh_cpus mine;
+	bool said = false;
+
+	(void)state;
+	assert_int_equal(sh_cpus_affinity(&mine, 0), SHUNT_OK);
+	assert_int_equal(setenv("HWLOC_SYNTHETIC", "package:4 core:64 pu:2", 1), 0);
+	assert_int_equal(shunt_topo_open(&t, NULL), SHUNT_OK);
+	ro.log = note_replaced;
+	ro.log_arg = &said;
+	rt = tu_runtime_with(&ro);
+	assert_int_equal(unsetenv("HWLOC_SYNTHETIC"), 0);
+	assert_true(said);
+	tu_destroy(rt, 0);
+	assert_int_equal(shunt_topo_pu_count(t), 512);
+	assert_int_equal(shunt_topo_is_live(t), 0);
+	assert_int_equal(shunt_topo_budget(t, &b, sizeof(b)), SHUNT_OK);
+	assert_true(b.affinity <= sh_cpus_count(&mine));
+	assert_true(b.budget <= sh_cpus_count(&mine));
+	shunt_topo_close(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +347,7 @@ int main(void)
 		TREE_TEST(mount_of_a_part), TREE_TEST(cpuset_v2), TREE_TEST(changes_are_seen), TREE_TEST(damaged_files),
 		cmocka_unit_test(other_machines_do_not_count), TREE_TEST(pinned_callers_do_not_shrink_it),
 		cmocka_unit_test(cpu_lists),
+		cmocka_unit_test(environment_replaces_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,7 +135,7 @@ static void test_stop(void **state)
 	w.rc[0] = -1;
 	atomic_store(&w.go.open, 1);
 	tu_wait_until(atomic_load(&w.go.arrived) == 2);
-	assert_int_equal(shunt_runtime_destroy(w.rt), 2); /* both cancelled, none run */
+	tu_destroy(w.rt, 2); /* both cancelled, none run */
 	assert_int_equal(w.rc[0], 0);
 	assert_int_equal(atomic_load(&w.logged), 0);
 }
@@ -158,7 +158,7 @@ static void *of_thread(void *arg)
 	return NULL;
 }
 
-static int misuse(struct shunt_job_ctx *ctx)
+static int invalid_use(struct shunt_job_ctx *ctx)
 {
 	pthread_t thread;
 
@@ -185,7 +185,7 @@ static void done_own(void *arg, struct shunt_job_id id, const struct shunt_resul
 	*(int *)arg = shunt_checkpoint(outer_ctx);
 }
 
-static void test_misuse(void **state)
+static void test_wrong_use(void **state)
 {
 	struct shunt_type_id type;
 	struct shunt_job_spec s;
@@ -194,7 +194,7 @@ static void test_misuse(void **state)
 	(void)state;
 	world_open(1);
 	type = tu_type(w.rt, (struct shunt_pool_id){ w.p->id }, "of-outer", of_outer);
-	w.inside = misuse;
+	w.inside = invalid_use;
 	s = at_level(w.outer, 2);
 	s.done = done_own;
 	s.done_arg = &done_rc;
@@ -204,7 +204,7 @@ static void test_misuse(void **state)
 	put(&s);
 	put_note(1);
 	atomic_store(&w.go.open, 1);
-	assert_int_equal(shunt_drain(w.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(w.rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(w.rc[0], SHUNT_EINVAL);
 	assert_int_equal(w.rc[1], SHUNT_EBUSY);
 	assert_int_equal(w.rc[3], SHUNT_EINVAL);
@@ -250,7 +250,7 @@ static int blocked(struct shunt_job_ctx *ctx)
 	w.rc[0] = shunt_checkpoint(ctx);
 	if (shunt_block_begin(ctx) != 0)
 		return -1;
-	w.rc[3] = (int)ctx->above; /* so that the short way does not miss it in a build without assertions either */
+	w.rc[3] = (int)ctx->above; /* so that the fast path does not miss it in a build without assertions either */
 	w.rc[1] = shunt_checkpoint(ctx);
 	shunt_block_end(ctx);
 	w.rc[2] = shunt_checkpoint(ctx);
@@ -293,7 +293,7 @@ static int calls_others(struct shunt_job_ctx *ctx)
 	struct shunt_job_spec s = at_level(once, 2);
 
 	s.arg = &w.rc[0];
-	s.full = SHUNT_FULL_INLINE;
+	s.on_full = SHUNT_ON_FULL_INLINE;
 	if (shunt_submit(w.rt, &s, NULL) != 0)
 		return -1;
 	w.rc[2] = shunt_wait(w.rt, awaited, TU_LONG_NS, NULL);
@@ -327,11 +327,10 @@ static void test_not_agreed(void **state)
 
 static int choose_rc;
 
-static int choose(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+static int choose(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)arg;
 	(void)loads;
-	(void)n;
 	(void)key;
 	(void)home;
 	if (outer_ctx)
@@ -388,8 +387,10 @@ static void test_fork(void **state)
 	struct shunt_job_id id;
 
 	(void)state;
-	if (getenv("TEST_EMULATED") || TU_TSAN) /* see life_test.c */
+	if (getenv("TEST_EMULATED") || TU_TSAN) { /* see life_test.c */
+		print_message("skipped: a fork with threads, which emulator and ThreadSanitizer cannot follow\n");
 		skip();
+	}
 	world_open(1);
 	id = outer_begin(2, 0, 0, forks);
 	outer_end(id);
@@ -407,7 +408,7 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_wrong_use),
 		cmocka_unit_test(test_callback),
 		cmocka_unit_test(test_blocked),
 		cmocka_unit_test(test_not_agreed),

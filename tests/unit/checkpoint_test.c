@@ -27,7 +27,7 @@ static void test_order(void **state)
 	logged(want, 6);
 	assert_int_equal(w.rc[0], 4);
 	assert_int_equal(w.rc[1], 0);
-	/* Nothing waits, nothing pretends to: the next call goes the short way. */
+	/* Nothing waits and no hint is set: the next call takes the fast path. */
 	assert_int_equal(sh_a32_load_rlx(&w.p->worker[0]->ring_bits) & 3u, 0);
 	world_close();
 }
@@ -64,6 +64,7 @@ static int spawn_two(struct shunt_job_ctx *ctx)
 
 static void test_sources(void **state)
 {
+	const struct shunt_job_opts on_0 = SHUNT_JOB_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("main", 1);
 	struct shunt_job_spec s;
 	struct shunt_job_id id;
@@ -77,6 +78,7 @@ static void test_sources(void **state)
 		put_note(0);
 	s = at_level(w.note, 1);
 	s.flags = SHUNT_JOB_ON_WORKER;
+	s.opts = &on_0;
 	put(&s);
 	put(&s);
 	outer_end(id);
@@ -151,7 +153,7 @@ static void test_limit(void **state)
 
 static atomic_uint loot_sent;
 
-/* Whatever moves jobs from the backlog into its own ring tells checkpoints; a call in vain means that all have run. */
+/* A move from the backlog into the own ring sets the hint for checkpoints; a call without result means that all ran. */
 static int drain_backlog(struct shunt_job_ctx *ctx)
 {
 	w.rc[0] = shunt_checkpoint(ctx);
@@ -316,7 +318,7 @@ static void test_keyed(void **state)
 	struct shunt_job_id id;
 
 	(void)state;
-	po.strands = 1;
+	po.key_slots = 1;
 	world_open_with(4, &po);
 	id = outer_begin(3, SHUNT_JOB_KEYED, 7, twice);
 	s = at_level(w.note, 2);

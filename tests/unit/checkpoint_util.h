@@ -12,7 +12,7 @@
 
 #include <shunt/error.h>
 
-#include "core/runtime.h"
+#include "sched/world.h"
 
 #define LOG_MAX 64u
 
@@ -92,8 +92,8 @@ static TU_UNUSED void world_open(uint32_t workers)
 
 static TU_UNUSED void world_close(void)
 {
-	assert_int_equal(shunt_drain(w.rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(w.rt), 0);
+	assert_int_equal(shunt_runtime_drain(w.rt, TU_LONG_NS, NULL), 0);
+	tu_destroy(w.rt, 0);
 }
 
 static TU_UNUSED struct shunt_job_spec at_level(struct shunt_type_id type, uint32_t level)

@@ -174,7 +174,7 @@ static void dump(struct shunt_config *c, char buf[TEXT_MAX])
 	size_t n = 0;
 
 	sh_config_runtime_opts(c, &r);
-	n = add(buf, n, "%s %u %u %u %u %u %d:", r.name, r.jobs_max, r.tracked_max, r.groups_max, r.submitters_max, r.cpu_budget,
+	n = add(buf, n, "%s %u %u %u %u %u %d:", r.name, r.jobs_max, r.handles_max, r.groups_max, r.submitters_max, r.cpu_budget,
 		(int)r.log_level);
 	for (uint32_t i = 0; i < r.levels; i++)
 		n = add(buf, n, " %s", r.level_names[i]);
@@ -184,7 +184,8 @@ static void dump(struct shunt_config *c, char buf[TEXT_MAX])
 		sh_config_pool_opts(c, i, &p);
 		n = add(buf, n, "\n%s %u %u %s %d %u %d %" PRIu64 " %d %u %d %u %d %u %u %u %u", p.name, p.workers, p.spares_max,
 			p.place ? p.place : "-", (int)p.pin, p.pin_required, (int)p.idle, p.spin_ns, (int)p.level_mode, p.guard_every,
-			(int)p.strategy, p.queue_max, (int)p.full, p.async_max, p.async_pool_max, p.strands, p.ring_capacity);
+			(int)p.strategy, p.queue_max, (int)p.on_full, p.async_max, p.async_pool_max, p.key_slots, p.ring_capacity);
+		n = add(buf, n, " %" PRIu64 " %d %s", p.stack_bytes, p.nice, p.signals);
 		for (uint32_t k = 0; k < SHUNT_LEVELS_MAX; k++)
 			n = add(buf, n, " %u/%u", p.weights[k], p.reserved[k]);
 	}
@@ -211,6 +212,9 @@ static void other_value(const struct sh_key *key, char buf[SH_VALUE_TEXT])
 		return;
 	case SH_KEY_PLACE:
 		(void)strcpy(buf, "0-3");
+		return;
+	case SH_KEY_SIGNALS:
+		(void)strcpy(buf, "usr1");
 		return;
 	case SH_KEY_NAMES:
 		(void)strcpy(buf, "l0,l1,l2,l3");
@@ -334,7 +338,9 @@ static void table_is_sound(void **state)
 			assert_true(key->def[strlen(key->def) - 1] == ')');
 		else if (key->type != SH_KEY_NAMES)
 			assert_int_equal(sh_key_parse(key, key->def, &v, why, sizeof(why)), 0);
-		if (key->type <= SH_KEY_PERCENT)
+		if (key->type == SH_KEY_SIGNED)
+			assert_true((int64_t)key->min < (int64_t)key->max && !key->word);
+		else if (key->type <= SH_KEY_PERCENT)
 			assert_true(key->min < key->max && (!key->word || key->word_value < key->min || key->word_value > key->max));
 	}
 }
@@ -347,7 +353,7 @@ static void values_reach_the_fields(void **state)
 		"runtime: { name: gw, levels: [a, b, c], jobs_max: 4096, cpu_budget: 3 }\n"
 		"pools:\n"
 		"  x: { workers: 8, spares_max: none, place: 'numa:0', pin: scatter, idle: adaptive, spin: 5us, queue_max: 100 }\n"
-		"  y: { workers: 6, level_mode: reserved, reserved: { a: 2, b: 1 }, idle: park, full: block }\n"
+		"  y: { workers: 6, level_mode: reserved, reserved: { a: 2, b: 1 }, idle: park, on_full: block }\n"
 		"  z: { level_mode: weighted, weights: { c: 3 }, pin: none, strategy: locality }\n"
 		"types:\n"
 		"  t: { pool: y, level: c, async: true, expected: 2ms, handler: h }\n"
@@ -384,7 +390,7 @@ static void values_reach_the_fields(void **state)
 	assert_int_equal(p.reserved[1], 1);
 	assert_int_equal(p.reserved[2], 0);
 	assert_int_equal(p.idle, SHUNT_IDLE_PARK);
-	assert_int_equal(p.full, SHUNT_FULL_BLOCK);
+	assert_int_equal(p.on_full, SHUNT_ON_FULL_BLOCK);
 	assert_null(p.place);
 	sh_config_pool_opts(c, 2, &p);
 	assert_int_equal(p.workers, 0);
@@ -672,8 +678,8 @@ static int handler(struct shunt_job_ctx *ctx, void *arg)
 
 static void runtime_from_text(void **state)
 {
-	struct shunt_config *c = config_of("runtime: { name: test, jobs_max: 1024, tracked_max: 64, groups_max: 16, submitters_max: 8 }\n"
-					   "pools:\n  a: { workers: 1, pin: none, idle: park, ring_capacity: 16, strands: 16 }\n"
+	struct shunt_config *c = config_of("runtime: { name: test, jobs_max: 1024, handles_max: 64, groups_max: 16, submitters_max: 8 }\n"
+					   "pools:\n  a: { workers: 1, pin: none, idle: park, ring_capacity: 16, key_slots: 16 }\n"
 					   "  b: { workers: 2, pin: none, idle: park, level_mode: reserved, reserved: { high: 1 } }\n"
 					   "types:\n  one: { pool: a, handler: count }\n  two: { pool: b, level: batch, handler: count }\n");
 	struct shunt_runtime *rt = NULL;
@@ -708,7 +714,7 @@ static void runtime_from_text(void **state)
 	assert_int_equal(shunt_submit(rt, &spec, &id), 0);
 	assert_int_equal(shunt_wait(rt, id, TU_LONG_NS, &result), 0);
 	assert_int_equal(count, 2);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_destroy(rt, 0);
 }
 
 static void runtime_of_defaults(void **state)
@@ -723,7 +729,7 @@ static void runtime_of_defaults(void **state)
 	if (shunt_config_runtime(c, NULL, NULL, &rt))
 		fail_msg("%s", shunt_config_errors(c));
 	assert_int_equal(shunt_pool_find(rt, SH_POOL_DEFAULT, &pool), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_destroy(rt, 0);
 	shunt_config_destroy(c);
 }
 

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 
 #include "base/rng.h"
-#include "config/value.h"
+#include "base/value.h"
 
 typedef const char *(*parse_fn)(const char *text, uint64_t *out);
 

@@ -33,6 +33,8 @@ int add_one(shunt_job_ctx *ctx, void *arg)
 
 int run()
 {
+	struct shunt_job_opts job = SHUNT_JOB_OPTS_INIT;
+	uint64_t cancelled = 0;
 	shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	shunt_pool_opts po = SHUNT_POOL_OPTS_INIT;
 	shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
@@ -54,21 +56,26 @@ int run()
 	to.name = "add";
 	to.pool = pool;
 	to.handler = add_one;
-	CHECK(shunt_type_register(rt, &to, &type) == SHUNT_OK);
+	CHECK(shunt_type_create(rt, &to, &type) == SHUNT_OK);
 	spec.type = type;
 	spec.arg = &n;
 	spec.level = SHUNT_LEVEL(2);
+	spec.opts = &job; /* worker 0 */
+	spec.flags = SHUNT_JOB_ON_WORKER;
+	CHECK(shunt_submit(rt, &spec, nullptr) == SHUNT_OK);
+	spec.opts = nullptr;
+	spec.flags = 0;
 	for (int i = 0; i < 100; i++)
 		CHECK(shunt_submit(rt, &spec, nullptr) == SHUNT_OK);
 	CHECK(shunt_submit(rt, &spec, &id) == SHUNT_OK);
 	CHECK(shunt_wait(rt, id, SHUNT_FOREVER, &result) == SHUNT_OK);
 	CHECK(result.status == SHUNT_JOB_DONE);
-	CHECK(shunt_drain(rt, SHUNT_FOREVER) == SHUNT_OK);
-	CHECK(n.load() == 101);
-	CHECK(shunt_snapshot_take(rt, &snap) == SHUNT_OK);
-	CHECK(snap->n_series == 1 && snap->series[0].done == 101);
-	shunt_snapshot_free(snap);
-	CHECK(shunt_runtime_destroy(rt) == 0);
+	CHECK(shunt_runtime_drain(rt, SHUNT_FOREVER, nullptr) == SHUNT_OK);
+	CHECK(n.load() == 102);
+	CHECK(shunt_snapshot_create(rt, &snap) == SHUNT_OK);
+	CHECK(shunt_snapshot_series_count(snap) == 1 && shunt_snapshot_series_at(snap, 0)->done == 102);
+	shunt_snapshot_destroy(snap);
+	CHECK(shunt_runtime_destroy(rt, &cancelled) == 0 && cancelled == 0);
 	CHECK(shunt_strerror(SHUNT_EFULL) != nullptr);
 	return 0;
 }

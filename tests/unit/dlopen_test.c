@@ -16,11 +16,11 @@ struct api {
 	void *so;
 	int (*runtime_create)(struct shunt_runtime **, const struct shunt_runtime_opts *);
 	int (*pool_create)(struct shunt_runtime *, const struct shunt_pool_opts *, struct shunt_pool_id *);
-	int (*type_register)(struct shunt_runtime *, const struct shunt_type_opts *, struct shunt_type_id *);
+	int (*type_create)(struct shunt_runtime *, const struct shunt_type_opts *, struct shunt_type_id *);
 	int (*submit)(struct shunt_runtime *, const struct shunt_job_spec *, struct shunt_job_id *);
 	int (*wait)(struct shunt_runtime *, struct shunt_job_id, uint64_t, struct shunt_result *);
-	int (*drain)(struct shunt_runtime *, uint64_t);
-	int64_t (*destroy)(struct shunt_runtime *);
+	int (*drain)(struct shunt_runtime *, uint64_t, uint64_t *);
+	int (*destroy)(struct shunt_runtime *, uint64_t *);
 };
 
 static void load_one(const struct api *api, const char *name, void *slot)
@@ -38,10 +38,10 @@ static void load(struct api *api, const char *path)
 		fail_msg("dlopen: %s", dlerror());
 	load_one(api, "shunt_runtime_create", &api->runtime_create);
 	load_one(api, "shunt_pool_create", &api->pool_create);
-	load_one(api, "shunt_type_register", &api->type_register);
+	load_one(api, "shunt_type_create", &api->type_create);
 	load_one(api, "shunt_submit", &api->submit);
 	load_one(api, "shunt_wait", &api->wait);
-	load_one(api, "shunt_drain", &api->drain);
+	load_one(api, "shunt_runtime_drain", &api->drain);
 	load_one(api, "shunt_runtime_destroy", &api->destroy);
 }
 
@@ -109,16 +109,16 @@ static void test_come_and_go(void **state)
 		assert_int_equal(api.pool_create(t.rt, &po, &to.pool), 0);
 		to.name = "count";
 		to.handler = tu_count_job;
-		assert_int_equal(api.type_register(t.rt, &to, &t.type), 0);
+		assert_int_equal(api.type_create(t.rt, &to, &t.type), 0);
 		atomic_store(&t.n, 0);
 		atomic_store(&t.asked, round);
 		assert_int_equal(pthread_create(&brief, NULL, short_lived, &t), 0);
 		work(&t);
 		(void)pthread_join(brief, NULL);
 		tu_wait_until(atomic_load(&t.answered) == round);
-		assert_int_equal(api.drain(t.rt, TU_LONG_NS), 0);
+		assert_int_equal(api.drain(t.rt, TU_LONG_NS, NULL), 0);
 		assert_int_equal(atomic_load(&t.n), 63);
-		assert_int_equal(api.destroy(t.rt), 0);
+		assert_int_equal(api.destroy(t.rt, NULL), 0);
 		assert_int_equal(dlclose(api.so), 0);
 	}
 	(void)pthread_join(thread, NULL); /* its end must not run into the unloaded library */

@@ -10,7 +10,7 @@
 #include <shunt/snapshot.h>
 
 #include "base/inject.h"
-#include "core/runtime.h"
+#include "sched/world.h"
 
 #define TRIES_MAX 400u
 
@@ -68,7 +68,7 @@ static int life(struct shunt_pool_opts *po, int *stage)
 	*stage = 2;
 	to.name = "count";
 	to.handler = tu_count_job;
-	rc = shunt_type_register(rt, &to, &type);
+	rc = shunt_type_create(rt, &to, &type);
 	if (rc != 0) {
 		assert_int_equal(type.v, 0);
 		goto out;
@@ -84,11 +84,11 @@ static int life(struct shunt_pool_opts *po, int *stage)
 	}
 	assert_int_equal(atomic_load(&n), 20);
 	*stage = 4;
-	rc = shunt_snapshot_take(rt, &snap);
+	rc = shunt_snapshot_create(rt, &snap);
 	if (rc == 0)
-		shunt_snapshot_free(snap);
+		shunt_snapshot_destroy(snap);
 out:
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_destroy(rt, 0);
 	return rc;
 }
 
@@ -183,24 +183,26 @@ static void test_shared_path(void **state)
 	(void)state;
 	sh_inject_set(plan_hook, &p);
 	for (i = 0; i < 500; i++) {
+		struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 		struct shunt_job_spec s = tu_spec(count, &n);
 		struct shunt_job_id id;
 
 		s.flags = i % 4 == 1 ? SHUNT_JOB_KEYED : i % 4 == 2 ? SHUNT_JOB_ON_WORKER : 0;
-		s.worker = i % 2;
+		o.worker = i % 2;
+		s.opts = s.flags & SHUNT_JOB_ON_WORKER ? &o : NULL;
 		s.key = i;
 		assert_int_equal(shunt_submit(rt, &s, i % 3 ? &id : NULL), 0);
 		if (i % 3)
 			assert_int_equal(shunt_wait(rt, id, TU_LONG_NS, NULL), 0);
 	}
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
 	sh_inject_set(NULL, NULL);
 	assert_true(atomic_load(&p.fired) > 0);
 	assert_int_equal(atomic_load(&n), 500);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	tu_destroy(rt, 0);
 }
 
-/* A spare that cannot be started: the waiter is told, nothing hangs, and the next one can be. */
+/* A spare that cannot be started: the waiter gets an error, nothing hangs, and the next one can be. */
 static int keyed_wait(struct shunt_job_ctx *ctx, void *arg)
 {
 	struct shunt_type_id *count = arg;
@@ -219,6 +221,14 @@ static int keyed_wait(struct shunt_job_ctx *ctx, void *arg)
 	return rc;
 }
 
+/* Workers that wait inside a job; UINT32_MAX without such a pool. */
+static uint32_t blocked_in(struct shunt_runtime *rt, struct shunt_pool_id id)
+{
+	struct sh_pool *pool = sh_runtime_pool(rt, id.v);
+
+	return pool != NULL ? sh_a32_load_acq(&pool->blocked) : UINT32_MAX;
+}
+
 static void test_spare_thread(void **state)
 {
 	static const char *const points[] = { "pool.thread", "mem.alloc", "mem.map" };
@@ -234,8 +244,8 @@ static void test_spare_thread(void **state)
 		struct shunt_result r;
 
 		tu_join(rt, tu_submit(rt, wait, &count), SHUNT_JOB_DONE);
-		tu_wait_until(sh_a32_load_acq(&sh_runtime_pool(rt, pool.v)->blocked) == 0);
-		assert_int_equal(shunt_runtime_destroy(rt), 0);
+		tu_wait_until(blocked_in(rt, pool) == 0);
+		tu_destroy(rt, 0);
 		rt = tu_runtime();
 		pool = tu_pool(rt, "main", 1);
 		count = tu_type(rt, pool, "count", tu_count_job);
@@ -244,9 +254,9 @@ static void test_spare_thread(void **state)
 		assert_int_equal(shunt_wait(rt, tu_submit(rt, wait, &count), TU_LONG_NS, &r), 0);
 		sh_inject_set(NULL, NULL);
 		assert_int_equal(r.code, SHUNT_EDEADLK);
-		assert_int_equal(sh_a32_load_acq(&sh_runtime_pool(rt, pool.v)->blocked), 0);
+		assert_int_equal(blocked_in(rt, pool), 0);
 		tu_join(rt, tu_submit(rt, wait, &count), SHUNT_JOB_DONE);
-		assert_int_equal(shunt_runtime_destroy(rt), 0);
+		tu_destroy(rt, 0);
 	}
 }
 

@@ -8,15 +8,15 @@
 #include <shunt/error.h>
 #include <shunt/snapshot.h>
 
-#include "core/runtime.h"
+#include "sched/world.h"
 
-static void open_with(struct tu_fixture *f, uint32_t jobs_max, uint32_t tracked_max, uint32_t queue_max, uint32_t spares_max)
+static void open_with(struct tu_fixture *f, uint32_t jobs_max, uint32_t handles_max, uint32_t queue_max, uint32_t spares_max)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("main", 1);
 
 	ro.jobs_max = jobs_max;
-	ro.tracked_max = tracked_max;
+	ro.handles_max = handles_max;
 	po.queue_max = queue_max;
 	po.spares_max = spares_max;
 	tu_fixture_open(f, &ro, &po);
@@ -24,9 +24,9 @@ static void open_with(struct tu_fixture *f, uint32_t jobs_max, uint32_t tracked_
 
 static void close_all(struct tu_fixture *f)
 {
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f->rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(sh_a64_load_acq(&sh_runtime_pool(f->rt, f->pool.v)->in_pool), 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+	tu_destroy(f->rt, 0);
 }
 
 /* Submits until refused; returns how many were taken. */
@@ -86,6 +86,7 @@ static void test_tracked(void **state)
 	(void)state;
 	open_with(&f, 64, 5, 0, 0);
 	for (round = 0; round < 10; round++) {
+		struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 		struct shunt_job_spec s = tu_spec(f.count, &n);
 
 		for (i = 0; i < 5; i++)
@@ -93,21 +94,22 @@ static void test_tracked(void **state)
 		assert_int_equal(shunt_submit(f.rt, &s, &ids[5]), SHUNT_EFULL); /* finished or not: handles are owed */
 		assert_int_equal(ids[5].v, 0);
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0); /* needs no handle */
-		s.full = SHUNT_FULL_BLOCK;
-		s.full_timeout_ns = 1000000;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
+		o.full_timeout_ns = 1000000;
+		s.opts = &o;
 		assert_int_equal(shunt_submit(f.rt, &s, &ids[5]), SHUNT_ETIMEDOUT);
 		for (i = 0; i < 4; i++)
 			tu_join(f.rt, ids[i], SHUNT_JOB_DONE);
 		assert_int_equal(shunt_detach(f.rt, ids[4]), 0);
-		assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
-		assert_int_equal(shunt_resume(f.rt), 0);
+		assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
+		assert_int_equal(shunt_runtime_resume(f.rt), 0);
 	}
 	assert_int_equal(atomic_load(&n), 60);
 	close_all(&f);
 }
 
-/* After a wait has returned the room is there: nothing is released behind the waiter's back. */
-static void test_room_after_wait(void **state)
+/* After a wait has returned the capacity is there: nothing is released behind the waiter's back. */
+static void test_capacity_after_wait(void **state)
 {
 	struct tu_fixture f;
 	atomic_uint n = 0;
@@ -135,7 +137,7 @@ static void *block_thread(void *arg)
 	for (i = 0; i < b->jobs; i++) {
 		struct shunt_job_spec s = tu_spec(b->f->count, b->n);
 
-		s.full = SHUNT_FULL_BLOCK;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
 		if (shunt_submit(b->f->rt, &s, NULL) != 0)
 			(void)atomic_fetch_add(&b->bad, 1);
 	}
@@ -150,6 +152,7 @@ static void test_block(void **state)
 	for (variant = 0; variant < 2; variant++) {
 		struct tu_gate g = { 0, 0 };
 		atomic_uint n = 0;
+		struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 		struct shunt_job_spec s;
 		struct tu_fixture f;
 		struct blocker b;
@@ -160,8 +163,9 @@ static void test_block(void **state)
 		(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
 		took = fill(&f, &n);
 		s = tu_spec(f.count, &n);
-		s.full = SHUNT_FULL_BLOCK;
-		s.full_timeout_ns = 3000000;
+		s.on_full = SHUNT_ON_FULL_BLOCK;
+		o.full_timeout_ns = 3000000;
+		s.opts = &o;
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ETIMEDOUT);
 		b = (struct blocker){ &f, &n, TU_TSAN_SCALE(2000u, 500u), 0 };
 		for (i = 0; i < 3; i++)
@@ -181,7 +185,7 @@ struct inner {
 	struct tu_fixture *f;
 	atomic_uint n;
 	uint32_t jobs;
-	enum shunt_full full;
+	enum shunt_on_full full;
 	uint64_t timeout_ns;
 	int rc;
 };
@@ -192,16 +196,18 @@ static int inner_job(struct shunt_job_ctx *ctx, void *arg)
 	uint32_t i;
 
 	for (i = 0; i < in->jobs && in->rc == 0; i++) {
+		struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 		struct shunt_job_spec s = tu_spec(in->f->count, &in->n);
 
-		s.full = (uint8_t)in->full;
-		s.full_timeout_ns = in->timeout_ns;
+		s.on_full = (uint8_t)in->full;
+		o.full_timeout_ns = in->timeout_ns;
+		s.opts = &o;
 		in->rc = shunt_submit(shunt_job_runtime(ctx), &s, NULL);
 	}
 	return in->rc;
 }
 
-static void inner_run(enum shunt_full full, uint32_t spares_max, uint64_t timeout_ns, int want)
+static void inner_run(enum shunt_on_full full, uint32_t spares_max, uint64_t timeout_ns, int want)
 {
 	struct tu_fixture f;
 	struct inner in;
@@ -216,7 +222,7 @@ static void inner_run(enum shunt_full full, uint32_t spares_max, uint64_t timeou
 	id = tu_submit(f.rt, tu_type(f.rt, f.pool, "inner", inner_job), &in);
 	assert_int_equal(shunt_wait(f.rt, id, TU_LONG_NS, NULL), 0);
 	assert_int_equal(in.rc, want);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(atomic_load(&in.n), want == 0 ? 500 : 2);
 	close_all(&f);
 }
@@ -224,11 +230,11 @@ static void inner_run(enum shunt_full full, uint32_t spares_max, uint64_t timeou
 static void test_inside(void **state)
 {
 	(void)state;
-	inner_run(SHUNT_FULL_DEFAULT, 0, 0, SHUNT_EFULL);
-	inner_run(SHUNT_FULL_ERROR, 0, 0, SHUNT_EFULL);
-	inner_run(SHUNT_FULL_BLOCK, 1, 0, 0); /* a spare makes the room */
-	inner_run(SHUNT_FULL_BLOCK, SHUNT_ANY, 0, SHUNT_EDEADLK);
-	inner_run(SHUNT_FULL_INLINE, SHUNT_ANY, 0, 0);
+	inner_run(SHUNT_ON_FULL_DEFAULT, 0, 0, SHUNT_EFULL);
+	inner_run(SHUNT_ON_FULL_ERROR, 0, 0, SHUNT_EFULL);
+	inner_run(SHUNT_ON_FULL_BLOCK, 1, 0, 0); /* a spare frees capacity */
+	inner_run(SHUNT_ON_FULL_BLOCK, SHUNT_ANY, 0, SHUNT_EDEADLK);
+	inner_run(SHUNT_ON_FULL_INLINE, SHUNT_ANY, 0, 0);
 }
 
 /* ---- inline ---- */
@@ -258,7 +264,7 @@ static int rec_job(struct shunt_job_ctx *ctx, void *arg)
 	if (r->depth > r->deepest)
 		r->deepest = r->depth;
 	if (r->deepest < r->max) {
-		s.full = SHUNT_FULL_INLINE;
+		s.on_full = SHUNT_ON_FULL_INLINE;
 		rc = shunt_submit(shunt_job_runtime(ctx), &s, NULL);
 		if (rc != 0)
 			r->last_rc = rc;
@@ -287,7 +293,7 @@ static void test_inline(void **state)
 	(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
 	took = fill(&f, &n);
 	s = tu_spec(f.count, &n);
-	s.full = SHUNT_FULL_INLINE;
+	s.on_full = SHUNT_ON_FULL_INLINE;
 	assert_int_equal(shunt_submit(f.rt, &s, &id), 0);
 	assert_int_equal(atomic_load(&n), 1); /* it has run when submit returns */
 	tu_join(f.rt, id, SHUNT_JOB_DONE);
@@ -296,7 +302,7 @@ static void test_inline(void **state)
 	s.flags = SHUNT_JOB_KEYED; /* a key has an order; it cannot run here and now */
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_EFULL);
 	s = tu_spec(r.type, &r);
-	s.full = SHUNT_FULL_INLINE;
+	s.on_full = SHUNT_ON_FULL_INLINE;
 	r.max = 20;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	assert_int_equal(r.deepest, 20);
@@ -310,12 +316,12 @@ static void test_inline(void **state)
 	assert_int_equal(r.on_worker, 0);
 	atomic_store(&g.open, 1);
 	tu_wait_until(atomic_load(&n) == took + 2);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_snapshot_take(f.rt, &snap), 0);
-	assert_true(snap->pools[0].ran_inline >= 22);
-	assert_true(snap->pools[0].rejected_full >= 3);
-	assert_true(snap->pools[0].submitted == snap->pools[0].finished);
-	shunt_snapshot_free(snap);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
+	assert_int_equal(shunt_snapshot_create(f.rt, &snap), 0);
+	assert_true(shunt_snapshot_pool_at(snap, 0)->ran_inline >= 22);
+	assert_true(shunt_snapshot_pool_at(snap, 0)->rejected_full >= 3);
+	assert_true(shunt_snapshot_pool_at(snap, 0)->submitted == shunt_snapshot_pool_at(snap, 0)->finished);
+	shunt_snapshot_destroy(snap);
 	close_all(&f);
 }
 
@@ -332,7 +338,7 @@ static void test_pool_default(void **state)
 
 	(void)state;
 	po.queue_max = 1;
-	po.full = SHUNT_FULL_INLINE;
+	po.on_full = SHUNT_ON_FULL_INLINE;
 	pool = tu_pool_with(rt, &po);
 	gate = tu_type(rt, pool, "gate", tu_gate_job);
 	count = tu_type(rt, pool, "count", tu_count_job);
@@ -340,7 +346,7 @@ static void test_pool_default(void **state)
 	s = tu_spec(count, &n);
 	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
 	assert_int_equal(atomic_load(&n), 1);
-	s.full = SHUNT_FULL_ERROR;
+	s.on_full = SHUNT_ON_FULL_ERROR;
 	assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_EFULL);
 	atomic_store(&g.open, 1);
 	tu_close(rt);
@@ -351,7 +357,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_tracked),
-		cmocka_unit_test(test_room_after_wait),
+		cmocka_unit_test(test_capacity_after_wait),
 		cmocka_unit_test(test_block),
 		cmocka_unit_test(test_inside),
 		cmocka_unit_test(test_inline),

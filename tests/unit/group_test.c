@@ -113,7 +113,7 @@ static void test_cancel(void **state)
 	assert_int_equal(shunt_group_wait(f.rt, g, TU_LONG_NS), 0);
 	for (i = 0; i < 20; i++)
 		tu_join(f.rt, ids[i], SHUNT_JOB_CANCELLED);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(atomic_load(&n), 0);
 	assert_int_equal(atomic_load(&bystander), 40);
 	assert_int_equal(shunt_group_destroy(f.rt, g), 0);
@@ -287,9 +287,22 @@ static void test_many_waiters(void **state)
 	tu_close(f.rt);
 }
 
+/* No runtime is a wrong argument for each call, not a stale id. */
+static void test_no_runtime(void **state)
+{
+	const struct shunt_group_id none = { 0 };
+
+	(void)state;
+	assert_int_equal(shunt_group_pending(NULL, none), SHUNT_EINVAL);
+	assert_int_equal(shunt_group_cancel(NULL, none), SHUNT_EINVAL);
+	assert_int_equal(shunt_group_destroy(NULL, none), SHUNT_EINVAL);
+	assert_int_equal(shunt_group_wait(NULL, none, 0), SHUNT_EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_runtime),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_cancel),

@@ -411,7 +411,7 @@ static void *writer_main(void *arg)
 		else
 			sh_hist_record(w->h, v);
 	}
-	/* mo T1 -> T2@histogram_test.c: all records before done. */
+	/* mo test.1 -> test.2@histogram_test.c: all records before done. */
 	sh_a32_store_rel(&w->done, 1);
 	return NULL;
 }
@@ -433,7 +433,7 @@ static void snapshot_concurrent(void **state)
 	while (!last) {
 		struct shunt_hist *t;
 
-		/* mo T2 <- T1@histogram_test.c: the last snapshot sees every record. */
+		/* mo test.2 <- test.1@histogram_test.c: the last snapshot sees every record. */
 		last = sh_a32_load_acq(&w.done) != 0;
 		sh_hist_snapshot(w.h, now);
 		check_consistent(now);

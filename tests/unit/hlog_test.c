@@ -314,12 +314,12 @@ static void damaged_lines(void **state)
 		r = reader_new(path);
 		assert_int_equal(shunt_hlog_read_next(r, &e, h), rows[i].rc);
 		assert_int_equal(e.line, 1);
-		assert_true(shunt_hlog_reader_message(r)[0] != '\0');
+		assert_true(shunt_error_detail()[0] != '\0');
 		assert_int_equal(shunt_hlog_read_next(r, &e, h), 1);
 		assert_int_equal(e.line, 4);
 		assert_int_equal(e.start_ns, UINT64_C(11750000000));
 		assert_int_equal(e.end_ns, UINT64_C(12750000000));
-		assert_string_equal(shunt_hlog_reader_message(r), "");
+		assert_string_equal(shunt_error_detail(), "");
 		shunt_hlog_reader_close(r);
 	}
 	assert_int_equal(unlink(path), 0);

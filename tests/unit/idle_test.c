@@ -44,7 +44,7 @@ static void start(struct fixture *f, enum shunt_idle idle)
 	assert_int_equal(shunt_pool_create(f->rt, &po, &to.pool), 0);
 	to.name = "nothing";
 	to.handler = nothing;
-	assert_int_equal(shunt_type_register(f->rt, &to, &f->type), 0);
+	assert_int_equal(shunt_type_create(f->rt, &to, &f->type), 0);
 }
 
 static void run_one(struct fixture *f)
@@ -71,10 +71,10 @@ static uint64_t parks(struct fixture *f)
 	uint64_t sum = 0;
 	size_t i;
 
-	assert_int_equal(shunt_snapshot_take(f->rt, &s), 0);
-	for (i = 0; i < s->n_workers; i++)
-		sum += s->workers[i].parks;
-	shunt_snapshot_free(s);
+	assert_int_equal(shunt_snapshot_create(f->rt, &s), 0);
+	for (i = 0; i < shunt_snapshot_worker_count(s); i++)
+		sum += shunt_snapshot_worker_at(s, i)->parks;
+	shunt_snapshot_destroy(s);
 	return sum;
 }
 
@@ -84,14 +84,14 @@ static unsigned parked(struct fixture *f)
 	unsigned n = 0;
 	size_t i;
 
-	assert_int_equal(shunt_snapshot_take(f->rt, &s), 0);
-	for (i = 0; i < s->n_workers; i++)
-		n += s->workers[i].state == SHUNT_WORKER_PARKED;
-	shunt_snapshot_free(s);
+	assert_int_equal(shunt_snapshot_create(f->rt, &s), 0);
+	for (i = 0; i < shunt_snapshot_worker_count(s); i++)
+		n += shunt_snapshot_worker_at(s, i)->state == SHUNT_WORKER_PARKED;
+	shunt_snapshot_destroy(s);
 	return n;
 }
 
-static void settle(struct fixture *f)
+static void await_parked(struct fixture *f)
 {
 	int i;
 
@@ -103,6 +103,7 @@ static void settle(struct fixture *f)
 /* The kernel may charge this process a tick of somebody else's interrupt, so one clean window of several is asked for. */
 static void idle_is_free(enum shunt_idle idle)
 {
+	uint64_t cancelled = 0;
 	struct fixture f;
 	uint64_t best = UINT64_MAX;
 	uint64_t before;
@@ -110,7 +111,7 @@ static void idle_is_free(enum shunt_idle idle)
 
 	start(&f, idle);
 	run_one(&f);
-	settle(&f);
+	await_parked(&f);
 	before = parks(&f);
 	for (i = 0; i < TRIES && best > WINDOW_MS * UINT64_C(1000); i++) {
 		uint64_t c = cpu_ns();
@@ -123,7 +124,8 @@ static void idle_is_free(enum shunt_idle idle)
 	assert_true(best <= WINDOW_MS * UINT64_C(1000)); /* 0.1 % */
 	assert_int_equal(parks(&f), before);             /* nobody woke up by himself */
 	run_one(&f);
-	assert_int_equal(shunt_runtime_destroy(f.rt), 0);
+	assert_int_equal(shunt_runtime_destroy(f.rt, &cancelled), 0);
+	assert_int_equal(cancelled, 0);
 }
 
 static void park_mode_is_free(void **state)
@@ -140,6 +142,7 @@ static void adaptive_mode_ends_up_free(void **state)
 
 static void poll_mode_never_sleeps(void **state)
 {
+	uint64_t cancelled = 0;
 	struct fixture f;
 	int i;
 
@@ -151,7 +154,8 @@ static void poll_mode_never_sleeps(void **state)
 		assert_int_equal(parked(&f), 0);
 	}
 	assert_int_equal(parks(&f), 0);
-	assert_int_equal(shunt_runtime_destroy(f.rt), 0);
+	assert_int_equal(shunt_runtime_destroy(f.rt, &cancelled), 0);
+	assert_int_equal(cancelled, 0);
 }
 
 int main(void)

@@ -9,12 +9,14 @@
 
 #include "inject_util.h"
 
+#include <shunt/allocator.h>
 #include <shunt/balancer.h>
 #include <shunt/config.h>
+#include <shunt/cq.h>
 #include <shunt/hist.h>
 #include <shunt/snapshot.h>
 
-#include "core/topo_bind.h"
+#include "machine/bind.h"
 #include "lockfree/registry.h"
 
 #define DOC_TOPO_OPEN (ERR(EINVAL) | ERR(EIO) | ERR(EPLACE) | ERR(ELIMIT) | ERR(ENOMEM) | ERR(ESYS))
@@ -32,19 +34,18 @@ static void topology_use(struct shunt_topo *t)
 	struct shunt_plan_opts po = SHUNT_PLAN_OPTS_INIT;
 	struct shunt_cpu_budget b;
 	struct shunt_plan *plan = NULL;
-	char err[256], mask[256];
-	uint32_t n = 0;
+	char mask[256];
 	int cpu = -1;
 	int rc;
 
-	(void)got("shunt_topo_budget", shunt_topo_budget(t, &b), 0);
+	(void)got("shunt_topo_budget", shunt_topo_budget(t, &b, sizeof(b)), 0);
 	if (b.budget < 1)
 		die("shunt_topo_budget: a budget of no cpu");
 	po.policy = SHUNT_PIN_SCATTER;
 	po.place = "all";
-	rc = got("shunt_plan_build", shunt_plan_build(t, &po, &plan, err, sizeof(err)), DOC_PLAN);
+	rc = got("shunt_plan_create", shunt_plan_create(t, &po, &plan), DOC_PLAN);
 	if (rc == 0)
-		cpu = shunt_plan_workers(plan, &n)[0].os_cpu;
+		cpu = shunt_plan_worker_at(plan, 0)->os_cpu;
 	shunt_plan_destroy(plan);
 	if (!shunt_topo_is_live(t))
 		return;
@@ -53,7 +54,7 @@ static void topology_use(struct shunt_topo *t)
 	(void)got("sh_topo_bind_thread", sh_topo_bind_thread(t, -1), ERR(EPERM) | ERR(ENOMEM));
 	(void)got("sh_topo_readback", sh_topo_readback(mask, sizeof(mask), &cpu), ERR(ESYS));
 	page[0] = 1;
-	rc = sh_topo_bind_memory(t, page, sizeof(page), shunt_topo_nodes(t, &n)[0].os_node);
+	rc = sh_topo_bind_memory(t, page, sizeof(page), shunt_topo_node_at(t, 0)->os_node);
 	if (atomic_load(&fault.fired) != 0) /* else the kernel may have refused */
 		(void)got("sh_topo_bind_memory", rc, ERR(EPERM) | ERR(ENOMEM) | ERR(ENOSYS));
 	rc = sh_topo_page_node(page);
@@ -218,9 +219,9 @@ static int type_make(struct scene *s, const char *name, struct shunt_pool_id poo
 	to.pool = pool;
 	to.handler = fn;
 	to.flags = flags;
-	rc = got("shunt_type_register", shunt_type_register(s->rt, &to, out), DOC_TYPE);
+	rc = got("shunt_type_create", shunt_type_create(s->rt, &to, out), DOC_TYPE);
 	if (rc != 0 && (out->v != 0 || shunt_type_find(s->rt, name, out) != SHUNT_ENOENT))
-		die("shunt_type_register: the type %s failed and is there", name);
+		die("shunt_type_create: the type %s failed and is there", name);
 	return rc;
 }
 
@@ -243,7 +244,7 @@ static int scene_make(struct scene *s)
 	memset(seen, 0, sizeof(seen));
 	seen_n = 0;
 	ro.jobs_max = 128;
-	ro.tracked_max = 64;
+	ro.handles_max = 64;
 	ro.groups_max = 4;
 	ro.submitters_max = 4;
 	rc = got("shunt_runtime_create", shunt_runtime_create(&s->rt, &ro), DOC_RUNTIME | DOC_TOPO_OPEN);
@@ -252,6 +253,7 @@ static int scene_make(struct scene *s)
 	if (rc != 0)
 		return rc;
 	a.idle = SHUNT_IDLE_PARK;
+	a.nice = 1;
 	b.pin = SHUNT_PIN_COMPACT;
 	b.pin_required = 1;
 	b.level_mode = SHUNT_LEVELS_WEIGHTED;
@@ -278,6 +280,7 @@ static void *second_submitter(void *arg)
 
 static void scene_submit(struct scene *s)
 {
+	const struct shunt_job_opts on_1 = { .size = sizeof(on_1), .worker = 1 };
 	struct shunt_job_spec spec;
 	struct job_seen *j[16];
 	pthread_t thread;
@@ -289,8 +292,8 @@ static void scene_submit(struct scene *s)
 		spec.flags = (uint16_t)(i >= 8 && i < 10 ? SHUNT_JOB_KEYED : i == 10 ? SHUNT_JOB_ON_WORKER
 										     : 0);
 		spec.key = 9;
-		spec.worker = 1;
-		spec.full = i == 11 ? SHUNT_FULL_INLINE : 0;
+		spec.opts = i == 10 ? &on_1 : NULL;
+		spec.on_full = i == 11 ? SHUNT_ON_FULL_INLINE : 0;
 		j[i] = job_put(s->rt, i >= 12 && i < 14 ? s->other : i == 14 ? s->async
 							     : i == 15       ? s->blocking
 									     : s->plain,
@@ -325,7 +328,7 @@ static void scene_groups(struct scene *s)
 		spec[i].group = g;
 		spec[i].done = job_ended;
 		spec[i].done_arg = j;
-		j->accepted = true; /* until told otherwise below */
+		j->accepted = true; /* may change below */
 	}
 	n = shunt_submit_batch(s->rt, spec, 4, NULL, &error);
 	if (n != 4)
@@ -349,43 +352,65 @@ static void scene_wait(struct scene *s)
 	job_join(s->rt, j);
 }
 
+static void scene_cq(struct scene *s)
+{
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec spec;
+	struct shunt_completion c;
+	struct job_seen *j;
+
+	if (got("shunt_cq_create", shunt_cq_create(s->rt, NULL, &opts.cq), ERR(ENOMEM) | ERR(ESYS)) != 0)
+		return;
+	j = job_new();
+	memset(&spec, 0, sizeof(spec));
+	spec.type = s->plain;
+	spec.arg = spec.done_arg = j;
+	spec.opts = &opts;
+	j->accepted = got("shunt_submit", shunt_submit(s->rt, &spec, NULL), 0) == 0;
+	(void)got("shunt_cq_wait", shunt_cq_wait(opts.cq, TU_LONG_NS), 0);
+	if (shunt_cq_take(opts.cq, &c, 1) != 1)
+		die("shunt_cq_take: the job has not ended");
+	job_ended(c.arg, c.id, &c.result);
+	(void)got("shunt_cq_destroy", shunt_cq_destroy(opts.cq), 0);
+}
+
 static void scene_look(struct scene *s)
 {
 	struct shunt_snapshot *one = NULL, *two = NULL, *diff = NULL;
 
-	(void)got("shunt_snapshot_take", shunt_snapshot_take(s->rt, &one), ERR(ENOMEM));
-	(void)got("shunt_snapshot_take", shunt_snapshot_take(s->rt, &two), ERR(ENOMEM));
+	(void)got("shunt_snapshot_create", shunt_snapshot_create(s->rt, &one), ERR(ENOMEM));
+	(void)got("shunt_snapshot_create", shunt_snapshot_create(s->rt, &two), ERR(ENOMEM));
 	if (one && two)
 		(void)got("shunt_snapshot_diff", shunt_snapshot_diff(two, one, &diff), ERR(ENOMEM));
-	shunt_snapshot_free(diff);
-	shunt_snapshot_free(two);
-	shunt_snapshot_free(one);
+	shunt_snapshot_destroy(diff);
+	shunt_snapshot_destroy(two);
+	shunt_snapshot_destroy(one);
 }
 
 static void part_runtime(void)
 {
 	struct scene s;
-	int64_t cancelled;
+	uint64_t cancelled;
 
 	if (scene_make(&s) == 0) {
 		scene_submit(&s);
 		scene_groups(&s);
 		scene_wait(&s);
+		scene_cq(&s);
 		scene_look(&s);
-		(void)got("shunt_drain", shunt_drain(s.rt, TU_LONG_NS), 0);
-		(void)got("shunt_resume", shunt_resume(s.rt), 0);
-		(void)got("shunt_type_unregister", shunt_type_unregister(s.rt, s.other, TU_LONG_NS), 0);
-		(void)got("shunt_pool_remove", shunt_pool_remove(s.rt, s.b), 0);
+		(void)got("shunt_runtime_drain", shunt_runtime_drain(s.rt, TU_LONG_NS, NULL), 0);
+		(void)got("shunt_runtime_resume", shunt_runtime_resume(s.rt), 0);
+		(void)got("shunt_type_destroy", shunt_type_destroy(s.rt, s.other, TU_LONG_NS), 0);
+		(void)got("shunt_pool_destroy", shunt_pool_destroy(s.rt, s.b), 0);
 	}
-	cancelled = shunt_runtime_destroy(s.rt);
-	if (cancelled != 0)
-		die("shunt_runtime_destroy: %lld", (long long)cancelled);
+	if (shunt_runtime_destroy(s.rt, &cancelled) != 0 || cancelled != 0)
+		die("shunt_runtime_destroy: %llu jobs were left", (unsigned long long)cancelled);
 	jobs_check();
 }
 
 /* ---- configuration ---- */
 
-static const char yaml[] = "runtime: {name: sweep, levels: [urgent, usual], jobs_max: 128, tracked_max: 64}\n"
+static const char yaml[] = "runtime: {name: sweep, levels: [urgent, usual], jobs_max: 128, handles_max: 64}\n"
 			   "pools:\n"
 			   "  io: {workers: 1, pin: none, level_mode: weighted, weights: {urgent: 3, usual: 1}}\n"
 			   "types:\n"
@@ -394,7 +419,7 @@ static const char yaml[] = "runtime: {name: sweep, levels: [urgent, usual], jobs
 /* File, text, environment, flag, check: 0 when all of it was taken. */
 static int configuration_load(struct shunt_config *c)
 {
-	static const char *const env[] = { "SHUNT_POOLS_IO_STRANDS=64", "SHUNT_POOLS_IO_WEIGHTS_USUAL=2", NULL };
+	static const char *const env[] = { "SHUNT_POOLS_IO_KEY_SLOTS=64", "SHUNT_POOLS_IO_WEIGHTS_USUAL=2", NULL };
 	int rc;
 
 	rc = got("shunt_config_load_text", shunt_config_load_text(c, "text", yaml, sizeof(yaml) - 1), DOC_CONFIG);
@@ -446,6 +471,7 @@ static int visit(void *arg, const char *key, const char *value, const char *orig
 /* The runtime that a configuration makes runs a job. */
 static void configuration_run(struct shunt_config *c)
 {
+	uint64_t cancelled = 0;
 	struct shunt_job_spec spec;
 	struct shunt_runtime *rt = NULL;
 	struct shunt_type_id type;
@@ -461,7 +487,7 @@ static void configuration_run(struct shunt_config *c)
 	memset(&spec, 0, sizeof(spec));
 	(void)got("shunt_type_find", shunt_type_find(rt, "fetch", &type), 0);
 	job_join(rt, job_put(rt, type, spec, true));
-	if (shunt_runtime_destroy(rt) != 0)
+	if (shunt_runtime_destroy(rt, &cancelled) != 0 || cancelled != 0)
 		die("shunt_runtime_destroy: a job was left");
 	jobs_check();
 }
@@ -509,8 +535,8 @@ static void records_read(const char *path, struct shunt_hist *h)
 	while (bad < 8 && (rc = shunt_hlog_read_next(r, &entry, h)) != 0) {
 		if (rc == 1 && shunt_hist_count(h) != 100)
 			die("shunt_hlog_read_next: %llu values of 100", (unsigned long long)shunt_hist_count(h));
-		if (rc < 0 && !shunt_hlog_reader_message(r)[0])
-			die("shunt_hlog_reader_message: nothing about an error");
+		if (rc < 0 && !shunt_error_detail()[0])
+			die("shunt_hlog_read_next: nothing about an error");
 		bad += got("shunt_hlog_read_next", rc, ERR(ENOMEM) | ERR(EIO)) < 0;
 		if (rc == SHUNT_EIO)
 			break;

@@ -4,7 +4,7 @@
  * exactly that use fails, or that and all later ones. Stated each time:
  *   - each call returns 0, or an error that its header documents and that the point stands for; it neither crashes nor
  *     hangs (a child process runs it, under an alarm that names the case);
- *   - every accepted job ends exactly once, no other is run or told of;
+ *   - every accepted job ends exactly once, no other is run or reported;
  *   - memory, file descriptors and threads are back where they were;
  *   - the same part without a failure succeeds afterwards.
  * tests/e2e/failpoints.py compares the table below with the points in runtime/.
@@ -19,6 +19,7 @@
 #define RERUNS 3u
 
 static const struct fault_point table[] = {
+	{ "allocator", ERR(ENOMEM) | ERR(EDEADLK) | ERR(ELIMIT), CUSTOM }, /* as mem.alloc */
 	{ "balancer_alloc", ERR(ENOMEM), 0 },
 	{ "budget.file", 0, 0 },
 	{ "budget.read", 0, 0 },
@@ -29,7 +30,10 @@ static const struct fault_point table[] = {
 	{ "config.file", ERR(EIO), 0 },
 	{ "config.read", ERR(EIO), 0 },
 	{ "config.yaml", ERR(ENOMEM), 0 },
+	{ "cq.eventfd", ERR(ESYS), 0 },
 	{ "cpus.affinity", ERR(ESYS) | ERR(EPERM), QUIET },
+	{ "error.key", 0, 0 },
+	{ "error.text", 0, 0 },
 	{ "futex.wait", 0, 0 },
 	{ "futex.wake", 0, 0 },
 	{ "futex.waking", 0, LATE },
@@ -58,6 +62,8 @@ static const struct fault_point table[] = {
 	{ "snapshot.alloc", ERR(ENOMEM), 0 },
 	{ "submitter.claim", ERR(ELIMIT) | ERR(EDEADLK), 0 },
 	{ "submitter.setspecific", ERR(ELIMIT) | ERR(EDEADLK), 0 },
+	{ "thread.look", 0, 0 },
+	{ "thread.nice", 0, 0 },
 	{ "topo.alloc", ERR(ENOMEM), 0 },
 	{ "topo.bitmap", ERR(ENOMEM), 0 },
 	{ "topo.distances", 0, 0 },
@@ -120,9 +126,25 @@ static void case_run(const struct part *part, const struct fault_point *p, enum 
 	    (int)after.files - (int)before.files, (int)after.threads - (int)before.threads);
 }
 
+/* The program's allocator, for the rows that want one. */
+static void *custom_alloc(void *arg, size_t bytes, size_t align)
+{
+	(void)arg;
+	return fault_hook(NULL, "allocator") != 0 ? NULL : aligned_alloc(align, bytes);
+}
+
+static void custom_free(void *arg, void *p, size_t bytes, size_t align)
+{
+	(void)arg;
+	(void)bytes;
+	(void)align;
+	free(p);
+}
+
 struct job {
 	const struct part *part;
 	const struct fault_point *point; /* NULL: only count */
+	bool custom;                     /* with an allocator of the program's */
 	enum fault_how how;
 	uint32_t uses;
 	uint32_t first; /* so many first uses are tried */
@@ -140,9 +162,12 @@ static uint64_t draw(uint64_t *s)
 
 static void job_main(const struct job *j)
 {
+	static const struct shunt_allocator custom = { sizeof(custom), custom_alloc, custom_free, NULL };
 	uint64_t s = j->seed;
 	uint32_t n;
 
+	if (j->custom && shunt_allocator_set(&custom) != 0)
+		die("shunt_allocator_set failed");
 	if (!j->point) {
 		part_run(j->part, NULL, FAULT_NONE, 0);
 		return;
@@ -154,6 +179,8 @@ static void job_main(const struct job *j)
 	(void)snprintf(shared->at, sizeof(shared->at), "part %s, after %s had failed", j->part->name, j->point->name);
 	atomic_store(&fault.fired, 0);
 	part_run(j->part, NULL, FAULT_NONE, 0);
+	if (shunt_allocator_set(NULL) != 0)
+		die("the library counts something that is left");
 	left_sanitizer();
 }
 
@@ -203,7 +230,7 @@ static void job_run(const struct job *j)
 static void sweep_point(const struct part *part, const struct fault_point *p, uint32_t uses, bool *told)
 {
 	bool full = getenv("SHUNT_LONG") && strcmp(getenv("SHUNT_LONG"), "1") == 0;
-	struct job j = { part, p, p->flags & LATE ? FAULT_LATE : FAULT_ONCE, uses, full ? 400 : 24, full ? 50 : 4, tu_seed() };
+	struct job j = { part, p, p->flags & CUSTOM, p->flags & LATE ? FAULT_LATE : FAULT_ONCE, uses, full ? 400 : 24, full ? 50 : 4, tu_seed() };
 	uint32_t before = shared->errors;
 
 	job_run(&j);
@@ -214,6 +241,19 @@ static void sweep_point(const struct part *part, const struct fault_point *p, ui
 	*told = *told || shared->errors > before;
 }
 
+/* How often a part comes by each point, of those that want an allocator of the program's or of the others. */
+static void uses_count(const struct part *part, bool custom, uint32_t *uses)
+{
+	struct job j = { part, NULL, custom, FAULT_NONE, 0, 0, 0, 0 };
+	uint32_t i;
+
+	memset(shared->hits, 0, sizeof(shared->hits));
+	job_run(&j);
+	for (i = 0; table[i].name; i++)
+		if (((table[i].flags & CUSTOM) != 0) == custom)
+			uses[i] = shared->hits[i];
+}
+
 static void test_sweep(void **state)
 {
 	uint32_t uses[sizeof(parts) / sizeof(parts[0])][POINTS_MAX];
@@ -221,11 +261,8 @@ static void test_sweep(void **state)
 
 	(void)state;
 	for (k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
-		struct job j = { &parts[k], NULL, FAULT_NONE, 0, 0, 0, 0 };
-
-		memset(shared->hits, 0, sizeof(shared->hits));
-		job_run(&j);
-		memcpy(uses[k], shared->hits, sizeof(shared->hits));
+		uses_count(&parts[k], false, uses[k]);
+		uses_count(&parts[k], true, uses[k]);
 	}
 	for (i = 0; table[i].name; i++) {
 		uint32_t cases = shared->cases, fired = shared->fired, errors = shared->errors, all = 0;

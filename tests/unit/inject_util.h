@@ -39,7 +39,8 @@
 #define OWN_MALLOC (!TU_ASAN && !TU_TSAN) /* the sanitizers have their own, and theirs finds leaks too */
 
 #define POINTS_MAX 64u
-#define ERR(name) (1u << -(SHUNT_##name))
+#define ERR_BIT(code) (1u << (-10000 - (code))) /* the library's codes count down from -10000 */
+#define ERR(name) ERR_BIT(SHUNT_##name)
 
 enum fault_how {
 	FAULT_NONE,   /* only count */
@@ -56,9 +57,10 @@ struct fault_point {
 };
 
 enum fault_flags {
-	LATE = 1u << 0, /* cannot fail, but can be late */
-	MAY = 1u << 1,  /* not reached on every machine, or not in every build */
-	QUIET = 1u << 2 /* has codes, but a part may do without and say nothing */
+	LATE = 1u << 0,  /* cannot fail, but can be late */
+	MAY = 1u << 1,   /* not reached on every machine, or not in every build */
+	QUIET = 1u << 2, /* has codes, but a part may do without and say nothing */
+	CUSTOM = 1u << 3 /* with an allocator of the program's */
 };
 
 /* Seen by the parent when its child has died. */
@@ -143,11 +145,11 @@ static int got(const char *call, int64_t rc, uint32_t documented)
 {
 	if (rc >= 0)
 		return (int)rc;
-	if (rc < -31 || !(1u << -rc & documented))
+	if (rc < -10031 || rc > -10000 || !(ERR_BIT(rc) & documented))
 		die("%s: %s is not documented there", call, shunt_error_name((int)rc));
 	if (atomic_load(&fault.fired) == 0)
 		die("%s: %s, and nothing had failed", call, shunt_error_name((int)rc));
-	if (!(1u << -rc & fault.codes))
+	if (!(ERR_BIT(rc) & fault.codes))
 		die("%s: %s is not what %s stands for", call, shunt_error_name((int)rc), fault.point);
 	shared->errors++;
 	return (int)rc;

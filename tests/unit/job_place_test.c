@@ -8,7 +8,9 @@
 #include <shunt/error.h>
 #include <shunt/snapshot.h>
 
-#include "core/runtime.h"
+#include <unistd.h>
+
+#include "sched/world.h"
 
 static void open_with(struct tu_fixture *f, uint32_t workers)
 {
@@ -37,6 +39,7 @@ static void test_on_worker(void **state)
 	struct tu_fixture f;
 	struct shunt_type_id type;
 	struct tu_gate g = { 0, 0 };
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec s;
 	uint32_t w, i;
 
@@ -48,9 +51,10 @@ static void test_on_worker(void **state)
 		for (i = 0; i < 500; i++) {
 			s = tu_spec(type, &where);
 			s.flags = SHUNT_JOB_ON_WORKER;
-			s.worker = w;
+			o.worker = w;
+			s.opts = &o;
 			s.level = (uint8_t)(i % 5);
-			s.full = SHUNT_FULL_BLOCK;
+			s.on_full = SHUNT_ON_FULL_BLOCK;
 			assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 		}
 		tu_wait_until(atomic_load(&where.ran[w]) == 500);
@@ -61,13 +65,14 @@ static void test_on_worker(void **state)
 	memset(&where, 0, sizeof(where));
 	s = tu_spec(f.gate, &g);
 	s.flags = SHUNT_JOB_ON_WORKER;
-	s.worker = 1;
+	o.worker = 1;
+	s.opts = &o;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	tu_wait_until(atomic_load(&g.arrived) == 1);
 	for (i = 0; i < 20; i++) {
 		s = tu_spec(type, &where);
 		s.flags = SHUNT_JOB_ON_WORKER;
-		s.worker = 1;
+		s.opts = &o;
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	}
 	for (i = 0; i < 200; i++) {
@@ -81,12 +86,13 @@ static void test_on_worker(void **state)
 	tu_close(f.rt);
 }
 
-/* The queue of one worker is bounded: full is full, and room comes back. */
+/* The queue of one worker is bounded: full is full, and capacity comes back. */
 static void test_on_worker_full(void **state)
 {
 	struct tu_gate g = { 0, 0 };
 	atomic_uint n = 0;
 	struct tu_fixture f;
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec s;
 	uint32_t took = 0;
 	int rc;
@@ -96,17 +102,18 @@ static void test_on_worker_full(void **state)
 	(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
 	s = tu_spec(f.count, &n);
 	s.flags = SHUNT_JOB_ON_WORKER;
+	s.opts = &o; /* worker 0 */
 	while ((rc = shunt_submit(f.rt, &s, NULL)) == 0)
 		assert_true(++took < 8192);
 	assert_int_equal(rc, SHUNT_EFULL);
 	assert_true(took > 0);
-	s.full = SHUNT_FULL_INLINE; /* not for a job with a worker */
+	s.on_full = SHUNT_ON_FULL_INLINE; /* not for a job with a worker */
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_EFULL);
-	s.full = SHUNT_FULL_BLOCK;
-	s.full_timeout_ns = 1000000;
+	s.on_full = SHUNT_ON_FULL_BLOCK;
+	o.full_timeout_ns = 1000000;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ETIMEDOUT);
 	atomic_store(&g.open, 1);
-	s.full_timeout_ns = 0;
+	o.full_timeout_ns = 0;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	tu_wait_until(atomic_load(&n) == took + 1);
 	tu_close(f.rt);
@@ -118,6 +125,7 @@ static void test_on_node(void **state)
 	struct where where;
 	struct tu_fixture f;
 	struct shunt_type_id type;
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec s;
 	uint32_t i;
 	uint32_t node = SHUNT_ANY;
@@ -133,20 +141,85 @@ static void test_on_node(void **state)
 		f.pool = tu_pool_with(f.rt, &po);
 	}
 	type = tu_type(f.rt, f.pool, "where", where_job);
-	assert_int_equal(shunt_snapshot_take(f.rt, &snap), 0);
-	for (i = 0; i < snap->n_workers; i++)
-		if (snap->workers[i].node >= 0)
-			node = (uint32_t)snap->workers[i].node;
-	shunt_snapshot_free(snap);
+	assert_int_equal(shunt_snapshot_create(f.rt, &snap), 0);
+	for (i = 0; i < shunt_snapshot_worker_count(snap); i++)
+		if (shunt_snapshot_worker_at(snap, i)->node >= 0)
+			node = (uint32_t)shunt_snapshot_worker_at(snap, i)->node;
+	shunt_snapshot_destroy(snap);
 	s = tu_spec(type, &where);
 	s.flags = SHUNT_JOB_ON_NODE;
-	s.node = node == SHUNT_ANY ? 0 : node;
+	o.node = node == SHUNT_ANY ? 0 : node;
+	s.opts = &o;
 	for (i = 0; i < 100; i++)
 		assert_int_equal(shunt_submit(f.rt, &s, NULL), node == SHUNT_ANY ? SHUNT_ENOENT : 0);
-	s.node = 63;
+	o.node = 63;
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), SHUNT_ENOENT);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
 	assert_int_equal(atomic_load(&where.ran[0]), node == SHUNT_ANY ? 0 : 100);
+	tu_close(f.rt);
+}
+
+static int nap_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)usleep(2000);
+	return tu_count_job(ctx, arg);
+}
+
+/* Both workers of a node are busy: a burst of its jobs is queued to both, before either has published anything. */
+static void test_on_node_spread(void **state)
+{
+	struct tu_gate g = { 0, 0 };
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
+	struct shunt_snapshot *snap = NULL;
+	struct shunt_pool_opts po = tu_pool_opts("main", 2);
+	struct tu_fixture f;
+	struct shunt_job_spec s;
+	atomic_uint n = 0;
+	uint32_t i, same = 1;
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	f.rt = tu_runtime();
+	po.pin = SHUNT_PIN_COMPACT;
+	f.pool = tu_pool_with(f.rt, &po);
+	f.gate = tu_type(f.rt, f.pool, "gate", tu_gate_job);
+	f.count = tu_type(f.rt, f.pool, "count", nap_job);
+	for (i = 0; i < 8; i++) { /* its time is learned: what is queued counts for longer than the burst lasts */
+		s = tu_spec(f.count, &n);
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	tu_wait_until(atomic_load(&n) == 8);
+	for (i = 0; i < 2; i++) {
+		s = tu_spec(f.gate, &g);
+		s.flags = SHUNT_JOB_ON_WORKER;
+		o.worker = i;
+		s.opts = &o;
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	}
+	tu_wait_until(atomic_load(&g.arrived) == 2);
+	assert_int_equal(shunt_snapshot_create(f.rt, &snap), 0);
+	assert_int_equal(shunt_snapshot_worker_count(snap), 2);
+	same = shunt_snapshot_worker_at(snap, 0)->node == shunt_snapshot_worker_at(snap, 1)->node;
+	o.node = (uint32_t)shunt_snapshot_worker_at(snap, 0)->node;
+	shunt_snapshot_destroy(snap);
+	if (!same || o.node == SHUNT_ANY) {
+		atomic_store(&g.open, 1);
+		tu_close(f.rt);
+		skip();
+	}
+	s = tu_spec(f.count, &n);
+	s.flags = SHUNT_JOB_ON_NODE;
+	o.worker = 0;
+	s.opts = &o;
+	for (i = 0; i < 20; i++)
+		assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	assert_int_equal(shunt_snapshot_create(f.rt, &snap), 0);
+	for (i = 0; i < 2; i++)
+		/* about half of 20, and the one that runs */
+		assert_true(shunt_snapshot_worker_at(snap, i)->in_flight >= 8);
+	shunt_snapshot_destroy(snap);
+	atomic_store(&g.open, 1);
+	tu_wait_until(atomic_load(&n) == 28);
 	tu_close(f.rt);
 }
 
@@ -156,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_on_worker),
 		cmocka_unit_test(test_on_worker_full),
 		cmocka_unit_test(test_on_node),
+		cmocka_unit_test(test_on_node_spread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * Keyed jobs: those of one key run in the order of submit and one at a time, whoever steals what, with several
+ * Keyed jobs: those of one key run in the order of submit and one at a time, whichever worker steals, with several
  * submitters, spawns from inside jobs and cancels; other keys are not held up by a key that waits.
  * SPDX-License-Identifier: MIT
  */
@@ -85,7 +85,7 @@ static void *submit_thread(void *arg)
 		*t = (struct ticket){ w, (uint16_t)s->index, (uint16_t)key, number[key]++ };
 		spec.flags = SHUNT_JOB_KEYED;
 		spec.key = w->shared ? key : key + 100 * s->index;
-		spec.full = SHUNT_FULL_BLOCK;
+		spec.on_full = SHUNT_ON_FULL_BLOCK;
 		if (shunt_submit(w->rt, &spec, cancel ? &id : NULL) != 0)
 			return (void *)1;
 		if (!cancel)
@@ -111,7 +111,7 @@ static void world_run(uint32_t workers, uint32_t strands, bool shared, bool canc
 	memset(&w, 0, sizeof(w));
 	ro.jobs_max = jobs_max;
 	w.rt = tu_runtime_with(&ro);
-	po.strands = strands;
+	po.key_slots = strands;
 	po.ring_capacity = 16;
 	w.type = tu_type(w.rt, tu_pool_with(w.rt, &po), "keyed", keyed_job);
 	w.each = TU_TSAN_SCALE(6000u, 800u);
@@ -128,14 +128,14 @@ static void world_run(uint32_t workers, uint32_t strands, bool shared, bool canc
 		(void)pthread_join(t[i], &bad);
 		assert_null(bad);
 	}
-	assert_int_equal(shunt_drain(w.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(w.rt, TU_LONG_NS, NULL), 0);
 	for (i = 0; i < SUBMITTERS; i++)
 		for (k = 0; k < KEYS; k++)
 			ran += atomic_load(&w.lane[i][k].ran);
 	assert_int_equal(atomic_load(&w.overlap), 0);
 	assert_int_equal(atomic_load(&w.wrong_order), 0);
 	assert_int_equal(ran + atomic_load(&w.cancelled), SUBMITTERS * w.each);
-	assert_int_equal(shunt_runtime_destroy(w.rt), 0);
+	tu_destroy(w.rt, 0);
 	for (i = 0; i < SUBMITTERS; i++)
 		free(s[i].tickets);
 }

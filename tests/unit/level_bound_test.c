@@ -8,8 +8,8 @@
 
 #include <shunt/error.h>
 
-#include "core/levels.h"
-#include "core/pool.h"
+#include "policy/levels.h"
+#include "sched/pool.h"
 
 #define LEVELS 12u
 #define GUARD 4u
@@ -104,7 +104,7 @@ static void check_fifo(void)
 /*
  * `share[l]` slots of `n` belong to level l. While everything waits, its k-th job must start within ceil(k / share) turns
  * of the table (the stated bound allows SH_SOURCE_PERIOD times as much, for levels spread over several sources), and
- * not before floor(k / share) - 1 turns: whoever is served more takes it from somebody else's share.
+ * not before floor(k / share) - 1 turns: a level that is served more takes that from another level's share.
  */
 static void check_shares(const uint8_t *slots, uint32_t n, uint32_t busy)
 {
@@ -185,6 +185,43 @@ static void test_weighted(void **state)
 	tu_close(b.rt);
 }
 
+/* The least weight beside the largest: each level's first job runs within one turn of the table, its second in two. */
+static void check_heaviest(uint32_t heaviest)
+{
+	struct shunt_pool_opts po = tu_pool_opts("one", 1);
+	const uint32_t n = 100 + LEVELS - 1;
+	struct bench b;
+	uint32_t heavy = 0;
+	uint32_t l, i;
+
+	po.level_mode = SHUNT_LEVELS_WEIGHTED;
+	for (l = 0; l < LEVELS; l++)
+		po.weights[l] = l == heaviest ? 100 : 1;
+	bench_open(&b, &po);
+	(void)shunt_detach(b.rt, tu_hold(b.rt, b.gate, &b.hold));
+	for (l = 0; l < LEVELS; l++)
+		put(&b, l, l == heaviest ? URGENT : 2);
+	atomic_store(&b.hold.open, 1);
+	tu_wait_until(atomic_load(&ran_n) == URGENT + 2 * (LEVELS - 1));
+	check_fifo();
+	for (l = 0; l < LEVELS; l++)
+		if (l != heaviest)
+			assert_true(position(l, 0) <= n && position(l, 1) <= 2 * n);
+	for (i = 0; i < n; i++)
+		heavy += ran[i].level == heaviest;
+	assert_int_equal(heavy, 100);
+	tu_close(b.rt);
+}
+
+static void test_least_weight(void **state)
+{
+	uint32_t l;
+
+	(void)state;
+	for (l = 0; l < LEVELS; l++)
+		check_heaviest(l);
+}
+
 /* ---- one level, all of its sources ---- */
 
 struct spread {
@@ -237,10 +274,12 @@ static void test_sources(void **state)
 		assert_int_equal(shunt_submit(b.rt, &spec, NULL), 0);
 	}
 	for (i = 0; i < 20; i++) {
+		const struct shunt_job_opts on_0 = SHUNT_JOB_OPTS_INIT;
 		struct shunt_job_spec spec = tu_spec(b.job, &numbers[1300 + i]);
 
 		spec.level = SHUNT_LEVEL(5);
 		spec.flags = SHUNT_JOB_ON_WORKER;
+		spec.opts = &on_0;
 		assert_int_equal(shunt_submit(b.rt, &spec, NULL), 0);
 	}
 	atomic_store(&s.gate.open, 1);
@@ -301,7 +340,7 @@ static void test_oldest(void **state)
 	r.self = tu_type(b.rt, pool, "respawner", respawns);
 	r.old = tu_type(b.rt, pool, "old", old_runs);
 	(void)shunt_detach(b.rt, tu_submit(b.rt, r.self, &r));
-	assert_int_equal(shunt_drain(b.rt, SHUNT_FOREVER), 0);
+	assert_int_equal(shunt_runtime_drain(b.rt, SHUNT_FOREVER, NULL), 0);
 	assert_int_equal(r.runs, RESPAWNS + 1);
 	assert_true(r.old_at <= SH_OLDEST_PERIOD + 1); /* a mere stack would run it last */
 	tu_close(b.rt);
@@ -361,7 +400,7 @@ static void test_reserved_keyed(void **state)
 	(void)state;
 	po.level_mode = SHUNT_LEVELS_RESERVED;
 	po.reserved[0] = 1;
-	po.strands = 4;
+	po.key_slots = 4;
 	bench_open(&b, &po);
 	for (i = 0; i < 2000; i++) {
 		struct shunt_job_spec s = tu_spec(b.job, &numbers[0]);
@@ -384,6 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_weighted),
+		cmocka_unit_test(test_least_weight),
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_oldest),
 		cmocka_unit_test(test_reserved),

@@ -1,5 +1,5 @@
 /*
- * core/levels: the slot tables. Every level has its slots, spread as promised; and a worker that follows the table with
+ * policy/levels: the slot tables. Every level has its slots, spread as promised; and a worker that follows the table with
  * everything waiting serves each level within sh_levels_wait_picks.
  * SPDX-License-Identifier: MIT
  */
@@ -8,7 +8,7 @@
 #include <shunt/error.h>
 
 #include "base/rng.h"
-#include "core/levels.h"
+#include "policy/levels.h"
 
 static uint8_t slots[SH_SLOTS_MAX];
 
@@ -82,19 +82,32 @@ static void test_weighted(void **state)
 	static const uint32_t even[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
 	static const uint32_t steep[4] = { 8, 4, 2, 1 };
 	static const uint32_t upside[3] = { 1, 2, 100 };
+	static const uint32_t least[2] = { 1, 100 };
 	struct sh_rng rng;
-	uint32_t i, l;
+	uint32_t levels, i, l;
 
 	(void)state;
 	check_weights(2, even);
 	check_weights(16, even);
 	check_weights(4, steep);
 	check_weights(3, upside);
+	check_weights(2, least);
+	for (levels = 2; levels <= SHUNT_LEVELS_MAX; levels++)
+		for (i = 0; i < levels; i++) { /* the least weight beside the largest, at every place */
+			uint32_t w[SHUNT_LEVELS_MAX];
+
+			for (l = 0; l < levels; l++)
+				w[l] = l == i ? 100 : 1;
+			check_weights(levels, w);
+			for (l = 0; l < levels; l++)
+				w[l] = l == i ? 1 : 100;
+			check_weights(levels, w);
+		}
 	sh_rng_init(&rng, tu_seed());
 	for (i = 0; i < 200; i++) {
-		uint32_t levels = 2 + sh_rng_below(&rng, 15);
 		uint32_t w[SHUNT_LEVELS_MAX];
 
+		levels = 2 + sh_rng_below(&rng, 15);
 		for (l = 0; l < levels; l++)
 			w[l] = 1 + sh_rng_below(&rng, 100);
 		check_weights(levels, w);
@@ -137,6 +150,7 @@ static void test_wait_picks(void **state)
 {
 	static const uint32_t w4[4] = { 8, 4, 2, 1 };
 	static const uint32_t w3[3] = { 1, 1, 5 };
+	static const uint32_t steep[3] = { 1, 1, 100 };
 
 	(void)state;
 	check_bound(SHUNT_LEVELS_STRICT, 2, 2, NULL);
@@ -144,6 +158,7 @@ static void test_wait_picks(void **state)
 	check_bound(SHUNT_LEVELS_STRICT, 12, 4, NULL);
 	check_bound(SHUNT_LEVELS_WEIGHTED, 4, 64, w4);
 	check_bound(SHUNT_LEVELS_WEIGHTED, 3, 64, w3);
+	check_bound(SHUNT_LEVELS_WEIGHTED, 3, 64, steep);
 }
 
 int main(void)

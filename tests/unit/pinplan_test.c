@@ -7,9 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/inject.h"
-#include "core/pinplan.h"
-
-static char err[512];
+#include "machine/plan.h"
 
 static int try_plan(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy, uint32_t workers,
 		    struct shunt_plan **out)
@@ -20,7 +18,7 @@ static int try_plan(const struct shunt_topo *t, const char *place, enum shunt_pi
 	o.policy = policy;
 	o.workers = workers;
 	*out = (struct shunt_plan *)&o; /* must be overwritten, also on failure */
-	return shunt_plan_build(t, &o, out, err, sizeof(err));
+	return shunt_plan_create(t, &o, out);
 }
 
 static struct shunt_plan *plan(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy,
@@ -30,9 +28,9 @@ static struct shunt_plan *plan(const struct shunt_topo *t, const char *place, en
 	int rc = try_plan(t, place, policy, workers, &p);
 
 	if (rc != SHUNT_OK)
-		print_message("%s\n", err);
+		print_message("%s\n", shunt_error_detail());
 	assert_int_equal(rc, SHUNT_OK);
-	assert_string_equal(err, "");
+	assert_string_equal(shunt_error_detail(), "");
 	return p;
 }
 
@@ -41,15 +39,14 @@ static void seats(const struct shunt_topo *t, const char *place, enum shunt_pin_
 		  const char *want)
 {
 	struct shunt_plan *p = plan(t, place, policy, workers);
-	uint32_t n = 0;
-	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+	uint32_t n = shunt_plan_worker_count(p);
 	char got[1024] = "";
 
 	for (uint32_t i = 0; i < n; i++) {
 		size_t at = strlen(got);
 
-		assert_int_equal(w[i].worker, i);
-		(void)snprintf(got + at, sizeof(got) - at, "%s%d", i ? " " : "", w[i].os_cpu);
+		assert_int_equal(shunt_plan_worker_at(p, i)->worker, i);
+		(void)snprintf(got + at, sizeof(got) - at, "%s%d", i ? " " : "", shunt_plan_worker_at(p, i)->os_cpu);
 	}
 	assert_string_equal(got, want);
 	shunt_plan_destroy(p);
@@ -95,10 +92,10 @@ static void explicit_order(void **state)
 	seats(t, "cpus:40,3,0", SHUNT_PIN_EXPLICIT, 2, "40 3");
 	seats(t, "cpus:40,3,0", SHUNT_PIN_COMPACT, 0, "0 3 40"); /* cpu 40 is the second thread of core 8 */
 	assert_int_equal(try_plan(t, "cpus:40,3,0", SHUNT_PIN_EXPLICIT, 4, &p), SHUNT_EPLACE);
-	assert_string_equal(err, "4 workers, but policy explicit has 3 cpus here");
+	assert_string_equal(shunt_error_detail(), "4 workers, but policy explicit has 3 cpus here");
 	assert_null(p);
 	assert_int_equal(try_plan(t, "core:1", SHUNT_PIN_ONE_PER_CORE, 2, &p), SHUNT_EPLACE);
-	assert_string_equal(err, "2 workers, but policy one-per-core has 1 core here");
+	assert_string_equal(shunt_error_detail(), "2 workers, but policy one-per-core has 1 core here");
 	shunt_topo_close(t);
 }
 
@@ -127,7 +124,7 @@ static void counts(void **state)
 	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0");
 	seats(t, NULL, SHUNT_PIN_SCATTER, 0, "0");
 	p = plan(t, NULL, SHUNT_PIN_AVOID_CPU0, 0);
-	assert_int_equal(shunt_plan_workers(p, &n)[0].os_cpu, 0);
+	assert_int_equal(shunt_plan_worker_at(p, 0)->os_cpu, 0);
 	assert_string_equal(shunt_plan_note(p), "cpu 0 could not be avoided: it is the only cpu");
 	assert_null(shunt_plan_steal_order(p, 0, &n));
 	assert_int_equal(n, 0);
@@ -143,13 +140,15 @@ static void not_pinned(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
 	struct shunt_plan *p = plan(t, "numa:1.core:0", SHUNT_PIN_NONE, 0);
-	uint32_t n;
-	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+	const struct shunt_plan_worker *w;
+	uint32_t n = shunt_plan_worker_count(p);
 
 	(void)state;
 	assert_int_equal(n, 2);
-	assert_int_equal(w[1].os_cpu, -1);
-	assert_true(w[1].node == SHUNT_TOPO_NONE && w[1].l3 == SHUNT_TOPO_NONE && w[1].core == SHUNT_TOPO_NONE);
+	w = shunt_plan_worker_at(p, 1);
+	assert_int_equal(w->os_cpu, -1);
+	assert_true(w->node == SHUNT_TOPO_NONE && w->l3 == SHUNT_TOPO_NONE && w->core == SHUNT_TOPO_NONE);
+	assert_null(shunt_plan_worker_at(p, 2));
 	shunt_plan_destroy(p);
 	p = plan(t, NULL, SHUNT_PIN_NONE, 4);
 	steals(p, 2, "3 0 1"); /* nothing is known: ring order, so that thieves spread */
@@ -167,8 +166,34 @@ static void holes(void **state)
 	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 0, "0 1 4 13 6 7");
 	seats(t, NULL, SHUNT_PIN_SCATTER, 4, "0 4 1 13");
 	assert_int_equal(try_plan(t, "0-3", SHUNT_PIN_COMPACT, 0, &p), SHUNT_EPLACE);
-	assert_string_equal(err, "'0-3': cpu 2 is not allowed; allowed cpus: 0-1,4,6-9,12-15");
+	assert_string_equal(shunt_error_detail(), "'0-3': cpu 2 is not allowed; allowed cpus: 0-1,4,6-9,12-15");
 	assert_null(p);
+	shunt_topo_close(t);
+}
+
+/* The cpus behind one that is offline keep their numbers. */
+static void offline(void **state)
+{
+	struct shunt_topo *t = tu_topo_xml(TU_XML("offline-cpu"), 0);
+	struct shunt_plan *p;
+	char place[8];
+
+	(void)state;
+	seats(t, NULL, SHUNT_PIN_COMPACT, 0, "0 1 2 4 5 6 7");
+	seats(t, NULL, SHUNT_PIN_ONE_PER_CORE, 0, "0 1 2 4 5 6 7");
+	seats(t, NULL, SHUNT_PIN_SCATTER, 0, "0 4 1 5 2 6 7");
+	seats(t, "numa:1", SHUNT_PIN_COMPACT, 0, "4 5 6 7");
+	seats(t, "2,4-5", SHUNT_PIN_COMPACT, 0, "2 4 5");
+	seats(t, "all,!4", SHUNT_PIN_COMPACT, 0, "0 1 2 5 6 7");
+	for (int cpu = 0; cpu < 8; cpu++) {
+		(void)snprintf(place, sizeof(place), "%d", cpu);
+		if (cpu != 3)
+			seats(t, place, SHUNT_PIN_EXPLICIT, 0, place);
+	}
+	assert_int_equal(try_plan(t, "3", SHUNT_PIN_COMPACT, 0, &p), SHUNT_EPLACE);
+	assert_string_equal(shunt_error_detail(), "'3': cpu 3 is offline; allowed cpus: 0-2,4-7");
+	assert_int_equal(try_plan(t, "2-4", SHUNT_PIN_EXPLICIT, 0, &p), SHUNT_EPLACE);
+	assert_string_equal(shunt_error_detail(), "'2-4': cpu 3 is offline; allowed cpus: 0-2,4-7");
 	shunt_topo_close(t);
 }
 
@@ -176,16 +201,15 @@ static void where_workers_sit(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("eight-l3"), 0);
 	struct shunt_plan *p = plan(t, "package:1.l3:2.core:1", SHUNT_PIN_COMPACT, 0);
-	uint32_t n;
-	const struct shunt_plan_worker *w = shunt_plan_workers(p, &n);
+	uint32_t n = shunt_plan_worker_count(p);
 
 	(void)state;
 	assert_int_equal(n, 2);
-	assert_int_equal(w[1].os_cpu, 51);
-	assert_int_equal(w[1].package, 1);
-	assert_int_equal(w[1].node, 1);
-	assert_int_equal(w[1].l3, 6);
-	assert_int_equal(w[1].core, 25);
+	assert_int_equal(shunt_plan_worker_at(p, 1)->os_cpu, 51);
+	assert_int_equal(shunt_plan_worker_at(p, 1)->package, 1);
+	assert_int_equal(shunt_plan_worker_at(p, 1)->node, 1);
+	assert_int_equal(shunt_plan_worker_at(p, 1)->l3, 6);
+	assert_int_equal(shunt_plan_worker_at(p, 1)->core, 25);
 	shunt_plan_destroy(p);
 	shunt_topo_close(t);
 }
@@ -233,7 +257,7 @@ static void every_worker_once(void **state)
 		struct shunt_plan *p = plan(t, NULL, (enum shunt_pin_policy)policy, 0);
 		uint32_t n = 0, m = 0;
 
-		(void)shunt_plan_workers(p, &n);
+		n = shunt_plan_worker_count(p);
 		for (uint32_t w = 0; w < n; w++) {
 			const uint32_t *order = shunt_plan_steal_order(p, w, &m);
 			uint64_t seen = UINT64_C(1) << w;
@@ -260,20 +284,20 @@ static void options(void **state)
 	enum shunt_pin_policy policy;
 
 	(void)state;
-	assert_int_equal(shunt_plan_build(t, NULL, &p, NULL, 0), SHUNT_OK);
+	assert_int_equal(shunt_plan_create(t, NULL, &p), SHUNT_OK);
 	shunt_plan_destroy(p);
 	big.o.size = sizeof(big);
-	assert_int_equal(shunt_plan_build(t, &big.o, &p, err, sizeof(err)), SHUNT_OK);
+	assert_int_equal(shunt_plan_create(t, &big.o, &p), SHUNT_OK);
 	shunt_plan_destroy(p);
 	big.newer = 1;
-	assert_int_equal(shunt_plan_build(t, &big.o, &p, err, sizeof(err)), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_create(t, &big.o, &p), SHUNT_EINVAL);
 	big.o.size = 0;
-	assert_int_equal(shunt_plan_build(t, &big.o, &p, NULL, 0), SHUNT_EINVAL);
-	assert_int_equal(shunt_plan_build(NULL, NULL, &p, NULL, 0), SHUNT_EINVAL);
-	assert_int_equal(shunt_plan_build(t, NULL, NULL, NULL, 0), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_create(t, &big.o, &p), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_create(NULL, NULL, &p), SHUNT_EINVAL);
+	assert_int_equal(shunt_plan_create(t, NULL, NULL), SHUNT_EINVAL);
 	assert_int_equal(try_plan(t, NULL, (enum shunt_pin_policy)7, 0, &p), SHUNT_EINVAL);
 	assert_int_equal(try_plan(t, NULL, SHUNT_PIN_COMPACT, SHUNT_PLAN_WORKERS_MAX + 1, &p), SHUNT_EINVAL);
-	assert_string_equal(err, "1025 workers; allowed: 1-1024");
+	assert_string_equal(shunt_error_detail(), "1025 workers; allowed: 1-1024");
 	shunt_plan_destroy(plan(t, NULL, SHUNT_PIN_COMPACT, SHUNT_PLAN_WORKERS_MAX));
 	shunt_plan_destroy(NULL);
 	for (int i = 0; i <= SHUNT_PIN_EXPLICIT; i++) {
@@ -308,7 +332,8 @@ static void out_of_memory(void **state)
 		sh_inject_set(fail_one, NULL);
 		rc = try_plan(t, NULL, SHUNT_PIN_SCATTER, 0, &p);
 		sh_inject_set(NULL, NULL);
-		assert_true(rc == SHUNT_OK || (rc == SHUNT_ENOMEM && !p && strcmp(err, "out of memory") == 0));
+		assert_true(rc == SHUNT_OK || (rc == SHUNT_ENOMEM && !p));
+		assert_string_equal(shunt_error_detail(), rc == SHUNT_OK ? "" : "out of memory");
 	} while (rc != SHUNT_OK);
 	assert_int_equal(k, 8); /* plan, seats, scatter's two, workers, steal order's two */
 	shunt_plan_destroy(p);
@@ -318,11 +343,19 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(policies), cmocka_unit_test(explicit_order), cmocka_unit_test(scatter_over_caches),
-		cmocka_unit_test(counts), cmocka_unit_test(not_pinned), cmocka_unit_test(holes),
-		cmocka_unit_test(where_workers_sit), cmocka_unit_test(steal_near_first),
-		cmocka_unit_test(steal_by_node_distance), cmocka_unit_test(every_worker_once),
-		cmocka_unit_test(options), cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(policies),
+		cmocka_unit_test(explicit_order),
+		cmocka_unit_test(scatter_over_caches),
+		cmocka_unit_test(counts),
+		cmocka_unit_test(not_pinned),
+		cmocka_unit_test(holes),
+		cmocka_unit_test(offline),
+		cmocka_unit_test(where_workers_sit),
+		cmocka_unit_test(steal_near_first),
+		cmocka_unit_test(steal_by_node_distance),
+		cmocka_unit_test(every_worker_once),
+		cmocka_unit_test(options),
+		cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,12 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/pool.h"
-#include "core/select_pool.h"
+#include "sched/pool.h"
+#include "sched/least_work.h"
 
 #define WORKERS_MAX 256u
 #define JOB_NS 1000u
 #define WAKE_NS 30000u
+#define NOW_NS (UINT64_C(1) << 50)
+#define LEFT_MAX_NS (UINT64_C(1) << 40) /* more counts as this */
 
 static uint64_t seed;
 
@@ -33,6 +35,9 @@ struct fleet {
 	struct sh_select_pool pool;
 	struct sh_select_state st;
 	struct sh_select_ask ask;
+	struct sh_select_recent recent;
+	struct sh_ring ring[WORKERS_MAX];
+	sh_a128 slots[WORKERS_MAX][SH_RING_CAPACITY_MIN];
 };
 
 static struct fleet *f;
@@ -44,10 +49,13 @@ static void fleet_init(uint32_t n, uint32_t nodes)
 	for (uint32_t i = 0; i < n; i++) {
 		f->worker[i] = &f->w[i];
 		f->w[i].node_slot = i % nodes;
+		f->w[i].slot = i;
+		f->w[i].ring = &f->ring[i];
+		sh_ring_init(&f->ring[i], f->slots[i], SH_RING_CAPACITY_MIN);
 	}
 	sh_select_pool_init(&f->pool, f->worker, n, f->spinning, f->parked);
 	sh_rng_init(&f->st.rng, seed + n);
-	f->ask = (struct sh_select_ask){ f->can, SHUNT_ANY, SHUNT_ANY, JOB_NS, WAKE_NS };
+	f->ask = (struct sh_select_ask){ f->can, SHUNT_ANY, SHUNT_ANY, JOB_NS, WAKE_NS, 0, NOW_NS, NULL };
 }
 
 static int setup(void **state)
@@ -71,16 +79,23 @@ static void set_bit(sh_a64 *words, uint32_t i, bool on)
 	sh_a64_store_rlx(&words[i / 64u], on ? m | bit : m & ~bit);
 }
 
-/* So many jobs of JOB_NS wait or run there. The words start elsewhere for each worker: only the difference counts. */
-static void set_left(uint32_t i, uint64_t jobs, uint64_t ns)
+/* It has published that it will be free in `ns`; 0 = some time ago. */
+static void set_left(uint32_t i, uint64_t ns)
 {
-	sh_a64_store_rlx(&f->w[i].balance, i * SH_COST_ONE + i * 77u);
-	sh_a64_store_rlx(&f->w[i].accepted, i * SH_COST_ONE + i * 77u + jobs * SH_COST_ONE + ns);
+	sh_a64_store_rlx(&f->w[i].free_at_ns, (NOW_NS + (ns != 0 ? ns : 0 - (uint64_t)i * 77u)) & ~SH_WORKER_BUSY);
 }
 
-static uint64_t cost(uint32_t i, uint64_t more_ns)
+/* Somebody queued a job there. */
+static void set_job(uint32_t i)
 {
-	return ((sh_worker_left(&f->w[i]) & SH_COST_NS) + more_ns + 1) * sh_a32_load_rlx(&f->pool.weight[i]);
+	assert_true(sh_ring_push(&f->ring[i], (struct sh_item){ 1, 1 }));
+}
+
+static uint64_t cost(uint32_t i, uint64_t wake_ns)
+{
+	uint64_t left = sh_worker_left_ns(&f->w[i], NOW_NS);
+
+	return (left + wake_ns) * 1000u + (uint64_t)(JOB_NS + 1) * sh_a32_load_rlx(&f->pool.weight[i]);
 }
 
 static uint32_t choose(void)
@@ -120,7 +135,7 @@ static void test_bit8(void **state)
 	}
 }
 
-/* Up to 8 workers: never one that is 1/16 dearer than the cheapest, but for the one choice in 128 that explores. */
+/* Up to 8 workers: never one that costs 1/16 more than the cheapest, but for the one choice in 128 that explores. */
 static void test_cheapest(void **state)
 {
 	(void)state;
@@ -136,12 +151,12 @@ static void test_cheapest(void **state)
 				uint32_t each = sh_rng_below(&f->st.rng, 1u << sh_rng_below(&f->st.rng, 31));
 				uint32_t speed = 50 + sh_rng_below(&f->st.rng, 5000);
 
-				set_left(i, jobs, (uint64_t)jobs * each);
+				set_left(i, (uint64_t)jobs * each);
 				sh_select_pool_learn(&f->pool, i, speed, sh_rng_below(&f->st.rng, 1001));
 				set_bit(f->parked, i, t % 2 && sh_rng_below(&f->st.rng, 2));
 			}
 			for (uint32_t i = 0; i < n; i++) {
-				uint64_t c = cost(i, JOB_NS + (sh_a64_load_rlx(&f->parked[0]) >> i & 1u) * WAKE_NS);
+				uint64_t c = cost(i, (sh_a64_load_rlx(&f->parked[0]) >> i & 1u) * WAKE_NS);
 
 				least = c < least ? c : least;
 			}
@@ -150,7 +165,7 @@ static void test_cheapest(void **state)
 			if (f->st.next % 128 == 0)
 				continue;
 			parked = sh_a64_load_rlx(&f->parked[0]) >> w & 1u;
-			assert_true(cost(w, JOB_NS + parked * WAKE_NS) <= least + least / 16);
+			assert_true(cost(w, parked * WAKE_NS) <= least + least / 16);
 		}
 	}
 }
@@ -181,7 +196,7 @@ static void test_ties(void **state)
 	/* Of some: within 1/16 is equal, and a hole in the middle changes nothing. */
 	fleet_init(8, 1);
 	for (uint32_t i = 0; i < 8; i++)
-		set_left(i, 1, i == 0 || i == 1 || i == 6 ? i * 10u : 500);
+		set_left(i, i == 0 || i == 1 || i == 6 ? 2 + i * 10u : 500);
 	for (unsigned t = 0; t < 3000; t++)
 		some[choose()]++;
 	some[2] = some[6]; /* nobody is idle, so nobody else is tried */
@@ -189,17 +204,17 @@ static void test_ties(void **state)
 	assert_true(even(some, 3, 3000));
 }
 
-/* A full queue of long jobs at the slowest worker there can be is still dearer than a shorter one. */
+/* A full queue of long jobs at the slowest worker there can be still costs more than a shorter one. */
 static void test_extremes(void **state)
 {
 	(void)state;
 	fleet_init(8, 1);
 	f->ask.job_ns = f->ask.wake_ns = UINT32_MAX;
 	for (uint32_t i = 0; i < 8; i++) {
-		set_left(i, 5, SH_COST_NS);
+		set_left(i, LEFT_MAX_NS * 16);
 		sh_select_pool_learn(&f->pool, i, 100000, 1000);
 	}
-	set_left(3, 5, SH_COST_NS / 8 * 7);
+	set_left(3, LEFT_MAX_NS / 8);
 	for (int t = 0; t < 500; t++)
 		assert_int_equal(choose(), 3);
 	set_bit(f->parked, 3, true);
@@ -207,7 +222,7 @@ static void test_extremes(void **state)
 		assert_int_equal(choose(), 3);
 	f->ask.job_ns = f->ask.wake_ns = 0;
 	for (uint32_t i = 0; i < 8; i++) {
-		set_left(i, 0, 0);
+		set_left(i, 0);
 		sh_select_pool_learn(&f->pool, i, i == 5 ? 0 : 50, 0); /* the smallest: still a weight */
 	}
 	for (int t = 0; t < 500; t++)
@@ -224,7 +239,7 @@ static void test_masks(void **state)
 
 		fleet_init(n, 1);
 		memset(f->can, 0, sizeof(f->can));
-		f->can[SH_WORDS - 1] = UINT64_MAX; /* stand-ins: none of ours */
+		f->can[SH_WORDS - 1] = UINT64_MAX; /* spares: none of ours */
 		for (uint32_t i = 0; i < n; i++)
 			set_bit(f->spinning, i, true);
 		for (int t = 0; t < 300; t++) {
@@ -239,10 +254,10 @@ static void test_masks(void **state)
 		/* One that may and is open is found, however much it has to do. */
 		for (uint32_t i = 0; i < n; i += 1 + n / 7) {
 			sh_a32_store_rlx(i % 2 ? &f->w[i].blocked : &f->w[i].full, 0);
-			set_left(i, 1000, 1u << 30);
+			set_left(i, 1u << 30);
 			for (int t = 0; t < 300; t++)
 				assert_int_equal(choose(), i);
-			set_left(i, 0, 0);
+			set_left(i, 0);
 			sh_a32_store_rlx(i % 2 ? &f->w[i].blocked : &f->w[i].full, 1);
 		}
 		for (uint32_t i = 0; i < n; i++)
@@ -267,28 +282,28 @@ static void test_sleepers(void **state)
 
 		fleet_init(n, 1);
 		for (uint32_t i = 0; i < n; i++)
-			set_left(i, 1, WAKE_NS / 2);
-		set_left(4, 0, 0);
+			set_left(i, WAKE_NS / 2);
+		set_left(4, 0);
 		set_bit(f->parked, 4, true);
 		for (int t = 0; t < 2000; t++)
 			other += choose() != 4;
 		assert_true(other > 1950); /* explored sometimes */
 		for (uint32_t i = 0; i < n; i++)
 			if (i != 4)
-				set_left(i, 4, WAKE_NS * 2);
+				set_left(i, WAKE_NS * 2);
 		for (int t = 0; t < 2000; t++)
 			assert_int_equal(choose(), 4);
 	}
-	/* Four times slower: taken among many, so that nobody waits while one is idle; weighed among few. */
+	/* Slower: taken among many, so that nobody waits while one is idle; weighed among few. */
 	sh_select_pool_learn(&f->pool, 4, 4000, 0);
 	for (int t = 0; t < 2000; t++)
 		assert_int_equal(choose(), 4);
 	fleet_init(8, 1);
 	for (uint32_t i = 0; i < 8; i++)
-		set_left(i, 4, WAKE_NS * 2);
-	set_left(4, 0, 0);
+		set_left(i, WAKE_NS + 4 * JOB_NS); /* more than its wake, less than that and what it takes longer */
+	set_left(4, 0);
 	set_bit(f->parked, 4, true);
-	sh_select_pool_learn(&f->pool, 4, 4000, 0);
+	sh_select_pool_learn(&f->pool, 4, 8000, 0);
 	for (int t = 0; t < 2000; t++)
 		assert_true(choose() != 4 || f->st.next % 128 == 0);
 }
@@ -322,8 +337,7 @@ static void test_spinning_by_speed(void **state)
 	assert_true(got[4] > 0);
 	/* The slowest class is not taken for being idle, but weighed: the other ones have more to do than that. */
 	for (uint32_t i = 0; i < 200; i++)
-		set_left(i, 3, i == 2 ? 0 : JOB_NS * 30);
-	set_left(2, 0, 0);
+		set_left(i, i == 2 ? 0 : JOB_NS * 30);
 	for (int t = 0; t < 1000; t++)
 		assert_int_equal(choose(), 2);
 	/* From a given place on, around. */
@@ -338,11 +352,11 @@ static void test_spinning_by_speed(void **state)
 	f->ask.start = 3;
 	assert_int_equal(sh_select_spinning(&f->pool, &f->st, &f->ask), 3);
 	/* One that somebody has already given a job is passed over. */
-	set_left(3, 1, 10);
+	set_job(3);
 	for (int t = 0; t < 100; t++)
 		assert_true(sh_select_spinning(&f->pool, &f->st, &f->ask) != 3);
-	set_left(70, 1, 10);
-	set_left(180, 1, 10);
+	set_job(70);
+	set_job(180);
 	assert_true(sh_select_spinning(&f->pool, &f->st, &f->ask) == SHUNT_ANY);
 }
 
@@ -357,7 +371,7 @@ static void test_home(void **state)
 		home += f->w[choose()].node_slot == 2;
 	assert_true(home > 2800 && home < 3200); /* three of four candidates */
 	for (uint32_t i = 2; i < 64; i += 4)
-		set_left(i, 10, 10000);
+		set_left(i, 10000);
 	for (int t = 0; t < 4000; t++)
 		assert_true(f->w[choose()].node_slot != 2);
 	f->ask.home = 7; /* nobody lives there */
@@ -426,6 +440,60 @@ static void test_learn(void **state)
 	assert_true(changed >= 20 && changed <= 24);
 }
 
+/* A worker that is over its time is not free: what it has left is at least its usual time. */
+static void test_overdue(void **state)
+{
+	(void)state;
+	fleet_init(4, 1);
+	for (uint32_t i = 0; i < 4; i++) {
+		sh_a64_store_rlx(&f->w[i].ewma_ns, JOB_NS);
+		set_left(i, i == 0 ? 0 : JOB_NS / 2);
+	}
+	for (int t = 0; t < 100; t++)
+		assert_true(choose() == 0 || f->st.next % 128 == 0);
+	sh_a64_store_rlx(&f->w[0].free_at_ns, (NOW_NS - 5 * JOB_NS) | SH_WORKER_BUSY);
+	assert_int_equal(sh_worker_left_ns(&f->w[0], NOW_NS), JOB_NS);
+	for (int t = 0; t < 100; t++)
+		assert_true(choose() != 0 || f->st.next % 128 == 0);
+}
+
+/* A burst of one submitter spreads evenly before any worker has published it; what they publish counts then. */
+static void test_recent(void **state)
+{
+	static const uint32_t sizes[] = { 4, 8, 200 };
+
+	(void)state;
+	for (size_t z = 0; z < SH_COUNT(sizes); z++) {
+		uint32_t n = sizes[z], got[WORKERS_MAX] = { 0 }, most = 0;
+
+		fleet_init(n, 1);
+		f->ask.recent = &f->recent;
+		for (uint32_t t = 0; t < 5 * n; t++) {
+			uint32_t w = choose();
+
+			sh_select_queued(&f->recent, f->worker[w], NOW_NS, JOB_NS);
+			most = ++got[w] > most ? got[w] : most;
+		}
+		/* 5 each; of many few are compared, and not all are remembered */
+		assert_true(most <= (n <= 8 ? 6u : 15u));
+	}
+	fleet_init(4, 1);
+	f->ask.recent = &f->recent;
+	sh_select_queued(&f->recent, f->worker[1], NOW_NS, JOB_NS);
+	sh_select_queued_more(&f->recent, 1, 40 * JOB_NS);
+	for (uint32_t i = 0; i < 4; i++)
+		if (i != 1)
+			set_left(i, 40 * JOB_NS);
+	for (int t = 0; t < 100; t++) /* 41 and 40: equal */
+		assert_true(choose() < 4);
+	sh_select_queued_more(&f->recent, 1, 10 * JOB_NS);
+	for (int t = 0; t < 100; t++)
+		assert_true(choose() != 1 || f->st.next % 128 == 0);
+	set_left(1, JOB_NS);
+	for (int t = 0; t < 100; t++)
+		assert_true(choose() == 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +506,8 @@ int main(void)
 		cmocka_unit_test(test_spinning_by_speed),
 		cmocka_unit_test(test_home),
 		cmocka_unit_test(test_learn),
+		cmocka_unit_test(test_overdue),
+		cmocka_unit_test(test_recent),
 	};
 	const char *env = getenv("SHUNT_SEED");
 

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/select.h"
+#include "policy/ewma.h"
+#include "policy/strategy.h"
 
 #define WORKERS_MAX 300u
 #define EVERY_STRATEGY_FIRST SHUNT_SELECT_DEFAULT
@@ -33,21 +34,20 @@ static void fleet_load(const void *obj, uint32_t i, struct shunt_worker_load *ou
 	*out = ((const struct fleet *)obj)->load[i];
 }
 
-static int first_usable(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+static int first_usable(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)arg;
 	(void)key;
 	(void)home;
-	for (uint32_t i = 0; i < n; i++)
-		if (loads[i].usable)
+	for (uint32_t i = 0; i < loads->n; i++)
+		if (shunt_loads_at(loads, i)->usable)
 			return (int)i;
-	return -1;
+	return shunt_loads_at(loads, loads->n) ? 0 : -1; /* there is none past the end */
 }
 
-static int constant(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+static int constant(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)loads;
-	(void)n;
 	(void)key;
 	(void)home;
 	return *(int *)arg;

@@ -10,6 +10,7 @@
 #include "base/inject.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "item_util.h"
 #include "lockfree/ring.h"
 #include "lockfree/slab.h"
 
@@ -205,12 +206,95 @@ static void test_nodes_mixed(void **state)
 	free(got);
 }
 
+/* ---- the tag: a pop that stood between its look at the top and its exchange, for any number of operations ---- */
+
+struct stopped {
+	struct sh_slab *slab;
+	uint32_t changes; /* of the stack's top, meanwhile; at least 3, or 0 = none */
+	uint32_t taken[2];
+};
+
+/*
+ * The stopped pop has seen the top and what is below. Others take the first two or three, whichever makes the number
+ * of changes right, and give the first one back, with pops and pushes of it in between: it is on top again, and what
+ * was below is theirs.
+ */
+static int change_top(void *arg, const char *point)
+{
+	struct stopped *s = arg;
+	uint32_t n = s->changes;
+	uint32_t top;
+
+	if (n == 0 || strcmp(point, "slab.pop.before_cas") != 0)
+		return 0;
+	s->changes = 0;
+	top = sh_slab_alloc(s->slab, NULL, 0);
+	s->taken[0] = sh_slab_alloc(s->slab, NULL, 0);
+	if (n % 2 == 0)
+		s->taken[1] = sh_slab_alloc(s->slab, NULL, 0);
+	sh_slab_free(s->slab, NULL, top);
+	for (n -= n % 2 == 0 ? 4 : 3; n > 0; n -= 2) {
+		assert_int_equal(sh_slab_alloc(s->slab, NULL, 0), top);
+		sh_slab_free(s->slab, NULL, top);
+	}
+	return 0;
+}
+
+/* One item a batch, all of them in the stack; the tag begins at `tag`. */
+static void stop_a_pop(uint32_t changes, uint32_t tag)
+{
+	enum { ITEMS = 4 };
+	struct stopped stopped = { NULL, changes, { 0, 0 } };
+	uint32_t held[ITEMS] = { 0 };
+	bool had[ITEMS + 1] = { false };
+	struct sh_slab s;
+	uint32_t n, i;
+
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, ITEMS, 64, 1), 0);
+	for (i = 0; i < ITEMS; i++)
+		held[i] = sh_slab_alloc(&s, NULL, 0);
+	for (i = 0; i < ITEMS; i++)
+		sh_slab_free(&s, NULL, held[i]);
+	sh_a64_init(&s.node[0].head, (uint64_t)tag << 32 | (uint32_t)sh_a64_load_rlx(&s.node[0].head));
+	stopped.slab = &s;
+	sh_inject_set(change_top, &stopped);
+	held[0] = sh_slab_alloc(&s, NULL, 0);
+	sh_inject_set(NULL, NULL);
+	assert_int_equal(stopped.changes, 0);
+	n = 1;
+	for (i = 0; i < 2; i++)
+		if (stopped.taken[i] != 0)
+			held[n++] = stopped.taken[i];
+	while (n < ITEMS && (i = sh_slab_alloc(&s, NULL, 0)) != 0)
+		held[n++] = i;
+	assert_int_equal(n, ITEMS);
+	assert_int_equal(sh_slab_alloc(&s, NULL, 0), 0);
+	for (i = 0; i < ITEMS; i++) { /* each once */
+		assert_in_range(held[i], 1, ITEMS);
+		assert_false(had[held[i]]);
+		had[held[i]] = true;
+	}
+	sh_slab_fini(&s);
+}
+
+static void test_stopped_pop(void **state)
+{
+	uint32_t changes, tag;
+
+	(void)state;
+	for (changes = 3; changes <= 520; changes++)
+		for (tag = UINT32_MAX - 7; tag != 8; tag++) /* where it wraps meanwhile, too */
+			stop_a_pop(changes, tag);
+	stop_a_pop(1u << 16, 0);
+}
+
 /* ---- threads ---- */
 
 struct crowd {
 	struct sh_slab slab;
 	struct sh_ring ring; /* what one thread allocated another frees */
-	sh_a64 slots[256];
+	sh_a128 slots[256];
 	uint8_t *owned;
 	uint32_t rounds;
 	bool caches;
@@ -228,6 +312,7 @@ static void *trader(void *arg)
 	struct crowd *c = m->crowd;
 	struct sh_slab_cache cache = { 0 };
 	struct sh_slab_cache *mine = c->caches ? &cache : NULL;
+	struct sh_item item;
 	struct sh_rng rng;
 	uint32_t i, k, idx;
 
@@ -241,13 +326,14 @@ static void *trader(void *arg)
 				break;
 			if (__atomic_exchange_n(&c->owned[idx], 1, __ATOMIC_RELAXED))
 				atomic_store(&c->twice, true);
-			if (sh_ring_push(&c->ring, idx))
+			if (sh_ring_push(&c->ring, iu_item(idx)))
 				continue;
 			__atomic_store_n(&c->owned[idx], 0, __ATOMIC_RELAXED);
 			sh_slab_free(&c->slab, mine, idx);
 		}
 		n = sh_rng_below(&rng, 42);
-		for (k = 0; k < n && sh_ring_pop(&c->ring, &idx); k++) {
+		for (k = 0; k < n && sh_ring_pop(&c->ring, &item); k++) {
+			idx = (uint32_t)iu_value(item);
 			__atomic_store_n(&c->owned[idx], 0, __ATOMIC_RELAXED);
 			sh_slab_free(&c->slab, mine, idx);
 		}
@@ -261,7 +347,8 @@ static void crowd_run(uint32_t capacity, uint32_t nodes, bool caches)
 	static struct crowd c;
 	struct member m[THREADS];
 	pthread_t t[THREADS];
-	uint32_t i, idx;
+	struct sh_item item;
+	uint32_t i;
 
 	memset(&c, 0, sizeof(c));
 	assert_int_equal(sh_slab_init(&c.slab, &mem, capacity, 64, nodes), 0);
@@ -277,8 +364,8 @@ static void crowd_run(uint32_t capacity, uint32_t nodes, bool caches)
 	for (i = 0; i < THREADS; i++)
 		(void)pthread_join(t[i], NULL);
 	assert_false(atomic_load(&c.twice));
-	while (sh_ring_pop(&c.ring, &idx))
-		sh_slab_free(&c.slab, NULL, idx);
+	while (sh_ring_pop(&c.ring, &item))
+		sh_slab_free(&c.slab, NULL, (uint32_t)iu_value(item));
 	drain_once(&c.slab, capacity, 0);
 	sh_slab_fini(&c.slab);
 	free(c.owned);
@@ -333,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_caches),
 		cmocka_unit_test(test_own_chain),
 		cmocka_unit_test(test_nodes_mixed),
+		cmocka_unit_test(test_stopped_pop),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -1,11 +1,13 @@
 /*
- * Snapshots: counts per type, level, worker and pool add up; differences subtract; pins are read back; budgets are told.
+ * Snapshots: counts per type, level, worker and pool add up; differences subtract; pins are read back; budgets are reported.
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
 
 #include <shunt/error.h>
 #include <shunt/snapshot.h>
+
+#include "base/inject.h"
 
 static int code_job(struct shunt_job_ctx *ctx, void *arg)
 {
@@ -15,19 +17,21 @@ static int code_job(struct shunt_job_ctx *ctx, void *arg)
 
 static const struct shunt_series *series_of(const struct shunt_snapshot *s, const char *type, uint32_t level)
 {
+	const struct shunt_series *x;
 	size_t i;
 
-	for (i = 0; i < s->n_series; i++)
-		if (strcmp(s->series[i].type, type) == 0 && s->series[i].level == level)
-			return &s->series[i];
-	return NULL;
+	for (i = 0; (x = shunt_snapshot_series_at(s, i)) != NULL; i++)
+		if (strcmp(x->type, type) == 0 && x->level == level)
+			break;
+	assert_true(x || i == shunt_snapshot_series_count(s));
+	return x;
 }
 
 static struct shunt_snapshot *take(struct shunt_runtime *rt)
 {
 	struct shunt_snapshot *s = NULL;
 
-	assert_int_equal(shunt_snapshot_take(rt, &s), 0);
+	assert_int_equal(shunt_snapshot_create(rt, &s), 0);
 	assert_non_null(s);
 	return s;
 }
@@ -44,6 +48,25 @@ static void put(struct shunt_runtime *rt, struct shunt_type_id type, int *code, 
 	}
 }
 
+/* Nothing ran yet: what there is, and NULL past the end of each list. */
+static void check_fresh(const struct shunt_snapshot *a)
+{
+	const struct shunt_runtime_info *r = shunt_snapshot_runtime(a);
+	const struct shunt_pool_info *p = shunt_snapshot_pool_at(a, 0);
+
+	assert_string_equal(r->name, "counted");
+	assert_int_equal(r->threads, 2);
+	assert_true(strcmp(r->allocator, "libc") == 0 || strcmp(r->allocator, "jemalloc") == 0);
+	assert_int_equal(shunt_snapshot_pool_count(a), 1);
+	assert_int_equal(shunt_snapshot_worker_count(a), 2);
+	assert_int_equal(shunt_snapshot_series_count(a), 0);
+	assert_null(shunt_snapshot_pool_at(a, 1));
+	assert_null(shunt_snapshot_worker_at(a, 2));
+	assert_null(shunt_snapshot_series_at(a, 0));
+	assert_null(shunt_snapshot_pool_at(a, SIZE_MAX));
+	assert_true(p->bytes > 0 && p->bytes_mapped > 0);
+}
+
 /* 21 jobs of x (4 of them failed) and 5 of y, all ended. */
 static void check_ended(const struct shunt_snapshot *b)
 {
@@ -51,7 +74,7 @@ static void check_ended(const struct shunt_snapshot *b)
 	uint64_t worker_jobs = 0;
 	size_t i;
 
-	assert_int_equal(b->n_series, 3);
+	assert_int_equal(shunt_snapshot_series_count(b), 3);
 	s = series_of(b, "x", 0);
 	assert_non_null(s);
 	assert_string_equal(s->pool, "main");
@@ -62,11 +85,13 @@ static void check_ended(const struct shunt_snapshot *b)
 	assert_true(s && s->done == 7 && strcmp(s->level_name, "batch") == 0);
 	s = series_of(b, "y", 1);
 	assert_true(s && s->done == 5 && strcmp(s->level_name, "normal") == 0);
-	for (i = 0; i < b->n_workers; i++) {
-		worker_jobs += b->workers[i].jobs;
-		assert_true(shunt_hist_count(b->workers[i].run) == b->workers[i].jobs);
-		assert_int_equal(b->workers[i].spare, 0);
-		assert_int_equal(b->workers[i].index, i);
+	for (i = 0; i < shunt_snapshot_worker_count(b); i++) {
+		const struct shunt_worker_info *w = shunt_snapshot_worker_at(b, i);
+
+		worker_jobs += w->jobs;
+		assert_true(shunt_hist_count(w->run) == w->jobs);
+		assert_int_equal(w->spare, 0);
+		assert_int_equal(w->index, i);
 	}
 	assert_true(worker_jobs == 26);
 }
@@ -78,8 +103,8 @@ static void check_arguments(struct shunt_runtime *rt, const struct shunt_snapsho
 	assert_int_equal(shunt_snapshot_diff(NULL, b, &d), SHUNT_EINVAL);
 	assert_int_equal(shunt_snapshot_diff(a, NULL, &d), SHUNT_EINVAL);
 	assert_int_equal(shunt_snapshot_diff(a, b, NULL), SHUNT_EINVAL);
-	assert_int_equal(shunt_snapshot_take(NULL, &d), SHUNT_EINVAL);
-	assert_int_equal(shunt_snapshot_take(rt, NULL), SHUNT_EINVAL);
+	assert_int_equal(shunt_snapshot_create(NULL, &d), SHUNT_EINVAL);
+	assert_int_equal(shunt_snapshot_create(rt, NULL), SHUNT_EINVAL);
 }
 
 static void test_counts(void **state)
@@ -103,24 +128,18 @@ static void test_counts(void **state)
 	y = tu_type(rt, pool, "y", code_job);
 	gate = tu_type(rt, pool, "gate", tu_gate_job);
 	a = take(rt);
-	assert_string_equal(a->runtime, "counted");
-	assert_int_equal(a->n_pools, 1);
-	assert_int_equal(a->n_workers, 2);
-	assert_int_equal(a->n_series, 0);
-	assert_int_equal(a->threads, 2);
-	assert_true(strcmp(a->allocator, "libc") == 0 || strcmp(a->allocator, "jemalloc") == 0);
-	assert_true(a->pools[0].bytes > 0 && a->pools[0].bytes_mapped > 0);
+	check_fresh(a);
 	put(rt, x, &ok, 0, 10);
 	put(rt, x, &bad, 0, 4);
 	put(rt, x, &ok, 3, 7);
 	put(rt, y, &ok, 1, 5);
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_resume(rt), 0);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
+	assert_int_equal(shunt_runtime_resume(rt), 0);
 	b = take(rt);
 	check_ended(b);
-	assert_true(b->pools[0].submitted == 26 && b->pools[0].finished == 26);
-	assert_true(b->taken_ns > a->taken_ns);
-	/* Now two held and five cancelled: told apart, and the difference has only what is new. */
+	assert_true(shunt_snapshot_pool_at(b, 0)->submitted == 26 && shunt_snapshot_pool_at(b, 0)->finished == 26);
+	assert_true(shunt_snapshot_runtime(b)->taken_ns > shunt_snapshot_runtime(a)->taken_ns);
+	/* Now two held and five cancelled: counted apart, and the difference has only what is new. */
 	(void)shunt_detach(rt, tu_hold(rt, gate, &g));
 	(void)shunt_detach(rt, tu_hold(rt, gate, &g));
 	for (i = 0; i < 5; i++) {
@@ -129,7 +148,7 @@ static void test_counts(void **state)
 		tu_join(rt, ids[i], SHUNT_JOB_CANCELLED);
 	}
 	put(rt, x, &ok, 0, 2);
-	shunt_snapshot_free(a);
+	shunt_snapshot_destroy(a);
 	a = take(rt);
 	assert_int_equal(shunt_snapshot_diff(a, b, &d), 0);
 	s = series_of(d, "y", 1);
@@ -137,21 +156,73 @@ static void test_counts(void **state)
 	assert_true(shunt_hist_count(s->run) == 0);
 	s = series_of(d, "x", 0);
 	assert_true(s && s->done == 0 && s->failed == 0 && shunt_hist_count(s->queue) == 0);
-	assert_true(d->pools[0].submitted == 5 + 2 + 2);
-	assert_true(d->pools[0].finished == 5);
-	for (i = 0; i < d->n_workers; i++)
-		assert_true(d->workers[i].jobs == 0);
-	shunt_snapshot_free(d);
+	assert_true(shunt_snapshot_pool_at(d, 0)->submitted == 5 + 2 + 2);
+	assert_true(shunt_snapshot_pool_at(d, 0)->finished == 5);
+	for (i = 0; i < shunt_snapshot_worker_count(d); i++)
+		assert_true(shunt_snapshot_worker_at(d, i)->jobs == 0);
+	shunt_snapshot_destroy(d);
 	atomic_store(&g.open, 1);
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
 	d = take(rt);
-	assert_true(d->pools[0].submitted == d->pools[0].finished && d->pools[0].finished == 26 + 9);
-	shunt_snapshot_free(d);
+	assert_true(shunt_snapshot_pool_at(d, 0)->submitted == 26 + 9);
+	assert_true(shunt_snapshot_pool_at(d, 0)->finished == 26 + 9);
+	shunt_snapshot_destroy(d);
 	check_arguments(rt, a, b);
-	shunt_snapshot_free(a);
-	shunt_snapshot_free(b);
-	shunt_snapshot_free(NULL);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	shunt_snapshot_destroy(a);
+	shunt_snapshot_destroy(b);
+	shunt_snapshot_destroy(NULL);
+	tu_destroy(rt, 0);
+}
+
+/* What is new since the older one is in the difference whole: a series, a level of one, a worker, a pool. */
+static void test_diff_of_new(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id pool = tu_pool(rt, "old", 1);
+	struct shunt_type_id old = tu_type(rt, pool, "x", code_job);
+	struct shunt_snapshot *a, *b, *d = NULL;
+	const struct shunt_series *s;
+	int code = 0;
+	uint64_t jobs = 0;
+	size_t i;
+
+	(void)state;
+	put(rt, old, &code, 0, 3);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
+	assert_int_equal(shunt_runtime_resume(rt), 0);
+	a = take(rt);
+	put(rt, old, &code, 0, 2);
+	put(rt, old, &code, 1, 4);
+	put(rt, tu_type(rt, tu_pool(rt, "new", 2), "y", code_job), &code, 0, 5);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
+	b = take(rt);
+	assert_int_equal(shunt_snapshot_diff(b, a, &d), 0);
+	assert_int_equal(shunt_snapshot_series_count(d), 3);
+	s = series_of(d, "x", 0);
+	assert_true(s && s->done == 2 && shunt_hist_count(s->run) == 2);
+	s = series_of(d, "x", 1);
+	assert_true(s && s->done == 4 && shunt_hist_count(s->queue) == 4);
+	s = series_of(d, "y", 0);
+	assert_true(s && s->done == 5 && shunt_hist_count(s->total) == 5);
+	assert_int_equal(shunt_snapshot_pool_count(d), 2);
+	for (i = 0; i < shunt_snapshot_pool_count(d); i++) {
+		bool is_new = strcmp(shunt_snapshot_pool_at(d, i)->name, "new") == 0;
+
+		assert_int_equal(shunt_snapshot_pool_at(d, i)->submitted, is_new ? 5 : 6);
+		assert_int_equal(shunt_snapshot_pool_at(d, i)->finished, is_new ? 5 : 6);
+	}
+	assert_int_equal(shunt_snapshot_worker_count(d), 3);
+	for (i = 0; i < shunt_snapshot_worker_count(d); i++)
+		jobs += shunt_snapshot_worker_at(d, i)->jobs;
+	assert_true(i == 3 && jobs == 11);
+	shunt_snapshot_destroy(d);
+	assert_int_equal(shunt_snapshot_diff(a, a, &d), 0);
+	assert_int_equal(shunt_snapshot_series_count(d), 1);
+	assert_int_equal(shunt_snapshot_series_at(d, 0)->done, 0);
+	shunt_snapshot_destroy(d);
+	shunt_snapshot_destroy(a);
+	shunt_snapshot_destroy(b);
+	tu_destroy(rt, 0);
 }
 
 /* What the kernel says is what was planned. */
@@ -167,9 +238,9 @@ static void test_pins(void **state)
 	(void)tu_pool_with(rt, &po);
 	(void)tu_pool(rt, "loose", 1);
 	s = take(rt);
-	assert_int_equal(s->n_workers, 2);
-	for (i = 0; i < s->n_workers; i++) {
-		const struct shunt_worker_info *w = &s->workers[i];
+	assert_int_equal(shunt_snapshot_worker_count(s), 2);
+	for (i = 0; i < shunt_snapshot_worker_count(s); i++) {
+		const struct shunt_worker_info *w = shunt_snapshot_worker_at(s, i);
 
 		if (strcmp(w->pool, "loose") == 0) {
 			assert_int_equal(w->cpu_planned, -1);
@@ -181,8 +252,62 @@ static void test_pins(void **state)
 		assert_int_equal(w->pin_verified, 1);
 		assert_int_equal(w->cpu_seen, w->cpu_planned);
 	}
-	shunt_snapshot_free(s);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	shunt_snapshot_destroy(s);
+	tu_destroy(rt, 0);
+}
+
+static pthread_t main_thread;
+static cpu_set_t all_cpus;
+
+/* A worker is bound and is about to read its mask back: somebody else has widened it again. */
+static int widen(void *arg, const char *point)
+{
+	(void)arg;
+	if (strcmp(point, "cpus.affinity") == 0 && !pthread_equal(pthread_self(), main_thread))
+		(void)sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+	return 0;
+}
+
+/* The worker's cpu cannot be read. */
+static int no_cpu(void *arg, const char *point)
+{
+	(void)arg;
+	return strcmp(point, "topo.getcpu") == 0 && !pthread_equal(pthread_self(), main_thread);
+}
+
+static void pin_against(int (*hook)(void *, const char *))
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_opts po = tu_pool_opts("pinned", 1);
+	struct shunt_pool_id pool = { 0 };
+	struct shunt_snapshot *s;
+
+	po.pin = SHUNT_PIN_COMPACT;
+	sh_inject_set(hook, NULL);
+	(void)tu_pool_with(rt, &po);
+	po.name = "required";
+	po.pin_required = 1;
+	assert_int_equal(shunt_pool_create(rt, &po, &pool), SHUNT_EPERM);
+	sh_inject_set(NULL, NULL);
+	s = take(rt);
+	assert_int_equal(shunt_snapshot_worker_count(s), 1);
+	assert_true(shunt_snapshot_worker_at(s, 0)->cpu_planned >= 0);
+	assert_int_equal(shunt_snapshot_worker_at(s, 0)->pin_error, 0);
+	assert_int_equal(shunt_snapshot_worker_at(s, 0)->pin_verified, 0);
+	shunt_snapshot_destroy(s);
+	tu_destroy(rt, 0);
+}
+
+/* The call that binds a worker went well; only what is read back says that it is not bound. */
+static void test_pins_not_held(void **state)
+{
+	(void)state;
+	main_thread = pthread_self();
+	assert_int_equal(sched_getaffinity(0, sizeof(all_cpus), &all_cpus), 0);
+	pin_against(no_cpu);
+	if (CPU_COUNT(&all_cpus) == 1)
+		skip(); /* there is no wider mask */
+	pin_against(widen);
 }
 
 static void test_budget(void **state)
@@ -195,19 +320,19 @@ static void test_budget(void **state)
 	ro.cpu_budget = 1;
 	rt = tu_runtime_with(&ro);
 	s = take(rt);
-	assert_int_equal(s->budget.budget, 1);
-	assert_int_equal(s->over_budget, 0);
-	shunt_snapshot_free(s);
+	assert_int_equal(shunt_snapshot_budget(s)->budget, 1);
+	assert_int_equal(shunt_snapshot_runtime(s)->over_budget, 0);
+	shunt_snapshot_destroy(s);
 	(void)tu_pool(rt, "one", 1);
 	s = take(rt);
-	assert_int_equal(s->over_budget, 0);
-	shunt_snapshot_free(s);
+	assert_int_equal(shunt_snapshot_runtime(s)->over_budget, 0);
+	shunt_snapshot_destroy(s);
 	(void)tu_pool(rt, "two", 2);
 	s = take(rt);
-	assert_int_equal(s->threads, 3);
-	assert_int_equal(s->over_budget, 1);
-	shunt_snapshot_free(s);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	assert_int_equal(shunt_snapshot_runtime(s)->threads, 3);
+	assert_int_equal(shunt_snapshot_runtime(s)->over_budget, 1);
+	shunt_snapshot_destroy(s);
+	tu_destroy(rt, 0);
 }
 
 /* Taken all the time while jobs run: counts never go back, and what ended never exceeds what was submitted. */
@@ -223,7 +348,7 @@ static void *busy_thread(void *arg)
 	struct busy *b = arg;
 	struct shunt_job_spec s = tu_spec(b->type, &b->n);
 
-	s.full = SHUNT_FULL_BLOCK;
+	s.on_full = SHUNT_ON_FULL_BLOCK;
 	while (!atomic_load(&b->stop))
 		if (shunt_submit(b->rt, &s, NULL) != 0)
 			return (void *)1;
@@ -247,13 +372,13 @@ static void test_while_running(void **state)
 		struct shunt_snapshot *s = take(b.rt);
 		const struct shunt_series *c = series_of(s, "count", 1);
 
-		assert_true(s->pools[0].finished <= s->pools[0].submitted);
+		assert_true(shunt_snapshot_pool_at(s, 0)->finished <= shunt_snapshot_pool_at(s, 0)->submitted);
 		if (c) {
 			assert_true(c->done >= done);
 			done = c->done;
 			assert_true(c->failed == 0 && c->cancelled == 0);
 		}
-		shunt_snapshot_free(s);
+		shunt_snapshot_destroy(s);
 	}
 	atomic_store(&b.stop, 1);
 	(void)pthread_join(t, &bad);
@@ -265,7 +390,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_diff_of_new),
 		cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_pins_not_held),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_while_running),
 	};

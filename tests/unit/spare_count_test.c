@@ -1,6 +1,6 @@
 /*
- * A stand-in counts itself, so that others see what it has, whenever its maker, who waits for its start, goes on: the maker
- * is held there (core/pool.c, spare_start).
+ * A spare counts itself, so that others see what it has, whenever its maker, which waits for its start, goes on. The maker
+ * is held there (life/pool.c, spare_start).
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
@@ -45,15 +45,17 @@ static struct shunt_pool_opts two_workers(void)
 
 static void submit_on(struct shunt_runtime *rt, struct shunt_type_id type, void *arg, uint32_t worker)
 {
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec s = tu_spec(type, arg);
 
 	s.flags = SHUNT_JOB_ON_WORKER;
-	s.worker = worker;
+	o.worker = worker;
+	s.opts = &o;
 	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
 }
 
 /*
- * Worker 1 is held, worker 0 blocks with three jobs behind it, of which the stand-in steals two. The first of these does not end;
+ * Worker 1 is held, worker 0 blocks with three jobs behind it, of which the spare steals two. The first of these does not end;
  * worker 1 runs the third, and steals the second one back.
  */
 static void test_loot_is_offered(void **state)
@@ -76,7 +78,7 @@ static void test_loot_is_offered(void **state)
 	tu_wait_until(atomic_load(&maker.arrived) == 1);
 	for (i = 0; i < 3; i++)
 		s[i] = tu_spec(i == 0 ? f.gate : f.count, i == 0 ? (void *)&loot : (void *)&ran);
-	s[0].start_ns = s[1].start_ns = s[2].start_ns = shunt_now_ns();
+	s[0].arrival_ns = s[1].arrival_ns = s[2].arrival_ns = shunt_now_ns();
 	assert_int_equal(shunt_submit_batch(f.rt, s, 3, NULL, NULL), 3);
 	tu_wait_until(atomic_load(&loot.arrived) == 1);
 	atomic_store(&worker1.open, 1);

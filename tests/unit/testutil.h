@@ -136,12 +136,10 @@ static TU_UNUSED int tu_count_job(struct shunt_job_ctx *ctx, void *arg)
 }
 
 /* A strategy: every job is put before worker 0. */
-static TU_UNUSED int tu_select_first(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key,
-				     uint32_t home)
+static TU_UNUSED int tu_select_first(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)arg;
 	(void)loads;
-	(void)n;
 	(void)key;
 	(void)home;
 	return 0;
@@ -201,7 +199,7 @@ static TU_UNUSED struct shunt_type_id tu_type_flags(struct shunt_runtime *rt, st
 	opts.pool = pool;
 	opts.handler = handler;
 	opts.flags = flags;
-	assert_int_equal(shunt_type_register(rt, &opts, &id), SHUNT_OK);
+	assert_int_equal(shunt_type_create(rt, &opts, &id), SHUNT_OK);
 	return id;
 }
 
@@ -244,17 +242,26 @@ static TU_UNUSED struct shunt_job_id tu_hold(struct shunt_runtime *rt, struct sh
 
 static TU_UNUSED void tu_join(struct shunt_runtime *rt, struct shunt_job_id id, enum shunt_status status)
 {
-	struct shunt_result r = { SHUNT_JOB_QUEUED, 0, 0, 0 };
+	struct shunt_result r = { .status = SHUNT_JOB_QUEUED };
 
 	assert_int_equal(shunt_wait(rt, id, TU_LONG_NS, &r), SHUNT_OK);
 	assert_int_equal(r.status, status);
 }
 
+/* Destroy cancels this many jobs. */
+static TU_UNUSED void tu_destroy(struct shunt_runtime *rt, uint64_t cancels)
+{
+	uint64_t cancelled = 0;
+
+	assert_int_equal(shunt_runtime_destroy(rt, &cancelled), 0);
+	assert_int_equal(cancelled, cancels);
+}
+
 /* Every job ends, and nothing is left. */
 static TU_UNUSED void tu_close(struct shunt_runtime *rt)
 {
-	assert_int_equal(shunt_drain(rt, TU_LONG_NS), 0);
-	assert_int_equal(shunt_runtime_destroy(rt), 0);
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
+	tu_destroy(rt, 0);
 }
 
 /* A runtime with one pool and the two types that most tests need. */

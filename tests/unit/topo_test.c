@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/inject.h"
-#include "core/topo_bind.h"
+#include "machine/bind.h"
 
 static int open_as(struct shunt_topo **t, const char *xml, const char *synthetic, const char *allowed)
 {
@@ -25,20 +25,22 @@ static int open_as(struct shunt_topo **t, const char *xml, const char *synthetic
 static void flat_view(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("two-packages-smt"), 0);
-	uint32_t n = 0;
-	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	uint32_t n = shunt_topo_pu_count(t);
+	const struct shunt_topo_pu *last;
 	const struct shunt_topo_node *node;
 
 	(void)state;
 	assert_int_equal(n, 64);
-	assert_true(pu[0].os_cpu == 0 && pu[1].os_cpu == 32 && pu[0].core == 0 && pu[1].core == 0);
-	assert_true(pu[63].os_cpu == 63 && pu[63].core == 31 && pu[63].package == 1);
-	assert_true(pu[63].node == 1 && pu[63].l3 == 1);
-	assert_true(pu[63].allowed && pu[63].online && pu[63].kind == SHUNT_CPU_PERFORMANCE);
-	node = shunt_topo_nodes(t, &n);
+	last = shunt_topo_pu_at(t, 63);
+	assert_true(shunt_topo_pu_at(t, 0)->os_cpu == 0 && shunt_topo_pu_at(t, 1)->os_cpu == 32);
+	assert_true(shunt_topo_pu_at(t, 0)->core == 0 && shunt_topo_pu_at(t, 1)->core == 0);
+	assert_true(last->os_cpu == 63 && last->core == 31 && last->package == 1 && last->node == 1 && last->l3 == 1);
+	assert_true(last->allowed && last->online && last->kind == SHUNT_CPU_PERFORMANCE);
+	n = shunt_topo_node_count(t);
 	assert_int_equal(n, 2);
-	assert_true(node[1].os_node == 1 && node[1].cpus == 32 && node[1].has_cpus);
-	assert_int_equal(node[1].memory_bytes, UINT64_C(64) << 30);
+	node = shunt_topo_node_at(t, 1);
+	assert_true(node->os_node == 1 && node->cpus == 32 && node->has_cpus);
+	assert_int_equal(node->memory_bytes, UINT64_C(64) << 30);
 	assert_int_equal(shunt_topo_distance(t, 0, 0), 10);
 	assert_int_equal(shunt_topo_distance(t, 0, 1), 20);
 	assert_int_equal(shunt_topo_distance(t, 0, 2), UINT32_MAX);
@@ -49,11 +51,13 @@ static void flat_view(void **state)
 static void one_cpu(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("one-cpu"), 0);
-	uint32_t n = 0;
-	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	const struct shunt_topo_pu *pu = shunt_topo_pu_at(t, 0);
 
 	(void)state;
-	assert_int_equal(n, 1);
+	assert_int_equal(shunt_topo_pu_count(t), 1);
+	assert_int_equal(shunt_topo_node_count(t), 1);
+	assert_null(shunt_topo_pu_at(t, 1));
+	assert_null(shunt_topo_node_at(t, 1));
 	assert_true(pu->core == 0 && pu->package == 0 && pu->node == 0 && pu->l3 == SHUNT_TOPO_NONE && pu->allowed);
 	shunt_topo_close(t);
 }
@@ -61,36 +65,34 @@ static void one_cpu(void **state)
 static void memory_only_node(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("four-nodes-memory-only"), 0);
-	uint32_t n = 0, pus = 0;
-	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
-	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &pus);
+	const struct shunt_topo_node *last = shunt_topo_node_at(t, 3);
+	uint32_t n = shunt_topo_node_count(t), pus = shunt_topo_pu_count(t);
 
 	(void)state;
 	assert_int_equal(n, 4);
-	assert_true(node[3].os_node == 3 && !node[3].has_cpus && node[3].cpus == 0);
-	assert_int_equal(node[3].memory_bytes, UINT64_C(256) << 30);
-	assert_true(node[2].has_cpus && node[2].cpus == 4);
+	assert_true(last && last->os_node == 3 && !last->has_cpus && last->cpus == 0);
+	assert_int_equal(last->memory_bytes, UINT64_C(256) << 30);
+	assert_true(shunt_topo_node_at(t, 2)->has_cpus && shunt_topo_node_at(t, 2)->cpus == 4);
 	assert_int_equal(shunt_topo_distance(t, 0, 2), 31);
 	assert_int_equal(shunt_topo_distance(t, 3, 0), 17);
 	for (uint32_t i = 0; i < pus; i++)
-		assert_int_equal(pu[i].node, i / 4);
+		assert_int_equal(shunt_topo_pu_at(t, i)->node, i / 4);
 	shunt_topo_close(t);
 }
 
 static void kinds_and_holes(void **state)
 {
 	struct shunt_topo *t = tu_topo_xml(TU_XML("hybrid"), 0);
-	uint32_t n = 0;
-	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	uint32_t n = shunt_topo_pu_count(t);
 	char list[64], tiny[4];
 
 	(void)state;
 	assert_int_equal(n, 12);
 	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(pu[i].kind, i < 4 ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY);
+		assert_int_equal(shunt_topo_pu_at(t, i)->kind, i < 4 ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY);
 	shunt_topo_close(t);
 	t = tu_topo_xml(TU_XML("cpuset-hole"), 0);
-	pu = shunt_topo_pus(t, &n);
+	n = shunt_topo_pu_count(t);
 	assert_int_equal(n, 16); /* forbidden cpus are shown */
 	assert_true(sh_topo_pu_find(t, 5)->online && !sh_topo_pu_find(t, 5)->allowed && sh_topo_pu_find(t, 4)->allowed);
 	assert_null(sh_topo_pu_find(t, 16));
@@ -100,6 +102,31 @@ static void kinds_and_holes(void **state)
 	assert_int_equal(shunt_topo_allowed(t, tiny, sizeof(tiny)), strlen("0-1,4,6-9,12-15"));
 	assert_string_equal(tiny, "0-1");
 	assert_int_equal(shunt_topo_allowed(t, NULL, 0), SHUNT_EINVAL);
+	shunt_topo_close(t);
+}
+
+/* Cpu 3 of eight is offline: it is shown, behind the others, and nothing of the others moves into its place. */
+static void offline(void **state)
+{
+	struct shunt_topo *t = tu_topo_xml(TU_XML("offline-cpu"), 0);
+	uint32_t n = shunt_topo_pu_count(t);
+	char list[64];
+
+	(void)state;
+	assert_int_equal(n, 8);
+	for (uint32_t cpu = 0; cpu < 8; cpu++) {
+		const struct shunt_topo_pu *p = sh_topo_pu_find(t, cpu);
+
+		assert_non_null(p);
+		assert_int_equal(p->os_cpu, cpu);
+		assert_int_equal(p->online, cpu != 3);
+		assert_int_equal(p->allowed, cpu != 3);
+		assert_int_equal(p->node, cpu == 3 ? SHUNT_TOPO_NONE : cpu / 4);
+	}
+	assert_int_equal(shunt_topo_pu_at(t, 7)->os_cpu, 3);
+	assert_int_equal(shunt_topo_node_at(t, 0)->cpus, 3);
+	(void)shunt_topo_allowed(t, list, sizeof(list));
+	assert_string_equal(list, "0-2,4-7");
 	shunt_topo_close(t);
 }
 
@@ -176,12 +203,12 @@ static int fail_pin(void *arg, const char *point)
 
 static uint32_t last_allowed(const struct shunt_topo *t)
 {
-	uint32_t n = 0, cpu = 0;
-	const struct shunt_topo_pu *pu = shunt_topo_pus(t, &n);
+	const struct shunt_topo_pu *pu;
+	uint32_t cpu = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		if (pu[i].allowed)
-			cpu = pu[i].os_cpu;
+	for (uint32_t i = 0; (pu = shunt_topo_pu_at(t, i)) != NULL; i++) {
+		if (pu->allowed)
+			cpu = pu->os_cpu;
 	}
 	return cpu;
 }
@@ -269,12 +296,11 @@ static void narrowed(void **state)
 static void memory(void **state)
 {
 	struct shunt_topo *t = tu_topo_with(NULL);
-	uint32_t n = 0;
-	const struct shunt_topo_node *node = shunt_topo_nodes(t, &n);
+	uint32_t n = shunt_topo_node_count(t);
 	size_t len = 64u * 1024u;
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char name[] = "topo.membind";
-	uint32_t target = node[n - 1].os_node;
+	uint32_t target = shunt_topo_node_at(t, n - 1)->os_node;
 	int rc, where;
 
 	(void)state;
@@ -304,9 +330,16 @@ static void memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(flat_view), cmocka_unit_test(one_cpu), cmocka_unit_test(memory_only_node),
-		cmocka_unit_test(kinds_and_holes), cmocka_unit_test(refusals), cmocka_unit_test(out_of_memory),
-		cmocka_unit_test(never_a_silent_no_op), cmocka_unit_test(threads), cmocka_unit_test(narrowed),
+		cmocka_unit_test(flat_view),
+		cmocka_unit_test(one_cpu),
+		cmocka_unit_test(memory_only_node),
+		cmocka_unit_test(kinds_and_holes),
+		cmocka_unit_test(offline),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(out_of_memory),
+		cmocka_unit_test(never_a_silent_no_op),
+		cmocka_unit_test(threads),
+		cmocka_unit_test(narrowed),
 		cmocka_unit_test(memory),
 	};
 

@@ -1,6 +1,6 @@
 /*
- * Waiting inside jobs: the waiter runs what it waits for, or a spare thread stands in for it; nobody waits for ever where
- * nobody can come, and stand-ins go away again.
+ * Waiting inside jobs: the waiter runs what it waits for, or a spare runs meanwhile; no thread waits for ever where
+ * no other can come, and spares retire again.
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
@@ -8,7 +8,7 @@
 #include <shunt/error.h>
 
 #include "base/inject.h"
-#include "core/runtime.h"
+#include "sched/world.h"
 
 struct fixture {
 	struct shunt_runtime *rt;
@@ -17,12 +17,13 @@ struct fixture {
 	struct shunt_type_id gate, count;
 };
 
-static void open_with(struct fixture *f, uint32_t workers, uint32_t spares_max)
+static void open_keyed(struct fixture *f, uint32_t workers, uint32_t spares_max, uint32_t key_slots)
 {
 	struct shunt_pool_opts po = tu_pool_opts("main", workers);
 
 	memset(f, 0, sizeof(*f));
 	po.spares_max = spares_max;
+	po.key_slots = key_slots;
 	f->rt = tu_runtime();
 	f->pool = tu_pool_with(f->rt, &po);
 	f->p = sh_runtime_pool(f->rt, f->pool.v);
@@ -30,13 +31,18 @@ static void open_with(struct fixture *f, uint32_t workers, uint32_t spares_max)
 	f->count = tu_type(f->rt, f->pool, "count", tu_count_job);
 }
 
-/* At the end nobody is blocked, and every stand-in has retired. */
+static void open_with(struct fixture *f, uint32_t workers, uint32_t spares_max)
+{
+	open_keyed(f, workers, spares_max, 0);
+}
+
+/* At the end no worker is blocked, and every spare has retired. */
 static void close_all(struct fixture *f)
 {
-	assert_int_equal(shunt_drain(f->rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f->rt, TU_LONG_NS, NULL), 0);
 	tu_wait_until(sh_a32_load_acq(&f->p->blocked) == 0);
 	tu_wait_until(sh_a32_load_acq(&f->p->spares_active) == 0);
-	assert_int_equal(shunt_runtime_destroy(f->rt), 0);
+	tu_destroy(f->rt, 0);
 }
 
 /* ---- a job waits for its queued child ---- */
@@ -115,7 +121,7 @@ static void test_deep(void **state)
 	family_run(2, 100, 0, 0);
 }
 
-/* Jobs that the waiter may not run itself: each level of waiting needs a stand-in. */
+/* Jobs that the waiter may not run itself: each level of waiting needs a spare. */
 static void test_not_helpable(void **state)
 {
 	(void)state;
@@ -123,7 +129,7 @@ static void test_not_helpable(void **state)
 	family_run(2, 20, SHUNT_JOB_KEYED, 32);
 }
 
-/* Repeated, so that a stand-in that is about to retire and a new wait meet. */
+/* Repeated, so that a spare that is about to retire and a new wait meet. */
 static void test_retire_race(void **state)
 {
 	struct fixture f;
@@ -143,6 +149,72 @@ static void test_retire_race(void **state)
 		tu_join(f.rt, tu_submit(f.rt, fam.type, &root), SHUNT_JOB_DONE);
 	}
 	assert_int_equal(atomic_load(&fam.rc), 0);
+	close_all(&f);
+}
+
+/* ---- a timed wait ---- */
+
+#define LONG_MS 20
+
+struct timed {
+	struct shunt_type_id type;
+	struct shunt_group_id group;
+	atomic_uint nested; /* jobs that ran inside another one */
+	atomic_uint ran;
+	int rc, group_rc;
+};
+
+static int timed_child(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct timed *t = arg;
+	const struct timespec ts = { 0, LONG_MS * 1000000 };
+
+	(void)nanosleep(&ts, NULL);
+	if (ctx->depth > 0)
+		(void)atomic_fetch_add(&t->nested, 1);
+	(void)atomic_fetch_add(&t->ran, 1);
+	return SHUNT_DONE;
+}
+
+static int timed_parent(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct timed *t = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_job_spec s = tu_spec(t->type, t);
+	struct shunt_job_id id;
+
+	t->rc = shunt_submit(rt, &s, &id);
+	if (t->rc == 0)
+		t->rc = shunt_wait(rt, id, 1000000, NULL);
+	(void)shunt_detach(rt, id);
+	s.group = t->group;
+	t->group_rc = shunt_submit(rt, &s, NULL);
+	if (t->group_rc == 0)
+		t->group_rc = shunt_group_wait(rt, t->group, 1000000);
+	return SHUNT_DONE;
+}
+
+/* A wait of 1 ms runs no job that takes 20 ms, by what the worker has learned: it would last as long. */
+static void test_timed(void **state)
+{
+	struct shunt_type_id parent;
+	struct fixture f;
+	struct timed t;
+	uint32_t i;
+
+	(void)state;
+	open_with(&f, 1, 1);
+	memset(&t, 0, sizeof(t));
+	t.type = tu_type(f.rt, f.pool, "child", timed_child);
+	parent = tu_type(f.rt, f.pool, "parent", timed_parent);
+	assert_int_equal(shunt_group_create(f.rt, &t.group), 0);
+	for (i = 0; i < 3; i++)
+		tu_join(f.rt, tu_submit(f.rt, t.type, &t), SHUNT_JOB_DONE);
+	tu_join(f.rt, tu_submit(f.rt, parent, &t), SHUNT_JOB_DONE);
+	assert_int_equal(t.rc, SHUNT_ETIMEDOUT);
+	assert_int_equal(t.group_rc, SHUNT_ETIMEDOUT);
+	tu_wait_until(atomic_load(&t.ran) == 5);
+	assert_int_equal(atomic_load(&t.nested), 0);
 	close_all(&f);
 }
 
@@ -187,6 +259,78 @@ static void test_itself(void **state)
 	assert_int_equal(s.rc, SHUNT_EDEADLK);
 	assert_int_equal(s.nested_rc, SHUNT_EDEADLK);
 	close_all(&f);
+}
+
+/* ---- waits for a job that the waiter is in the way of ---- */
+
+struct in_the_way {
+	struct shunt_type_id count;
+	atomic_uint ran;
+	uint16_t flags;
+	uint64_t key;
+	int rc;
+};
+
+static int in_the_way_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct in_the_way *t = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	const struct shunt_job_opts on_0 = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec s = tu_spec(t->count, &t->ran);
+	struct shunt_job_id id;
+
+	s.flags = t->flags;
+	s.key = t->key;
+	s.opts = t->flags & SHUNT_JOB_ON_WORKER ? &on_0 : NULL;
+	t->rc = shunt_submit(rt, &s, &id);
+	if (t->rc == 0)
+		t->rc = shunt_wait(rt, id, TU_LONG_NS, NULL);
+	if (t->rc != 0)
+		(void)shunt_detach(rt, id);
+	return SHUNT_DONE;
+}
+
+/* A job of its own key, or of another key on the same strand: refused at once. For its own worker: it runs it. */
+static void test_in_the_way(void **state)
+{
+	static const struct {
+		uint16_t own, awaited;
+		uint64_t key; /* of the awaited one; its own is 1 */
+		int rc;
+	} cases[] = {
+		{ SHUNT_JOB_KEYED, SHUNT_JOB_KEYED, 1, SHUNT_EDEADLK },
+		{ SHUNT_JOB_KEYED, SHUNT_JOB_KEYED, 2, SHUNT_EDEADLK }, /* one strand for all keys */
+		{ 0, SHUNT_JOB_KEYED, 1, 0 },
+		{ SHUNT_JOB_KEYED, 0, 0, 0 },
+		{ SHUNT_JOB_ON_WORKER, SHUNT_JOB_ON_WORKER, 0, 0 },
+	};
+	const struct shunt_job_opts on_0 = SHUNT_JOB_OPTS_INIT;
+	struct shunt_type_id type;
+	struct in_the_way t;
+	struct fixture f;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < SH_COUNT(cases); i++) {
+		struct shunt_job_spec s;
+		struct shunt_job_id id;
+
+		open_keyed(&f, 2, 2, 1);
+		memset(&t, 0, sizeof(t));
+		t.count = f.count;
+		t.flags = cases[i].awaited;
+		t.key = cases[i].key;
+		type = tu_type(f.rt, f.pool, "waits", in_the_way_job);
+		s = tu_spec(type, &t);
+		s.flags = cases[i].own;
+		s.key = cases[i].own & SHUNT_JOB_KEYED ? 1 : 0;
+		s.opts = cases[i].own & SHUNT_JOB_ON_WORKER ? &on_0 : NULL;
+		assert_int_equal(shunt_submit(f.rt, &s, &id), 0);
+		tu_join(f.rt, id, SHUNT_JOB_DONE);
+		assert_int_equal(t.rc, cases[i].rc);
+		tu_wait_until(atomic_load(&t.ran) == 1);
+		close_all(&f);
+	}
 }
 
 /* ---- all workers blocked ---- */
@@ -235,13 +379,13 @@ static void test_spares_take_over(void **state)
 	assert_true(sh_a32_load_acq(&f.p->spares_active) <= 3);
 	for (i = 0; i < 3; i++)
 		atomic_store(&g[i].open, 1);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(atomic_load(&s[i].rc[0]), 0);
 	close_all(&f);
 }
 
-/* One more waiter than there are spares: it is told, at once. */
+/* One more waiter than there are spares: it gets an error, at once. */
 static void test_spares_exhausted(void **state)
 {
 	struct shunt_pool_id other;
@@ -268,7 +412,7 @@ static void test_spares_exhausted(void **state)
 	tu_wait_until(atomic_load(&s[0].rc[0]) + atomic_load(&s[1].rc[0]) + atomic_load(&s[2].rc[0]) == SHUNT_EDEADLK);
 	for (i = 0; i < 3; i++)
 		atomic_store(&gate[i]->open, 1);
-	assert_int_equal(shunt_drain(f.rt, TU_LONG_NS), 0);
+	assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
 	for (i = 0; i < 3; i++) {
 		told += atomic_load(&s[i].rc[0]) == SHUNT_EDEADLK;
 		if (atomic_load(&s[i].rc[0]) == SHUNT_EDEADLK) /* the handle is still the caller's */
@@ -377,7 +521,7 @@ static void test_blocked_spawner(void **state)
 	close_all(&f);
 }
 
-/* One worker's block ends while the stand-in of another is still being made: both stand-ins retire when both have ended. */
+/* One worker's block ends while the spare of another is still being made: both spares retire when both have ended. */
 struct meeting {
 	struct fixture *f;
 	struct sleeper *first;
@@ -395,7 +539,7 @@ static int meet_at_start(void *arg, const char *point)
 	parks = sh_a64_load_rlx(&spare->parks);
 	atomic_store(&m->first->gate.open, 1);
 	(void)tu_until(sh_a32_load_acq(&m->f->p->blocked) == 1);
-	/* The first stand-in was woken by that. It must not sleep on; one that is wrong gets the time to do so. */
+	/* The first spare was woken by that. It must not sleep on; one that is wrong gets the time to do so. */
 	for (i = 0; i < 20000 && sh_a64_load_rlx(&spare->parks) == parks; i++)
 		(void)sched_yield();
 	return 0;
@@ -429,6 +573,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_helped),
+		cmocka_unit_test(test_timed),
+		cmocka_unit_test(test_in_the_way),
 		cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_not_helpable),
 		cmocka_unit_test(test_retire_race),

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/thread.h"
 #include "virt/virt_priv.h"
 
 struct sh_clock sh_clock_global; /* source 0: every read comes to sh_clock_monotonic_ns */
@@ -70,6 +71,103 @@ int virt_sched_getcpu(void)
 	return 0;
 }
 
+/*
+ * Eventfds: a count each, to sleep on. They order nothing, unlike the kernel's: what depends on more than that something
+ * can be read is seen.
+ */
+#define FD_FIRST 100000
+#define FDS_MAX 8
+
+static struct {
+	bool open;
+	sh_a32 count;
+} fds[FDS_MAX];
+
+#undef eventfd
+#undef read
+#undef write
+#undef close
+#undef ppoll
+
+static sh_a32 *count_of(int fd)
+{
+	if (fd < FD_FIRST || fd >= FD_FIRST + FDS_MAX || !fds[fd - FD_FIRST].open)
+		return NULL;
+	return &fds[fd - FD_FIRST].count;
+}
+
+int virt_eventfd(unsigned count, int flags)
+{
+	(void)flags;
+	for (int i = 0; i < FDS_MAX; i++) {
+		if (fds[i].open)
+			continue;
+		fds[i].open = true;
+		sh_a32_init(&fds[i].count, count);
+		return FD_FIRST + i;
+	}
+	errno = EMFILE;
+	return -1;
+}
+
+ssize_t virt_read(int fd, void *to, size_t n)
+{
+	sh_a32 *count = count_of(fd);
+	uint64_t got;
+
+	if (fd < FD_FIRST)
+		return read(fd, to, n);
+	if (!count || n < sizeof(got))
+		abort(); /* it was closed */
+	got = sh_a32_xchg_rlx(count, 0); /* mo rlx: must not order anything. */
+	if (got == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	memcpy(to, &got, sizeof(got));
+	return sizeof(got);
+}
+
+ssize_t virt_write(int fd, const void *from, size_t n)
+{
+	sh_a32 *count = count_of(fd);
+	uint64_t more;
+
+	if (fd < FD_FIRST)
+		return write(fd, from, n);
+	if (!count || n != sizeof(more))
+		abort(); /* as above */
+	memcpy(&more, from, sizeof(more));
+	(void)sh_a32_add_rlx(count, (uint32_t)more); /* mo rlx: as above. */
+	(void)virt_futex_wake(count, INT32_MAX);
+	return sizeof(more);
+}
+
+int virt_close(int fd)
+{
+	if (fd < FD_FIRST)
+		return close(fd);
+	if (!count_of(fd))
+		abort(); /* closed twice */
+	fds[fd - FD_FIRST].open = false;
+	return 0;
+}
+
+/* One of these descriptors, to read. */
+int virt_ppoll(struct pollfd *p, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	sh_a32 *count = n == 1 ? count_of(p->fd) : NULL;
+	uint64_t ns = timeout ? (uint64_t)timeout->tv_sec * UINT64_C(1000000000) + (uint64_t)timeout->tv_nsec : VIRT_FOREVER;
+
+	if (!count)
+		return ppoll(p, n, timeout, mask);
+	while (sh_a32_load_rlx(count) == 0) /* mo rlx: must not order anything. */
+		if (ns == 0 || !virt_futex_wait(count, 0, ns))
+			return 0;
+	p->revents = POLLIN;
+	return 1;
+}
+
 #undef syscall
 long virt_syscall(long number, ...)
 {
@@ -110,6 +208,30 @@ int virt_pthread_join(pthread_t t, void **result)
 	if (result)
 		*result = NULL;
 	return 0;
+}
+
+/* base/thread.h */
+int sh_thread_start(pthread_t *out, void *(*main)(void *), void *arg, uint64_t signals, uint64_t stack_bytes)
+{
+	(void)signals;
+	(void)stack_bytes;
+	return virt_pthread_create(out, NULL, main, arg) == 0 ? 0 : SHUNT_ESYS;
+}
+
+uint64_t sh_thread_stack(uint64_t stack_bytes)
+{
+	return stack_bytes;
+}
+
+int sh_thread_nice(int32_t nice)
+{
+	(void)nice;
+	return 0;
+}
+
+void sh_thread_look(struct sh_thread_seen *out)
+{
+	memset(out, 0, sizeof(*out));
 }
 
 pthread_t virt_pthread_self(void)

@@ -9,11 +9,13 @@
 #define VIRT_OS_H
 
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -44,7 +46,14 @@ int virt_sched_getcpu(void);
 long virt_syscall(long number, ...);
 int virt_prctl(int option, ...);
 void virt_relax(void);
+/* An eventfd of its own; other descriptors are the real ones. */
+int virt_eventfd(unsigned count, int flags);
+ssize_t virt_read(int fd, void *to, size_t n);
+ssize_t virt_write(int fd, const void *from, size_t n);
+int virt_close(int fd);
+int virt_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
 
+#ifndef VIRT_REAL /* for code that keeps something a real thread: it is not under test, and fibers share it */
 #define pthread_create virt_pthread_create
 #define pthread_join virt_pthread_join
 #define pthread_self virt_pthread_self
@@ -67,35 +76,30 @@ void virt_relax(void);
 #define syscall virt_syscall
 #define prctl virt_prctl
 #define sh_cpu_relax virt_relax
+#define eventfd(count, flags) virt_eventfd(count, flags)
+#define read(fd, to, n) virt_read(fd, to, n)
+#define write(fd, from, n) virt_write(fd, from, n)
+#define close(fd) virt_close(fd)
+#define ppoll(fds, n, timeout, mask) virt_ppoll(fds, n, timeout, mask)
+#endif
 
 /* The explorer's memory (tests/model/arena.c). */
 void *virt_arena_calloc(size_t n, size_t size);
-void *virt_arena_malloc(size_t size);
-void *virt_arena_aligned(size_t align, size_t size);
-void *virt_arena_realloc(void *p, size_t size);
-char *virt_arena_strdup(const char *s);
 void virt_arena_free(void *p);
 void *virt_arena_memcpy(void *to, const void *from, size_t n); /* the compiler announces plain accesses, not these */
 void *virt_arena_memset(void *to, int c, size_t n);
-void *virt_loose_calloc(size_t n, size_t size);
-void *virt_loose_malloc(size_t size);
-void virt_loose_free(void *p);
+void *virt_loose_block_alloc(size_t size, size_t align);
+void virt_loose_block_free(void *p, size_t size, size_t align);
 
 #ifdef VIRT_LOOSE /* as VIRT_ARENA, for code that the compiler does not watch */
-#define calloc virt_loose_calloc
-#define malloc virt_loose_malloc
-#define free virt_loose_free
+#define sh_block_alloc virt_loose_block_alloc
+#define sh_block_free virt_loose_block_free
 #elif defined(VIRT_ARENA) /* the tool goes back in time: all memory must be its own */
 #undef memcpy
 #define memcpy virt_arena_memcpy
 #undef memset
 #define memset virt_arena_memset
 #define calloc virt_arena_calloc
-#define malloc virt_arena_malloc
-#define aligned_alloc virt_arena_aligned
-#define realloc virt_arena_realloc
-#undef strdup
-#define strdup virt_arena_strdup
 #define free virt_arena_free
 #endif
 

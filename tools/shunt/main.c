@@ -1,6 +1,6 @@
 /*
- * shunt/main.c - the command `shunt`: finds the subcommand and runs it. Each subcommand is one cmd_*.c with its own
- * options, help and exit codes; all of them use 0 = ok, 1 = failed, 2 = usage.
+ * shunt/main.c - the command `shunt`: finds the subcommand and runs it. Each subcommand is one
+ * cmd_*.c with its own options, help and exit codes; all of them use 0 = ok, 1 = failed, 2 = usage.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,13 +11,13 @@
 
 #include <shunt/version.h>
 
-#include "cli.h"
-#include "cmd_advise.h"
-#include "cmd_config.h"
-#include "cmd_hist.h"
-#include "cmd_load.h"
-#include "cmd_run.h"
-#include "cmd_topo.h"
+#include "common/cli.h"
+#include "advise/cmd_advise.h"
+#include "config/cmd_config.h"
+#include "hist/cmd_hist.h"
+#include "load/cmd_load.h"
+#include "run/cmd_run.h"
+#include "topo/cmd_topo.h"
 
 static const struct {
 	const char *name;
@@ -27,7 +27,7 @@ static const struct {
 	{ "run", cmd_run, "hash and test-compress a directory tree by jobs that spawn jobs, and report" },
 	{ "load", cmd_load, "open-loop load: latency percentiles beside the machine's own limits" },
 	{ "advise", cmd_advise, "run a load on every configuration of this machine; which is best, and its YAML" },
-	{ "topo", cmd_topo, "draw the machine and who runs where" },
+	{ "topo", cmd_topo, "draw the machine and the workers on it" },
 	{ "config", cmd_config, "check a configuration; every value and where it comes from" },
 	{ "hist", cmd_hist, "read an HdrHistogram interval log" },
 };
@@ -37,7 +37,7 @@ static void print_help(FILE *f)
 	(void)fputs("usage: shunt COMMAND [options]\n\nCommands:\n", f);
 	for (size_t i = 0; i < SH_COUNT(commands); i++)
 		(void)fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
-	(void)fputs("\n`shunt COMMAND --help` tells the options; `shunt --version` the version.\n"
+	(void)fputs("\n`shunt COMMAND --help` lists the options, `shunt --version` the version.\n"
 		    "Exit code: 0 ok, 1 failed, 2 bad usage or bad input.\n", f);
 }
 
@@ -58,8 +58,8 @@ static int unknown(const char *word)
 }
 
 /*
- * Who started us may have closed 0, 1 or 2. The first file that we open would then get that number, and the report would
- * go into it. What stands there instead refuses: reading from the first, writing to the others.
+ * The parent process may have closed 0, 1 or 2. The first file opened here would then get that
+ * number, and the report would go into it. The substitutes refuse to be read (0) or written (1, 2).
  */
 static void reserve_standard(void)
 {

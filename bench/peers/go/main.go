@@ -32,7 +32,7 @@ type kind int
 
 const (
 	kindLatency kind = iota
-	kindFlood
+	kindThroughput
 	kindTree
 	kindOpen
 	kindCannot
@@ -52,9 +52,9 @@ var works = []work{
 	{"B1b", "dispatch latency, a job each 1 ms on average, at random, one worker", kindLatency, 1, 1, 2, 0},
 	{"B1b-periodic", "the same, each 1 ms sharp", kindLatency, 1, 1, 2, 0},
 	{"B1c", "what submitting costs the submitter, a job each 20 us, one worker", kindLatency, 1, 1, 1, 0},
-	{"B2", "throughput of empty jobs, one producer, two workers", kindFlood, 2, 1, 0, 5000000},
+	{"B2", "throughput of empty jobs, one producer, two workers", kindThroughput, 2, 1, 0, 5000000},
 	{"B2-batch16", "the same in batches of 16", kindCannot, 2, 1, 0, 0}, // Go has no batches
-	{"B3", "throughput of empty jobs, two producers, two workers", kindFlood, 2, 2, 0, 5000000},
+	{"B3", "throughput of empty jobs, two producers, two workers", kindThroughput, 2, 2, 0, 5000000},
 	{"B4", "jobs that spawn two jobs each, two workers", kindTree, 2, 1, 0, 4000000},
 	{"B5", "open loop, Poisson, 70 %, 99.5 % x 1 us + 0.5 % x 100 us, one worker", kindOpen, 1, 1, 2, 0},
 }
@@ -311,7 +311,7 @@ func main() {
 	setupClock()
 	runtime.GOMAXPROCS(2)
 	r.pingpong = pingpongNs(r.cpus[0], r.workerCPU[r.workers-1])
-	do := []func(*run) bool{kindLatency: runLatency, kindFlood: runFlood, kindTree: runTree, kindOpen: runOpen}
+	do := []func(*run) bool{kindLatency: runLatency, kindThroughput: runThroughput, kindTree: runTree, kindOpen: runOpen}
 	if !do[r.work.kind](r) {
 		os.Exit(1)
 	}

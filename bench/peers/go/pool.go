@@ -22,7 +22,7 @@ type jobFn func(arg uint64)
 type pool interface {
 	submit(fn jobFn, arg uint64) // from a producer; waits while there is no room
 	spawn(fn jobFn, arg uint64)  // from inside a job; never waits
-	pace(r *run) bool            // a producer calls it once in paceEvery submits of a flood
+	pace(r *run) bool            // a producer calls it once in paceEvery submits of a work of throughput
 	close()                      // after all jobs ended
 }
 

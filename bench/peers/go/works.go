@@ -1,4 +1,4 @@
-// The works, step for step those of bench/harness/work_*.c: latency (B1*), flood and tree (B2, B3, B4), open loop (B5).
+// The works, step for step those of bench/harness/work_*.c: latency (B1*), throughput and tree (B2, B3, B4), open loop (B5).
 //
 // SPDX-License-Identifier: MIT
 
@@ -22,8 +22,8 @@ const (
 	latencyMin = 20
 
 	pilotJobs = 20000 // warms up; tells how many jobs fit into --seconds
-	floodMin  = 1000
-	floodMax  = 50000000
+	burstMin  = 1000
+	burstMax  = 50000000
 
 	utilisation = 0.7
 	shortNs     = 1e3
@@ -33,10 +33,10 @@ const (
 	openMax     = 8000000
 )
 
-// keepPlaces settles who may run where. The producer of latencies and of the open loop has a thread and a cpu of its
-// own, all other threads keep to the workers' cpus. In floods the producers are goroutines like the others, on all of
-// the cpus of the run: they wait when there is no room, which would cost a goroutine that is locked to its thread two
-// thread switches.
+// keepPlaces decides who may run where. The producer of latencies and of the open loop has a thread and a cpu of its
+// own, all other threads keep to the workers' cpus. In works of throughput the producers are goroutines like the others,
+// on all of the cpus of the run: they wait when the channel is full, which would cost a goroutine that is locked to its
+// thread two thread switches.
 func (r *run) keepPlaces() {
 	alone := r.producerCPU[0] >= 0 && (r.work.kind == kindLatency || r.work.kind == kindOpen)
 	own, others := r.producerCPU[:1], r.workerCPU
@@ -209,9 +209,9 @@ func runLatency(r *run) bool {
 	})
 }
 
-// ---- flood and tree ----
+// ---- throughput and tree ----
 
-type flood struct {
+type burst struct {
 	jobs        uint64 // of all producers together
 	start       chan struct{}
 	ready       sync.WaitGroup
@@ -220,7 +220,7 @@ type flood struct {
 	failed      uint32 // sync: atomic
 }
 
-type floodResult struct{ wallNs, submitNs, cpuNs float64 }
+type burstResult struct{ wallNs, submitNs, cpuNs float64 }
 
 func empty(uint64) { count() }
 
@@ -239,7 +239,7 @@ func tree(n uint64) {
 	count()
 }
 
-func (f *flood) submitAll(r *run, jobs uint64) {
+func (f *burst) submitAll(r *run, jobs uint64) {
 	begin := ticks()
 	if r.work.kind == kindTree {
 		r.pool.submit(tree, jobs)
@@ -255,7 +255,7 @@ func (f *flood) submitAll(r *run, jobs uint64) {
 	atomic.AddUint64(&f.submitTicks, ticks()-begin)
 }
 
-func (f *flood) share(producers, index int) uint64 {
+func (f *burst) share(producers, index int) uint64 {
 	n, i := uint64(producers), uint64(index)
 	if i < f.jobs%n {
 		return f.jobs/n + 1
@@ -263,15 +263,15 @@ func (f *flood) share(producers, index int) uint64 {
 	return f.jobs / n
 }
 
-func (f *flood) producer(r *run, index int) {
+func (f *burst) producer(r *run, index int) {
 	defer f.ended.Done()
 	f.ready.Done()
 	<-f.start
 	f.submitAll(r, f.share(r.producers, index))
 }
 
-func (r *run) measure(jobs uint64) (res floodResult, ok bool) {
-	f := &flood{jobs: jobs, start: make(chan struct{})}
+func (r *run) measure(jobs uint64) (res burstResult, ok bool) {
+	f := &burst{jobs: jobs, start: make(chan struct{})}
 	for i := 1; i < r.producers; i++ {
 		f.ready.Add(1)
 		f.ended.Add(1)
@@ -292,7 +292,7 @@ func (r *run) measure(jobs uint64) (res floodResult, ok bool) {
 	return res, ok
 }
 
-func (r *run) floodBody() bool {
+func (r *run) burstBody() bool {
 	jobs := r.jobs
 	pilot := uint64(pilotJobs)
 	if jobs > 0 && jobs < pilot {
@@ -305,7 +305,7 @@ func (r *run) floodBody() bool {
 	}
 	if jobs == 0 {
 		fit := r.seconds * 1e9 / (res.wallNs / pilotJobs)
-		jobs = uint64(math.Min(math.Max(fit, floodMin), math.Min(floodMax, float64(r.work.jobs))))
+		jobs = uint64(math.Min(math.Max(fit, burstMin), math.Min(burstMax, float64(r.work.jobs))))
 	}
 	if res, ok = r.measure(jobs); !ok {
 		return false
@@ -318,7 +318,7 @@ func (r *run) floodBody() bool {
 	return true
 }
 
-func runFlood(r *run) bool { return r.overSubject(channelRoom, (*run).floodBody) }
+func runThroughput(r *run) bool { return r.overSubject(channelRoom, (*run).burstBody) }
 
 // runTree gives the channel room for all that can wait at one time: each waiting job is a tree with a leaf of its own,
 // and at most half of the jobs, rounded up, are leaves.
@@ -327,7 +327,7 @@ func runTree(r *run) bool {
 	if r.jobs > 0 {
 		jobs = r.jobs
 	}
-	return r.overSubject(int(jobs/2+pilotJobs), (*run).floodBody)
+	return r.overSubject(int(jobs/2+pilotJobs), (*run).burstBody)
 }
 
 // ---- open loop ----

@@ -10,9 +10,9 @@ int main(void)
 	int rc = shunt_runtime_create(&rt, NULL);
 
 	if (rc != 0) {
-		fprintf(stderr, "example: %s\n", shunt_strerror(rc));
+		fprintf(stderr, "example: %s: %s\n", shunt_strerror(rc), shunt_error_detail());
 		return 1;
 	}
 	printf("built with shunt %s, runs with shunt %s\n", SHUNT_VERSION_STRING, shunt_version());
-	return shunt_runtime_destroy(rt) != 0 || strcmp(shunt_version(), SHUNT_VERSION_STRING) != 0;
+	return shunt_runtime_destroy(rt, NULL) != 0 || strcmp(shunt_version(), SHUNT_VERSION_STRING) != 0;
 }

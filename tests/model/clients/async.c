@@ -11,7 +11,7 @@
 
 static sh_a32 in_flight; /* started and not yet completed */
 static uint32_t in_flight_max;
-static sh_a64 started[WORLD_JOBS]; /* the handle, for whoever completes it */
+static sh_a64 started[WORLD_JOBS]; /* the handle, for the completer */
 static sh_a32 done;                /* callbacks */
 static uint32_t left[WORLD_JOBS];  /* plain: what the completer leaves, for who sees the job ended */
 
@@ -140,13 +140,15 @@ static void complete_triple(void)
 /* One job for each worker: the pool has a place for one of them at a time. */
 static void submit_apart(void)
 {
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
 	struct shunt_job_spec s;
 	uint32_t i;
 
 	for (i = 0; i < 2; i++) {
 		world_spec(&s, i);
 		s.flags = SHUNT_JOB_ON_WORKER;
-		s.worker = i;
+		opts.worker = i;
+		s.opts = &opts;
 		s.done = on_done;
 		world_must(shunt_submit(world.rt, &s, NULL));
 	}
@@ -161,7 +163,7 @@ static void complete_second(void)
 static void submit_and_drain(void)
 {
 	submit(0);
-	world_must(shunt_drain(world.rt, SHUNT_FOREVER));
+	world_must(shunt_runtime_drain(world.rt, SHUNT_FOREVER, NULL));
 	client_assert(left[0] == 1); /* what the handler left is the completer's to hand on: it may still be returning */
 }
 
@@ -251,7 +253,7 @@ const struct client clients[] = {
 	  .thread = { submit_triple, complete_triple }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("mixed", "a plain job behind an asynchronous one that fills the worker", setup_mixed, world_two_ran),
 	  .thread = { submit_mixed, complete_first }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("spare", "a stand-in that comes when the pool has no place: it runs what waits when there is one", setup_spare,
+	{ CLIENT("spare", "a spare that comes when the pool has no place: it runs what waits when there is one", setup_spare,
 		 world_two_ran),
 	  .thread = { submit_mixed, complete_first }, .random_only = true },
 	{ CLIENT("pool_bound", "two workers, one place in the pool: the other worker's job runs afterwards", setup_pool_bound,

@@ -2,8 +2,8 @@
  * model/clients/backlog.c - clients of a pool's backlog: more jobs than a ring holds, with one worker, and with a
  * worker that may not take them. Run by the explorer and natively.
  *
- * What must hold: every job runs once; a job does not overtake those in the backlog because the ring has room again;
- * none ends in the ring of a worker that does not take its level.
+ * What must hold: every job runs once; a job does not overtake those in the backlog because the ring has free slots
+ * again; none ends in the ring of a worker that does not take its level.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +23,7 @@ static int in_turn(struct shunt_job_ctx *ctx, void *arg)
 		client_assert(i == turn++);
 	if (i < 2) {
 		flag_raise(&world.go[i]);
-		/* mo C1 <- C1@model/clients/backlog.c: what was submitted before. */
+		/* mo client.1 <- client.1@model/clients/backlog.c: what was submitted before. */
 		while (sh_a32_load_acq(&let[i]) == 0)
 			client_relax();
 	}
@@ -52,8 +52,8 @@ static void setup_order(void)
 }
 
 /*
- * While job 0 runs, two fill the ring and one goes to the backlog; while job 1 runs, the ring has room, and one more
- * comes.
+ * While job 0 runs, two fill the ring and one goes to the backlog; while job 1 runs, the ring has a free slot, and one
+ * more comes.
  */
 static void submit_in_order(void)
 {
@@ -63,10 +63,10 @@ static void submit_in_order(void)
 	flag_await(&world.go[0], 1);
 	for (i = 1; i < 4; i++)
 		world_submit(i);
-	sh_a32_store_rel(&let[0], 1); /* mo C1 -> C1@model/clients/backlog.c: all of these. */
+	sh_a32_store_rel(&let[0], 1); /* mo client.1 -> client.1@model/clients/backlog.c: all of these. */
 	flag_await(&world.go[1], 1);
 	world_submit(4);
-	sh_a32_store_rel(&let[1], 1); /* mo C1 -> C1@model/clients/backlog.c: likewise. */
+	sh_a32_store_rel(&let[1], 1); /* mo client.1 -> client.1@model/clients/backlog.c: likewise. */
 	for (i = 0; i < JOBS; i++)
 		flag_await(&world.ran[i], 1);
 }
@@ -106,7 +106,7 @@ static void submit_below(void)
 #define CLIENT(n, s, set, chk) .name = "backlog." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
-	{ CLIENT("order", "a job that comes while others wait in the backlog, the ring has room: it goes behind them",
+	{ CLIENT("order", "a job that comes while others wait in the backlog, a slot is free: it goes behind them",
 		 setup_order, all_ran),
 	  .thread = { submit_in_order }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("reserved", "more jobs than the ring holds, of a level that the first worker does not take: each runs",

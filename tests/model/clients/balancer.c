@@ -1,5 +1,5 @@
 /*
- * model/clients/balancer.c - clients of core/balancer.c: reservations and their end from two threads, the hand-over of
+ * model/clients/balancer.c - clients of policy/balancer.c: reservations and their end from two threads, the hand-over of
  * a place, and the buffers of a user strategy. Run by the explorer and by native.c.
  *
  * SPDX-License-Identifier: MIT
@@ -12,7 +12,7 @@
 #define MANY (SHUNT_WORKERS_MAX + 1u) /* workers from which on a user strategy needs a buffer */
 
 static struct shunt_balancer *balancer;
-static uint32_t place[2];   /* plain: written by whoever has the one place of that worker */
+static uint32_t place[2];   /* plain: written by the thread that has the one place of that worker */
 static uint32_t started[3]; /* plain: places that thread i got */
 
 static void create(uint32_t workers, uint32_t capacity, enum shunt_strategy strategy, shunt_select_fn select)
@@ -41,7 +41,7 @@ static uint32_t in_flight(uint32_t worker)
 {
 	struct shunt_worker_load l;
 
-	client_assert(shunt_balancer_load(balancer, worker, &l) == 0);
+	client_assert(shunt_balancer_load(balancer, worker, &l, sizeof(l)) == 0);
 	return l.in_flight;
 }
 
@@ -121,12 +121,13 @@ static void choose_check(void)
 
 /* --- a user strategy with more workers than a stack should hold: one buffer after the other, each with one user */
 
-static int user_first(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+static int user_first(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
 	(void)arg;
 	(void)key;
 	(void)home;
-	client_assert(n == MANY && loads[0].capacity == 4 && loads[MANY - 1].capacity == 4);
+	client_assert(loads->n == MANY && shunt_loads_at(loads, 0)->capacity == 4);
+	client_assert(shunt_loads_at(loads, MANY - 1)->capacity == 4);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ static void setup_with(uint32_t others)
 
 	world_pool_opts(&o, 1);
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = world_select_first;
+	o.select = world_select_home;
 	world_runtime(2, 4);
 	world_must(shunt_pool_create(world.rt, &o, &world.pool));
 	world.type = world_type("t", job, 0);

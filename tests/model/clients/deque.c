@@ -2,7 +2,8 @@
  * model/clients/deque.c - clients of lockfree/deque.h: the owner's push and pop against one and two thieves, on two
  * slots, at positions where the array wraps inside the run. Run by the explorer and by native.c.
  *
- * As in ring.c, an item's descriptor is plain memory: written before the push, read and cleared by whoever takes it.
+ * As in ring.c, what an item names is plain memory: written before the push, read and cleared by the thread
+ * that takes it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,8 @@
 #define OWNER 0u
 
 static struct sh_deque deque;
-static sh_a32 slots[CAPACITY];
-static uint32_t data[ITEMS];  /* plain: the descriptors; 0 = nobody's */
+static sh_a128 slots[CAPACITY];
+static uint32_t data[ITEMS];  /* plain: what the items name; 0 = nobody's */
 static bool pushed[ITEMS];    /* plain: the owner's */
 static uint32_t taken[ITEMS]; /* plain: written by the item's taker */
 static uint32_t order[4][ITEMS];
@@ -24,18 +25,27 @@ static uint32_t orders[4];
 static sh_a32 asleep;
 static bool slept;
 static bool woken;
-static uint32_t before_take; /* plain: read before a take, written after the push that needed its room */
+static uint32_t before_take; /* plain: read before a take, written after the push that needed its slot */
+
+static struct sh_item item_of(uint32_t i)
+{
+	struct sh_item item = { i, i * 100u };
+
+	return item;
+}
 
 static bool give(uint32_t item)
 {
 	data[item] = item * 10u;
-	pushed[item] = sh_deque_push(&deque, item);
+	pushed[item] = sh_deque_push(&deque, item_of(item));
 	return pushed[item];
 }
 
-static void took(unsigned who, uint32_t item)
+static void took(unsigned who, struct sh_item got)
 {
-	client_assert(item != 0 && item < ITEMS);
+	uint32_t item = (uint32_t)got.meta;
+
+	client_assert(got.meta != 0 && got.meta < ITEMS && got.arg == item_of(item).arg);
 	client_assert(data[item] == item * 10u); /* else: never published, or somebody else's */
 	data[item] = 0;
 	taken[item]++;
@@ -44,7 +54,7 @@ static void took(unsigned who, uint32_t item)
 
 static bool pop(void)
 {
-	uint32_t item = 0;
+	struct sh_item item = { 0, 0 };
 
 	if (!sh_deque_pop(&deque, &item))
 		return false;
@@ -54,7 +64,7 @@ static bool pop(void)
 
 static bool take(unsigned who)
 {
-	uint32_t item = 0;
+	struct sh_item item = { 0, 0 };
 
 	if (!sh_deque_take(&deque, &item))
 		return false;
@@ -65,13 +75,16 @@ static bool take(unsigned who)
 /* An empty deque whose next position is `pos`, then items 1..prefilled. */
 static void deque_at(uint32_t pos, uint32_t prefilled)
 {
-	uint32_t item = 0, i;
+	struct sh_item item;
+	uint32_t i;
 
-	for (i = 0; i < CAPACITY; i++)
-		sh_a32_init(&slots[i], 0);
+	for (i = 0; i < CAPACITY; i++) {
+		sh_a64_init(&slots[i].lo, 0);
+		sh_a64_init(&slots[i].hi, 0);
+	}
 	sh_deque_init(&deque, slots, CAPACITY);
 	for (i = 0; i < pos; i++) {
-		client_assert(sh_deque_push(&deque, ITEMS - 1));
+		client_assert(sh_deque_push(&deque, item_of(ITEMS - 1)));
 		client_assert(sh_deque_take(&deque, &item));
 	}
 	for (i = 0; i < ITEMS; i++) {
@@ -165,6 +178,37 @@ static void owner_pop_push_pop(void)
 	(void)pop();
 }
 
+/* Several in one call, of which the first is the next to pop; the room was asked for before. */
+static void owner_push_many_pop(void)
+{
+	struct sh_item items[2] = { item_of(3), item_of(2) };
+	uint64_t room = sh_deque_room(&deque);
+	uint32_t n = room < 2 ? (uint32_t)room : 2;
+
+	client_assert(n >= 1);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t item = (uint32_t)items[i + 2 - n].meta;
+
+		data[item] = item * 10u;
+		pushed[item] = true;
+	}
+	sh_deque_push_many(&deque, &items[2 - n], n);
+	if (pop() && n == 2)
+		client_assert(order[OWNER][orders[OWNER] - 1] == 3);
+}
+
+static void owner_push_many_full(void)
+{
+	struct sh_item item = item_of(3);
+
+	if (sh_deque_room(&deque) == 0)
+		return;
+	data[3] = 30;
+	pushed[3] = true;
+	sh_deque_push_many(&deque, &item, 1);
+	before_take = 1;
+}
+
 /* --- the oldest own item: the owner takes at the top, like a thief, then pops */
 
 static void owner_take_pop(void)
@@ -173,7 +217,7 @@ static void owner_take_pop(void)
 	(void)pop();
 }
 
-/* --- full: the push that reuses a slot comes after the take that freed it (D2, D3) */
+/* --- full: the push that reuses a slot comes after the take that freed it (deque.2, deque.3) */
 
 static void owner_push_full(void)
 {
@@ -193,18 +237,18 @@ static void full_check(void)
 	all_once();
 }
 
-/* --- the sleeper's scan (D1) */
+/* --- the sleeper's scan (deque.1) */
 
 static void owner_push_wake(void)
 {
 	client_assert(give(2));
-	/* mo T1 <> T1@model/clients/deque.c: published, then the look for sleepers. */
+	/* mo client.1 <> client.1@model/clients/deque.c: published, then the look for sleepers. */
 	woken = sh_a32_load_sc(&asleep) != 0;
 }
 
 static void sleeper(void)
 {
-	/* mo T1 <> T1@model/clients/deque.c: asleep, then the scan. */
+	/* mo client.1 <> client.1@model/clients/deque.c: asleep, then the scan. */
 	sh_a32_store_sc(&asleep, 1);
 	slept = !sh_deque_has(&deque);
 }
@@ -226,7 +270,9 @@ const struct client clients[] = {
 	{ .name = "deque.pop_push_take", .shows = "pop, push and pop again against a thief of two", .setup = setup_1_2, .thread = { owner_pop_push_pop, thief_1_two }, .check = all_once },
 	{ .name = "deque.crowd", .shows = "push, pop and push again against two thieves", .setup = setup_1_1, .thread = { owner_push_pop_push, thief_1, thief_2 }, .check = all_once },
 	{ .name = "deque.own_oldest", .shows = "the owner takes its oldest, then its newest, against a thief", .setup = setup_0_2, .thread = { owner_take_pop, thief_1 }, .check = all_once },
-	{ .name = "deque.full", .shows = "a push into a full deque comes after the take that made room", .setup = setup_0_2, .thread = { owner_push_full, look_take }, .check = full_check },
+	{ .name = "deque.full", .shows = "a push into a full deque comes after the take that freed a slot", .setup = setup_0_2, .thread = { owner_push_full, look_take }, .check = full_check },
+	{ .name = "deque.push_many", .shows = "several at once over the wrap: published, oldest first", .setup = setup_1_0, .thread = { owner_push_many_pop, thief_1_two }, .check = check_thieves_fifo },
+	{ .name = "deque.push_many_full", .shows = "several into a full deque come after the take that freed a slot", .setup = setup_0_2, .thread = { owner_push_many_full, look_take }, .check = full_check },
 	{ .name = "deque.sleep", .shows = "the sleeper sees the item or the owner sees the sleeper", .setup = setup_1_0, .thread = { owner_push_wake, sleeper }, .check = sleep_check },
 	{ .name = "deque.sleep_take", .shows = "the same while a thief moves the top", .setup = setup_1_1, .thread = { owner_push_wake, sleeper, thief_1_two }, .check = sleep_check },
 	{ 0 },

@@ -2,7 +2,7 @@
  * model/clients/drain.c - clients of drain and of the gate: submits, jobs that submit, and threads without a submitter slot
  * against a drain. Run by the explorer and natively.
  *
- * What must hold: when a drain says that all is settled, every job that was accepted has ended and is seen, and none is
+ * What must hold: when a drain says that all has ended, every job that was accepted has ended and is seen, and none is
  * accepted any more; what was refused never runs.
  *
  * SPDX-License-Identifier: MIT
@@ -80,7 +80,7 @@ static void submit_second(void)
 
 static void drain(void)
 {
-	world_must(shunt_drain(world.rt, SHUNT_FOREVER));
+	world_must(shunt_runtime_drain(world.rt, SHUNT_FOREVER, NULL));
 	drained = true; /* a job that still runs would race with this */
 	client_assert(world.runs[0] <= 1 && world.runs[1] <= 1);
 }
@@ -88,7 +88,7 @@ static void drain(void)
 static void submit_and_drain(void)
 {
 	world_submit(0);
-	world_must(shunt_drain(world.rt, SHUNT_FOREVER));
+	world_must(shunt_runtime_drain(world.rt, SHUNT_FOREVER, NULL));
 	client_assert(state == 2);
 	world_is_done(0);
 	world_is_done(1);
@@ -111,7 +111,7 @@ const struct client clients[] = {
 	  .thread = { submit_first, submit_second, drain }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("shared", "the same from a thread without a submitter slot", setup_shared, check),
 	  .thread = { submit_first, drain }, .bound = 2, .bound_long = 3 },
-	{ CLIENT("parent", "a job that submits another before it ends: never seen settled alone", setup_parent, NULL),
+	{ CLIENT("parent", "a job that submits another before it ends: never seen finished alone", setup_parent, NULL),
 	  .thread = { submit_and_drain }, .bound = 2, .bound_long = 3 },
 	{ 0 },
 };

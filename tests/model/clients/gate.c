@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "clients/world.h"
+#include "sched/record.h"
 
 static int said;            /* plain: what the submit said */
 static uint32_t generation; /* plain: what the handlers see, changed between two types */
@@ -80,7 +81,7 @@ static void submit_next(void)
 
 static void unregister(void)
 {
-	world_must(shunt_type_unregister(world.rt, world.type, SHUNT_FOREVER));
+	world_must(shunt_type_destroy(world.rt, world.type, SHUNT_FOREVER));
 	generation = 2; /* a handler of the type that still runs would race with this */
 	client_assert(world.runs[0] <= 1);
 }
@@ -94,7 +95,7 @@ static void replace(void)
 static void remove_pool(void)
 {
 	unregister();
-	world_must(shunt_pool_remove(world.rt, world.pool));
+	world_must(shunt_pool_destroy(world.rt, world.pool));
 }
 
 /* The job ends outside its worker, in the thread that completes it, while its pool is taken away. */
@@ -121,10 +122,11 @@ static void setup_async(void)
 	world_spec(&s, 0);
 	world_must(shunt_group_create(world.rt, &group));
 	s.group = group;
+	s.flags = SHUNT_JOB_KEYED; /* its place in a strand, which is the pool's, is what it leaves last */
 	world_must(shunt_submit(world.rt, &s, NULL));
 }
 
-/* Looks at the group first: its counter is what the completer does between the job's end and its last look. */
+/* Looks at the group first: a completer that leaves it may stop there, before its last look at the pool. */
 static void remove_watched(void)
 {
 	client_assert(shunt_group_pending(world.rt, group) <= 1);
@@ -140,6 +142,54 @@ static void complete(void)
 	while (shunt_complete(world.rt, id, 0) != 0)
 		client_relax();
 	said = 0;
+}
+
+/* ---- destroy while a thread waits ---- */
+
+static struct shunt_job_id awaited;
+static sh_a32 destroyed; /* flag: the job may end */
+
+static int job_until_destroy(struct shunt_job_ctx *ctx, void *arg)
+{
+	flag_await(&destroyed, 1);
+	return world_job(ctx, arg);
+}
+
+static void setup_destroy(void)
+{
+	struct shunt_pool_opts o;
+
+	sh_a32_init(&destroyed, 0);
+	world_pool_opts(&o, 1);
+	world_open(&o, job_until_destroy, 0);
+	awaited = world_submit_tracked(0);
+}
+
+static void wait_known(void)
+{
+	struct shunt_result r;
+
+	world_submit(1); /* the thread has a submitter */
+	world_must(shunt_wait(world.rt, awaited, SHUNT_FOREVER, &r));
+}
+
+static void wait_unknown(void)
+{
+	struct shunt_result r;
+
+	world_must(shunt_wait(world.rt, awaited, SHUNT_FOREVER, &r));
+}
+
+/* Destroys the runtime when the other thread is about to sleep in its wait. */
+static void destroy(void)
+{
+	const struct sh_record *t = sh_slab_at(&world.rt->records, sh_record_index(awaited.v));
+
+	while ((sh_a64_load_rlx(&t->state) & SH_RECORD_WAITER) == 0) /* mo rlx: only looked at. */
+		client_relax();
+	flag_raise(&destroyed);
+	world_must(shunt_runtime_destroy(world.rt, NULL));
+	world.rt = NULL; /* world_close finds none */
 }
 
 static void check(void)
@@ -162,5 +212,9 @@ const struct client clients[] = {
 	  .thread = { submit_twice, remove_pool }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("complete", "a completion against the end of its pool: nobody looks at freed memory", setup_async, check),
 	  .thread = { complete, remove_watched }, .bound = 2, .bound_long = 3 },
+	{ CLIENT("destroy", "a wait against the end of the runtime: it leaves before the free", setup_destroy, NULL),
+	  .thread = { wait_known, destroy }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("destroy_shared", "the same for a thread without a submitter slot", setup_destroy, NULL),
+	  .thread = { wait_unknown, destroy }, .bound = 1, .bound_long = 2 },
 	{ 0 },
 };

@@ -1,5 +1,5 @@
 /*
- * model/clients/group.c - clients of the group counter in core/track.c alone: jobs that enter and leave against waiters,
+ * model/clients/group.c - clients of the group counter (job/group.c) alone: jobs that enter and leave against waiters,
  * cancel, destroy and a later group in the same place. Run by the explorer and natively.
  *
  * What must hold: a wait returns when the count is 0, and then sees what every job of the group left; nobody sleeps on.
@@ -9,28 +9,46 @@
 #include <string.h>
 
 #include "clients/flag.h"
-#include "core/runtime.h"
-#include "core/track.h"
+#include "job/group.h"
 #include "model/client.h"
 
 static struct shunt_runtime rt; /* no more of it than the slab of groups */
 static struct shunt_group_id group;
-static uint32_t index_of;
 static uint32_t left[3]; /* plain: what job i leaves */
 static sh_a32 waited;    /* waits that returned */
+
+/* As the submit of a job of the group, and its end. */
+static bool enter(struct shunt_group_id id)
+{
+	struct sh_record record = { 0 };
+	const struct shunt_job_spec spec = { .group = id };
+	struct sh_submit s = { .rt = &rt, .spec = &spec, .record = &record };
+	int rc = sh_part_group.admit(&s);
+
+	client_assert((rc == 0 && record.group == (uint32_t)id.v) || rc == SHUNT_ENOENT);
+	return rc == 0;
+}
+
+static void leave(struct shunt_group_id id)
+{
+	struct sh_end e = { .rt = &rt, .group = (uint32_t)id.v };
+
+	sh_part_group.release(&e);
+}
 
 static void setup_n(uint32_t entered)
 {
 	uint32_t i;
 
 	memset(&rt, 0, sizeof(rt));
+	sh_a32_init(&rt.accepting, SH_ACCEPT_ALL);
 	memset(left, 0, sizeof(left));
 	sh_a32_init(&waited, 0);
 	rt.fork_gen = sh_fork_generation;
 	client_assert(sh_slab_init(&rt.groups, &rt.mem, 1, sizeof(struct sh_group), 1) == 0);
 	client_assert(shunt_group_create(&rt, &group) == 0);
 	for (i = 0; i < entered; i++)
-		client_assert(sh_group_enter(&rt, group, &index_of));
+		client_assert(enter(group));
 }
 
 static void setup_none(void)
@@ -56,13 +74,13 @@ static void teardown(void)
 static void leave_first(void)
 {
 	left[0] = 1;
-	sh_group_leave(&rt, (uint32_t)group.v);
+	leave(group);
 }
 
 static void leave_second(void)
 {
 	left[1] = 1;
-	sh_group_leave(&rt, (uint32_t)group.v);
+	leave(group);
 }
 
 /* A job that submits another to its own group before it ends; the other is ended by a second thread. */
@@ -70,9 +88,7 @@ static sh_a32 entered;
 
 static void enter_and_leave(void)
 {
-	uint32_t index = 0;
-
-	client_assert(sh_group_enter(&rt, group, &index));
+	client_assert(enter(group));
 	flag_raise(&entered);
 	leave_first();
 }
@@ -106,7 +122,6 @@ static void wait_one(void)
 static void replace(void)
 {
 	struct shunt_group_id next = { 0 };
-	uint32_t index = 0;
 
 	while (shunt_group_destroy(&rt, group) == SHUNT_EBUSY)
 		client_relax();
@@ -114,8 +129,8 @@ static void replace(void)
 	while (shunt_group_create(&rt, &next) != 0)
 		client_relax();
 	client_assert(next.v != group.v && shunt_group_pending(&rt, group) == SHUNT_ESTALE);
-	client_assert(sh_group_enter(&rt, next, &index));
-	sh_group_leave(&rt, index);
+	client_assert(!enter(group) && enter(next));
+	leave(next);
 	client_assert(shunt_group_wait(&rt, next, SHUNT_FOREVER) == 0);
 }
 
@@ -139,10 +154,8 @@ static void canceller(void)
 /* Submits to a group that may be destroyed meanwhile: counted in, or refused. */
 static void enter_late(void)
 {
-	uint32_t index = 0;
-
-	if (sh_group_enter(&rt, group, &index))
-		sh_group_leave(&rt, index);
+	if (enter(group))
+		leave(group);
 }
 
 static void destroy_when_idle(void)

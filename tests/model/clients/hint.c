@@ -16,7 +16,7 @@ static void setup_with(uint32_t workers, enum shunt_idle idle, shunt_handler_fn 
 	world_pool_opts(&o, workers);
 	o.idle = idle;
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = world_select_first;
+	o.select = world_select_home;
 	world_open(&o, fn, 0);
 }
 

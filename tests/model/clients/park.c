@@ -77,18 +77,6 @@ static void submit_second(void)
 	flag_await(&world.ran[1], 1);
 }
 
-static uint32_t home; /* plain: the only submitter's; the worker that gets its next job */
-
-static int at_home(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t node)
-{
-	(void)arg;
-	(void)loads;
-	(void)n;
-	(void)key;
-	(void)node;
-	return (int)home;
-}
-
 /* Job 0 and job 2, at two workers, end when job 1 has, which is behind job 0: the third worker must come. */
 static int wait_for_middle(struct shunt_job_ctx *ctx, void *arg)
 {
@@ -104,17 +92,17 @@ static void setup_three(void)
 	world_pool_opts(&o, 2);
 	o.workers = 3;
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = at_home;
+	o.select = world_select_home;
 	world_open(&o, wait_for_middle, 0);
 }
 
 static void submit_three(void)
 {
-	home = 0;
+	world.home = 0;
 	world_submit(0);
-	home = 1;
+	world.home = 1;
 	world_submit(2);
-	home = 0;
+	world.home = 0;
 	world_submit(1);
 	flag_await(&world.ran[0], 1);
 	flag_await(&world.ran[2], 1);
@@ -134,17 +122,17 @@ static void setup_parking(void)
 
 	world_pool_opts(&o, 2);
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = at_home;
+	o.select = world_select_home;
 	world_open(&o, start_and_wait, 0);
 }
 
 static void submit_beside(void)
 {
-	home = 0;
+	world.home = 0;
 	world_submit(0);
-	home = 1;
+	world.home = 1;
 	world_submit(2);
-	home = 0;
+	world.home = 0;
 	flag_await(&world.go[0], 1);
 	flag_await(&world.ran[2], 1);
 	world_submit(1);

@@ -1,7 +1,7 @@
 /*
  * model/clients/park_stopped.c - clients of sleep and wake with a thread that stops half way for good: one that moved a
- * sleeper to WAKING and never made the system call, one that put a job into a queue and never looked for sleepers. What it
- * left undone others must do. The stopped half is written out here. Run by the explorer and natively.
+ * sleeper to WAKING and never made the system call, one that put a job into a queue and never looked for sleepers. Other
+ * threads must do what it left. The stopped half is written out here. Run by the explorer and natively.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@ static void setup_with(uint32_t workers)
 
 	world_pool_opts(&o, workers);
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = world_select_first;
+	o.select = world_select_home;
 	world_open(&o, world_job_after, 0);
 }
 
@@ -54,20 +54,9 @@ static void submit_behind_waker(void)
 /* shunt_submit of job 0 up to its push into the first worker's ring. */
 static void stopped_pusher(void)
 {
-	uint32_t item = sh_slab_alloc(&world.rt->jobs, NULL, 0);
-	struct sh_job *j = sh_slab_at(&world.rt->jobs, item);
-
-	client_assert(item != 0);
 	world.in[0] = 100;
-	j->type = 0;
-	j->level = 0;
-	j->flags = 0;
-	j->arg = world_arg(0);
-	j->submit_ns = 0;
-	j->track = 0;
-	j->group = 0;
-	j->cost_ns = 1;
-	client_assert(sh_ring_push(&worker_first()->ring[0], item));
+	world_credits(WORLD_CREDITS - 1); /* that of the job: its worker gives it back */
+	client_assert(sh_ring_push(&worker_first()->ring[0], sh_item_plain((world.type.v & 0xffffu) - 1u, 0, world_arg(0))));
 	flag_raise(&world.go[0]);
 }
 
@@ -89,7 +78,7 @@ static void check_one(void)
 const struct client clients[] = {
 	{ CLIENT("waker", "a waker stopped before its system call: the next submitter repeats it", setup_one, check_one),
 	  .thread = { stopped_waker, submit_behind_waker }, .bound = 2, .bound_long = 3 },
-	{ CLIENT("pusher", "a submitter stopped after its push: whoever wakes beside its job calls others to the rest", setup_two,
+	{ CLIENT("pusher", "a submitter stopped after its push: a waker beside its job calls others to the rest", setup_two,
 		 world_two_ran),
 	  .thread = { stopped_pusher, submit_behind_pusher }, .bound = 1, .bound_long = 2 },
 	{ 0 },

@@ -1,16 +1,18 @@
 /*
- * model/clients/plain.c - clients of the short way (core/plain.h): short plain jobs, which a worker books in batches,
- * against drains, ends of types, sleep, thieves and jobs of other kinds. Run by the explorer and natively.
+ * model/clients/plain.c - clients of the fast path (sched/run.h, sched/account.h): short plain jobs, which a worker
+ * records in batches, against drains, ends of types, sleep, thieves and jobs of other kinds. Run by the explorer and
+ * natively.
  *
  * A job that takes no time is short once one has run: time stands still in the explorer while anybody can go on. So
  * the setup runs one of each type; from then on a job behind which the worker sees another one stays in an open batch.
  *
- * What must hold: an open batch is closed before its worker waits for anything; what is counted is done and in the
- * books.
+ * What must hold: an open batch is closed before its worker waits for anything; what is counted is done and
+ * recorded.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "clients/world.h"
+#include "life/drain.h"
 
 #define WARM 7u /* the job that setup runs */
 
@@ -18,7 +20,6 @@ static struct shunt_type_id other; /* a second type */
 static int said;                   /* plain: what the drain or the submit said */
 static size_t accepted;            /* plain: how many of a batch */
 static uint32_t generation;        /* plain: handlers read it, who takes their type away writes it */
-static uint32_t kept[64];          /* descriptors that the client keeps, so that few are left */
 
 static struct sh_pool *the_pool(void)
 {
@@ -31,11 +32,17 @@ static int job(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-/* Job 1 ends when job 2 has: somebody else must take that one, with job 0 in this worker's batch. */
+/*
+ * Job 1 ends when job 2 has: somebody else must take that one, with job 0 in this worker's batch. It says that it
+ * blocks, so its worker keeps nothing in its hand.
+ */
 static int job_middle(struct shunt_job_ctx *ctx, void *arg)
 {
-	if (arg == world_arg(1))
+	if (arg == world_arg(1)) {
+		world_must(shunt_block_begin(ctx));
 		flag_await(&world.ran[2], 1);
+		shunt_block_end(ctx);
+	}
 	return job(ctx, arg);
 }
 
@@ -47,7 +54,7 @@ static int job_held(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-/* Of the first type, in the books of the worker that this handler runs in: its own stores. */
+/* Jobs of the first type that the worker of this handler has recorded: its own stores. */
 static uint64_t counted_here(const struct shunt_job_ctx *ctx)
 {
 	return sh_a64_load_rlx(&ctx->worker->finished[(world.type.v & 0xffffu) - 1u]); /* mo rlx: own values. */
@@ -91,7 +98,7 @@ static void run_one(struct shunt_type_id type)
 	sh_a32_store_rlx(&world.ran[WARM], 0); /* mo rlx: as above. */
 }
 
-static void setup_with(uint32_t workers, shunt_handler_fn fn, shunt_handler_fn fn_other)
+static void setup_spares(uint32_t workers, uint32_t spares, shunt_handler_fn fn, shunt_handler_fn fn_other)
 {
 	struct shunt_pool_opts o;
 
@@ -99,15 +106,21 @@ static void setup_with(uint32_t workers, shunt_handler_fn fn, shunt_handler_fn f
 	accepted = 0;
 	generation = 1;
 	world_pool_opts(&o, workers);
+	o.spares_max = spares;
 	o.ring_capacity = 4;
 	o.strategy = SHUNT_SELECT_USER;
-	o.select = world_select_first;
+	o.select = world_select_home;
 	world_open(&o, fn, 0);
 	if (fn_other)
 		other = world_type("other", fn_other, 0);
 	run_one(world.type);
 	if (fn_other)
 		run_one(other);
+}
+
+static void setup_with(uint32_t workers, shunt_handler_fn fn, shunt_handler_fn fn_other)
+{
+	setup_spares(workers, SHUNT_ANY, fn, fn_other);
 }
 
 static void setup_one(void)
@@ -122,7 +135,7 @@ static void setup_two(void)
 
 static void setup_middle(void)
 {
-	setup_with(2, job_middle, NULL);
+	setup_spares(1, 1, job_middle, NULL);
 }
 
 static void setup_other(void)
@@ -135,17 +148,11 @@ static void setup_waits(void)
 	setup_with(1, job_waits, job_inside);
 }
 
-/* Two descriptors are left. */
+/* Two credits are left. */
 static void setup_few(void)
 {
-	uint32_t i, n = 0;
-
 	setup_one();
-	while (n < 64 && (kept[n] = sh_slab_alloc(&world.rt->jobs, NULL, 0)) != 0)
-		n++;
-	client_assert(n > 2); /* else the slab is larger than it was asked for */
-	for (i = 0; i < 2; i++)
-		sh_slab_free(&world.rt->jobs, NULL, kept[--n]);
+	world_credits(2);
 }
 
 static void specs_fill(struct shunt_job_spec *s, uint32_t n)
@@ -197,8 +204,8 @@ static void submit_pair_await(void)
 	await_n(2);
 }
 
-/* The books: counters and histograms of the type, over all workers. */
-static uint64_t booked(void)
+/* The statistics: counters and histograms of the type, over all workers. */
+static uint64_t recorded(void)
 {
 	const struct sh_pool *p = the_pool();
 	uint64_t n = 0;
@@ -214,27 +221,27 @@ static uint64_t booked(void)
 }
 
 /* Looks again when something has changed: with a batch that nobody closes the execution ends, and does not wait. */
-static void settle(void)
+static void quiesce(void)
 {
-	while (shunt_drain(world.rt, 0) != 0)
+	while (shunt_runtime_drain(world.rt, 0, NULL) != 0)
 		client_relax();
 }
 
-/* The drain says that all is settled: it is done, seen, and in the books. */
+/* The drain says that everything ended: it is done, seen and recorded. */
 static void drain_three(void)
 {
 	submit_three();
-	settle();
+	quiesce();
 	world_is_done(0);
 	world_is_done(1);
 	world_is_done(2);
-	client_assert(booked() == 4);
+	client_assert(recorded() == 4);
 }
 
 /* One look. */
 static void drain_look(void)
 {
-	said = shunt_drain(world.rt, 0);
+	said = shunt_runtime_drain(world.rt, 0, NULL);
 	client_assert(said == 0 || said == SHUNT_ETIMEDOUT);
 	if (said == 0)
 		generation = 2; /* a job that still runs would race with this */
@@ -258,7 +265,7 @@ static void submit_unregister(void)
 
 static void unregister_look(void)
 {
-	said = shunt_type_unregister(world.rt, world.type, 0);
+	said = shunt_type_destroy(world.rt, world.type, 0);
 	client_assert(said == 0 || said == SHUNT_ETIMEDOUT);
 	if (said == 0)
 		generation = 2;
@@ -273,6 +280,18 @@ static void submit_too_many(void)
 	await_n((uint32_t)accepted);
 }
 
+/* Job 1 is to start in two days: it has a record, and the two others are plain. */
+static void submit_far(void)
+{
+	struct shunt_job_spec s[3];
+
+	specs_fill(s, 3);
+	s[1].arrival_ns = shunt_now_ns() + UINT64_C(2) * 24 * 3600 * 1000000000;
+	accepted = shunt_submit_batch(world.rt, s, 3, NULL, NULL);
+	client_assert(accepted == 3);
+	await_n(3);
+}
+
 /* Job 0, then job 1 of another type or kind, which ends when the first type has nothing pending. */
 static void submit_behind(unsigned flags)
 {
@@ -284,7 +303,7 @@ static void submit_behind(unsigned flags)
 	world_must(shunt_submit(world.rt, &s[0], NULL));
 	world_must(shunt_submit(world.rt, &s[1], NULL));
 	flag_await(&world.ran[0], 1);
-	while (shunt_type_unregister(world.rt, world.type, 0) != 0)
+	while (shunt_type_destroy(world.rt, world.type, 0) != 0)
 		client_relax();
 	flag_raise(&world.go[0]);
 	flag_await(&world.ran[1], 1);
@@ -309,57 +328,77 @@ static void submit_waits(void)
 /* --- ends */
 
 /* Nothing is pending any more; natively the worker may still be about to count. */
-static void all_settled(void)
+static void all_quiesced(void)
 {
 	while (sh_runtime_pending(world.rt, SHUNT_ANY) != 0)
 		client_relax();
 }
 
 /* What was accepted ran, once; what was refused is counted as such. */
-static void settled(void)
+static void quiesced(void)
 {
 	uint32_t i;
 
-	all_settled();
+	all_quiesced();
 	for (i = 0; i < 3; i++)
 		client_assert(world.runs[i] == (i < accepted ? 1u : 0u));
+}
+
+/* As many credits as were there. */
+static void credits_are(uint32_t n)
+{
+	quiesced();
+	client_assert(sh_a64_load_rlx(&world.rt->credits) == n); /* mo rlx: all has ended. */
+}
+
+static void credits_two(void)
+{
+	credits_are(2);
+}
+
+static void credits_all(void)
+{
+	credits_are(WORLD_CREDITS);
 }
 
 #define CLIENT(n, s, set, chk) .name = "plain." n, .shows = s, .setup = set, .check = chk, .teardown = world_close
 
 const struct client clients[] = {
-	{ CLIENT("drain", "jobs of a batch against a drain: what it calls settled is done, seen and in the books",
-		 setup_one, settled),
+	{ CLIENT("drain", "jobs of a batch against a drain: what it reports as finished is done, seen and recorded",
+		 setup_one, quiesced),
 	  .thread = { drain_three }, .bound = 3, .bound_long = 4 },
 	{ CLIENT("drain_two", "the same with a second worker that takes jobs out of the first one's batch",
-		 setup_two, settled),
+		 setup_two, quiesced),
 	  .thread = { drain_three }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("refused", "two jobs at once against a drain: both or none, and none is left pending",
-		 setup_one, settled),
+		 setup_one, quiesced),
 	  .thread = { submit_refused, drain_look }, .bound = 3, .bound_long = 4 },
 	{ CLIENT("unregister", "two jobs at once against the end of their type: both or none, and none is left pending",
-		 setup_one, settled),
+		 setup_one, quiesced),
 	  .thread = { submit_unregister, unregister_look }, .bound = 3, .bound_long = 4 },
-	{ CLIENT("few", "three jobs at once, room for two: what is not accepted is not counted",
-		 setup_few, settled),
+	{ CLIENT("few", "three jobs at once, capacity for two: what is not accepted is not counted",
+		 setup_few, credits_two),
 	  .thread = { submit_too_many }, .bound = 3, .bound_long = 4 },
+	{ CLIENT("far", "three jobs at once, one of them far away: each is queued and counted once",
+		 setup_one, credits_all),
+	  .thread = { submit_far }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("park", "two jobs at once against a worker that goes to sleep: both run, and are counted before",
-		 setup_one, settled),
+		 setup_one, quiesced),
 	  .thread = { submit_pair_await }, .bound = 3, .bound_long = 4 },
 	{ CLIENT("park_three", "the same with three",
-		 setup_one, settled),
+		 setup_one, quiesced),
 	  .thread = { submit_three_await }, .bound = 3, .bound_long = 4 },
-	{ CLIENT("steal", "a worker with an open batch whose last job another one takes: it is closed",
-		 setup_middle, settled),
+	{ CLIENT("steal", "a job of a batch says that it blocks: the rest of its worker's hand is taken by a spare",
+		 setup_middle, quiesced),
 	  .thread = { submit_three_await }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("other_type", "a job of another type behind an open batch, which waits until the batch is counted",
-		 setup_other, all_settled),
+		 setup_other, all_quiesced),
 	  .thread = { submit_behind_type }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("other_kind", "the same with a keyed job",
-		 setup_other, all_settled),
+		 setup_other, all_quiesced),
 	  .thread = { submit_behind_kind }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("nested", "a job of a batch waits inside for another one: what ran before is counted",
-		 setup_waits, all_settled),
+		 setup_waits, all_quiesced),
 	  .thread = { submit_waits }, .bound = 2, .bound_long = 3 },
 	{ 0 },
 };

@@ -9,7 +9,7 @@
  */
 #include "clients/world.h"
 
-static uint32_t cancelled; /* plain: callbacks of whoever ends the job */
+static uint32_t cancelled; /* plain: callbacks, written by the thread that ends the job */
 
 static void on_done(void *arg, struct shunt_job_id id, const struct shunt_result *r)
 {
@@ -48,7 +48,7 @@ static void create(void)
 static void submit_and_destroy(void)
 {
 	struct shunt_job_spec s;
-	int64_t n;
+	uint64_t n;
 	uint32_t i;
 
 	for (i = 0; i < 2; i++) {
@@ -57,8 +57,8 @@ static void submit_and_destroy(void)
 		s.flags = i == 0 ? 0 : SHUNT_JOB_KEYED;
 		world_must(shunt_submit(world.rt, &s, NULL));
 	}
-	n = shunt_runtime_destroy(world.rt);
-	client_assert(n == (int64_t)cancelled);
+	world_must(shunt_runtime_destroy(world.rt, &n));
+	client_assert(n == cancelled);
 	client_assert(world.runs[0] + world.runs[1] + cancelled == 2);
 }
 
@@ -67,8 +67,8 @@ static void remove_idle(void)
 {
 	world_submit(0);
 	flag_await(&world.ran[0], 1);
-	world_must(shunt_type_unregister(world.rt, world.type, SHUNT_FOREVER));
-	world_must(shunt_pool_remove(world.rt, world.pool));
+	world_must(shunt_type_destroy(world.rt, world.type, SHUNT_FOREVER));
+	world_must(shunt_pool_destroy(world.rt, world.pool));
 }
 
 static void close_topo(void)

@@ -16,15 +16,11 @@
 #include "client.h"
 
 #define ITEMS_MAX 52u
-#define TRIM_ITEMS 16u
-#define TRIM_ITEM_BYTES 65536u /* so large that a trim is worth it */
 
 static struct sh_slab slab;
 static struct sh_slab_node nodes[2];
 static struct sh_slab_cache caches[2];
 static char memory[(ITEMS_MAX + 1u) * 64u] SH_ALIGNED(64);
-static char trimmed[(TRIM_ITEMS + 1u) * TRIM_ITEM_BYTES] SH_ALIGNED(64);
-static struct sh_mem mem;
 static uint32_t held[3][ITEMS_MAX]; /* plain: what thread i has in its hands */
 static uint32_t helds[3];
 static uint32_t holder[ITEMS_MAX + 1u]; /* plain: 1 + thread that has the item, 0 = free */
@@ -124,6 +120,7 @@ static void stack_of(uint32_t all, uint32_t held_0, uint32_t held_1)
 /* --- two poppers: A reads the top and its next, B takes both and gives the first one back: only the tag has changed */
 
 static void aba_setup(void) { stack_of(3, 0, 0); }
+static void aba_long_setup(void) { stack_of(4, 0, 0); }
 static void aba_pop(void) { (void)get(0); }
 
 static void aba_pop_pop_push(void)
@@ -132,6 +129,29 @@ static void aba_pop_pop_push(void)
 	client_assert(get(1));
 	put(1, 0);
 }
+
+/*
+ * The same after an even number of changes, and after a multiple of 4 and of 8: B takes all three and gives the first
+ * one back, with pops and pushes of it in between. A tag of too few bits reads as it did.
+ */
+static void aba_changes(uint32_t n)
+{
+	client_assert(get(1));
+	client_assert(get(1));
+	if (n % 2 == 0)
+		client_assert(get(1));
+	put(1, 0);
+	for (n -= n % 2 == 0 ? 4 : 3; n > 0; n -= 2) {
+		client_assert(get(1));
+		put(1, helds[1] - 1);
+	}
+}
+
+static void aba_four(void) { aba_changes(4); }
+static void aba_eight(void) { aba_changes(8); }
+static void aba_sixteen(void) { aba_changes(16); }
+
+static void aba_pop_maybe(void) { (void)get(0); }
 
 static void aba_check(void)
 {
@@ -464,45 +484,16 @@ static void remote_check(void)
 	none_lost();
 }
 
-/* --- a trim takes the whole stack and gives it back in runs, beside threads that find it empty, or run by run */
-
-/* Item 1 is thread 1's; of the others one is a batch of its own, the rest lies in two. */
-static void trim_setup(void)
-{
-	uint32_t i;
-
-	slab_of(TRIM_ITEMS, 1, 16);
-	slab.base = trimmed;
-	slab.bytes = sizeof(trimmed);
-	slab.item_size = TRIM_ITEM_BYTES;
-	slab.mem = &mem;
-	for (i = 0; i < TRIM_ITEMS; i++)
-		client_assert(get(i == 0 ? 1 : 0));
-	for (i = 1; i < TRIM_ITEMS - 1; i++)
-		put_to(0, 0, &caches[0]);
-	sh_slab_flush(&slab, &caches[0]);
-	put(0, 0);
-}
-
-static void trim_0(void) { (void)sh_slab_trim(&slab); }
-
-static void trim_use_1(void)
-{
-	put(1, 0);
-	(void)get(1);
-}
-
-/* A cache takes a run, or its first part. */
-static void trim_cache_2(void)
-{
-	if (get_from(2, &caches[1], 0))
-		(void)get_from(2, &caches[1], 0);
-}
-
 #define CLIENT(n, s, set, chk) .name = "slab." n, .shows = s, .setup = set, .check = chk
 
 const struct client clients[] = {
 	{ .name = "slab.aba", .shows = "two poppers on one stack: the tag tells an old top from a new one", .setup = aba_setup, .thread = { aba_pop, aba_pop_pop_push }, .check = aba_check },
+	{ CLIENT("aba_four", "the same after four changes of the stack", aba_long_setup, none_lost),
+	  .thread = { aba_pop_maybe, aba_four }, .bound = 3, .bound_long = 5 },
+	{ CLIENT("aba_eight", "the same after eight", aba_long_setup, none_lost),
+	  .thread = { aba_pop_maybe, aba_eight }, .bound = 2, .bound_long = 4 },
+	{ CLIENT("aba_sixteen", "the same after sixteen", aba_long_setup, none_lost),
+	  .thread = { aba_pop_maybe, aba_sixteen }, .bound = 2, .bound_long = 3 },
 	{ .name = "slab.pop_push", .shows = "a popper sees the content of the batch that it takes", .setup = pop_push_setup, .thread = { pop_two_0, push_1 }, .check = none_lost },
 	{ .name = "slab.push_push", .shows = "two pushers: no batch is lost", .setup = push_push_setup, .thread = { push_0, push_1 }, .check = none_lost },
 	{ .name = "slab.push_push_pop", .shows = "two pushers and a popper of two", .setup = push_push_setup, .thread = { push_0, push_1, pop_two_2 }, .check = none_lost },
@@ -518,10 +509,5 @@ const struct client clients[] = {
 	{ .name = "slab.nodes", .shows = "chains are of one node: batches of two nodes and mixed ones come back where they belong", .setup = nodes_setup, .thread = { nodes_free, nodes_alloc }, .check = nodes_check },
 	{ .name = "slab.split", .shows = "a batch taken for one item goes back without it", .setup = split_setup, .thread = { aba_pop, split_1 }, .check = split_check },
 	{ .name = "slab.remote", .shows = "a cache of two nodes is flushed to both while another allocates", .setup = remote_setup, .thread = { remote_flush, remote_alloc }, .check = remote_check },
-	{ CLIENT("trim", "a trim beside a thread that frees and allocates: nothing is lost or given twice",
-		 trim_setup, none_lost),
-	  .thread = { trim_0, trim_use_1 }, .bound = 3, .bound_long = 4 },
-	{ CLIENT("trim_cache", "the same with a thread that takes runs into its cache", trim_setup, none_lost),
-	  .thread = { trim_0, trim_use_1, trim_cache_2 }, .bound = 2, .bound_long = 3 },
 	{ 0 },
 };

@@ -9,6 +9,7 @@
 #include <shunt/snapshot.h>
 
 #include "clients/world.h"
+#include "life/drain.h"
 
 static struct sh_mem mem;
 static sh_aptr *cells; /* one */
@@ -68,16 +69,21 @@ static void submit_one(void)
 static void take(void)
 {
 	struct shunt_snapshot *s = NULL;
+	const struct shunt_pool_info *p;
+	const struct shunt_series *x;
 
-	world_must(shunt_snapshot_take(world.rt, &s));
-	client_assert(s->n_pools == 1 && s->n_workers == 1 && s->n_series <= 1);
-	client_assert(s->pools[0].finished <= s->pools[0].submitted && s->pools[0].submitted <= 1);
-	if (s->n_series == 1)
-		client_assert(s->series[0].done <= 1 && s->series[0].failed == 0 && s->series[0].cancelled == 0);
-	shunt_snapshot_free(s);
+	world_must(shunt_snapshot_create(world.rt, &s));
+	client_assert(shunt_snapshot_pool_count(s) == 1 && shunt_snapshot_worker_count(s) == 1);
+	client_assert(shunt_snapshot_series_count(s) <= 1);
+	p = shunt_snapshot_pool_at(s, 0);
+	x = shunt_snapshot_series_at(s, 0);
+	client_assert(p->finished <= p->submitted && p->submitted <= 1);
+	if (x)
+		client_assert(x->done <= 1 && x->failed == 0 && x->cancelled == 0);
+	shunt_snapshot_destroy(s);
 }
 
-/* What is pending: never less than nothing, never settled before the job is. */
+/* What is pending: never less than nothing, never zero before the job has ended. */
 static void look(void)
 {
 	uint64_t n;

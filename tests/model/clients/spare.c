@@ -1,8 +1,8 @@
 /*
  * model/clients/spare.c - clients of declared blocking: a job that blocks until another has run, which a spare thread must
- * do; spares that retire while somebody blocks again, and while the pool stops. Run by the explorer and natively.
+ * do; spares that retire while a worker blocks again, and while the pool stops. Run by the explorer and natively.
  *
- * What must hold: whoever blocks has a stand-in, a spare that retired is found again, everything ends.
+ * What must hold: a blocked worker has a spare, a spare that retired is found again, everything ends.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -86,8 +86,8 @@ static void submit_waiting(void)
 
 static void remove_pool(void)
 {
-	world_must(shunt_type_unregister(world.rt, world.type, SHUNT_FOREVER));
-	world_must(shunt_pool_remove(world.rt, world.pool));
+	world_must(shunt_type_destroy(world.rt, world.type, SHUNT_FOREVER));
+	world_must(shunt_pool_destroy(world.rt, world.pool));
 }
 
 static void check_again(void)

@@ -1,14 +1,15 @@
 /*
- * model/clients/spawn.c - clients of the short way of a job that a worker spawns in its own pool: into its own deque,
- * and not counted as being inside a submit, against ends of types and of the pool, drains, thieves and a full slab.
+ * model/clients/spawn.c - clients of the fast path of a job that a worker spawns in its own pool: into its own deque,
+ * without a read-side section, against ends of types and of the pool, drains, thieves and a full slab.
  * Run by the explorer and natively.
  *
- * What must hold: a spawn is refused or runs with the type that its handle names; whoever ends a type, a pool or a
- * drain sees what the spawned jobs left, and nobody looks at what is gone; what is refused is not counted.
+ * What must hold: a spawn is refused or runs with the type that its handle names; the thread that ends a type, a
+ * pool or a drain sees what the spawned jobs left; no thread reads what was freed; a rejected spawn is not counted.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "clients/world.h"
+#include "life/drain.h"
 
 #define SPAWNS 2u
 
@@ -18,7 +19,6 @@ static int parent_said;            /* plain: what the submit of job 0 said */
 static int said[SPAWNS + 1];       /* plain: what the spawn of job i said */
 static uint32_t spawns;            /* of job 0 */
 static uint32_t generation;        /* plain: the spawned jobs read it, who takes their type away writes it */
-static uint32_t kept[64];          /* descriptors that the client keeps, so that few are left */
 
 static int parent(struct shunt_job_ctx *ctx, void *arg)
 {
@@ -75,16 +75,11 @@ static void setup_next(void)
 	step = 1u << 16;
 }
 
-/* One descriptor is left: job 0 has given it back when it runs. */
+/* One credit is left: job 0 has given it back when it runs. */
 static void setup_few(void)
 {
-	uint32_t n = 0;
-
 	setup_with(1, 2);
-	while (n < 64 && (kept[n] = sh_slab_alloc(&world.rt->jobs, NULL, 0)) != 0)
-		n++;
-	client_assert(n > 1); /* else the slab is larger than it was asked for */
-	sh_slab_free(&world.rt->jobs, NULL, kept[n - 1]);
+	world_credits(1);
 }
 
 static void submit(void)
@@ -98,7 +93,7 @@ static void submit(void)
 
 static void end_type(void)
 {
-	world_must(shunt_type_unregister(world.rt, other, SHUNT_FOREVER));
+	world_must(shunt_type_destroy(world.rt, other, SHUNT_FOREVER));
 	generation = 2; /* a job of the type that still runs would race with this */
 	client_assert(world.runs[1] <= 1);
 }
@@ -112,8 +107,8 @@ static void replace_type(void)
 static void end_pool(void)
 {
 	end_type();
-	world_must(shunt_type_unregister(world.rt, world.type, SHUNT_FOREVER));
-	world_must(shunt_pool_remove(world.rt, world.pool));
+	world_must(shunt_type_destroy(world.rt, world.type, SHUNT_FOREVER));
+	world_must(shunt_pool_destroy(world.rt, world.pool));
 }
 
 static void submit_and_end_pool(void)
@@ -127,7 +122,7 @@ static void submit_and_drain(void)
 	uint32_t i;
 
 	submit();
-	world_must(shunt_drain(world.rt, SHUNT_FOREVER));
+	world_must(shunt_runtime_drain(world.rt, SHUNT_FOREVER, NULL));
 	generation = 2; /* as above */
 	world_is_done(0);
 	for (i = 1; i <= spawns; i++)
@@ -169,13 +164,13 @@ const struct client clients[] = {
 	{ CLIENT("remove_two", "the same with a thief, which the spawning worker wakes",
 		 setup_two, check),
 	  .thread = { submit_and_end_pool }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("drain", "a spawn against a drain: what it calls settled is done and seen, the spawned job too",
+	{ CLIENT("drain", "a spawn against a drain: what it reports as finished is done and seen, the spawned job too",
 		 setup_one, check_spawned),
 	  .thread = { submit_and_drain }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("drain_two", "the same with a thief",
 		 setup_two, check_spawned),
 	  .thread = { submit_and_drain }, .bound = 1, .bound_long = 2 },
-	{ CLIENT("few", "two spawns, room for one: what is refused is not counted",
+	{ CLIENT("few", "two spawns, capacity for one: what is refused is not counted",
 		 setup_few, check_few),
 	  .thread = { submit_and_drain }, .bound = 2, .bound_long = 3 },
 	{ 0 },

@@ -1,5 +1,5 @@
 /*
- * model/clients/strand.c - clients of core/strand.c alone: jobs of one strand pushed by several threads, tokens in a
+ * model/clients/strand.c - clients of sched/strand.c alone: jobs of one strand pushed by several threads, tokens in a
  * queue that orders nothing, and poppers that run what they claim. Run by the explorer and natively.
  *
  * What must hold: a strand that has jobs has a token that finds them (else the poppers sleep for ever), one thread at a
@@ -10,14 +10,13 @@
 #include <string.h>
 
 #include "clients/flag.h"
-#include "core/runtime.h"
-#include "core/strand.h"
+#include "sched/strand.h"
 #include "model/client.h"
 
 #define JOBS 4u
 
-static struct shunt_runtime rt; /* no more of it than the slab of jobs */
-static struct sh_job jobs[JOBS + 1];
+static struct shunt_runtime rt; /* no more of it than the slab of records */
+static struct sh_record jobs[JOBS + 1] SH_ALIGNED(SH_CACHELINE);
 static struct sh_strand strand;
 static sh_a32 queue;   /* tokens to pop */
 static sh_a32 running; /* jobs that have not ended; 0 = the poppers may leave */
@@ -38,8 +37,8 @@ static void setup_n(uint32_t n)
 	memset(&strand, 0, sizeof(strand));
 	memset(seen, 0, sizeof(seen));
 	memset(runs, 0, sizeof(runs));
-	rt.jobs.base = (char *)jobs;
-	rt.jobs.item_size = sizeof(struct sh_job);
+	rt.records.base = (char *)jobs;
+	rt.records.item_size = sizeof(struct sh_record);
 	sh_a32_init(&queue, 0);
 	sh_a32_init(&running, n);
 }
@@ -72,7 +71,7 @@ static void submit(uint32_t item, uint32_t who, uint32_t order)
 
 static void run(uint32_t item)
 {
-	const struct sh_job *job = &jobs[item];
+	const struct sh_record *job = &jobs[item];
 	uint32_t order = (uint32_t)(uintptr_t)job->arg;
 
 	client_assert(runs[item]++ == 0);

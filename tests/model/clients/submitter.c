@@ -45,19 +45,19 @@ static void submit_third(void)
 }
 
 /* Waits until both jobs have ended by what the slots say. */
-static void settle(void)
+static void quiesce(void)
 {
 	flag_await(&world.ran[0], 1);
 	flag_await(&world.ran[1], 1);
-	world_must(shunt_drain(world.rt, SHUNT_FOREVER));
+	world_must(shunt_runtime_drain(world.rt, SHUNT_FOREVER, NULL));
 	world_is_done(0);
 	world_is_done(1);
 }
 
-static void settle_three(void)
+static void quiesce_three(void)
 {
 	flag_await(&world.ran[2], 1);
-	settle();
+	quiesce();
 	world_is_done(2);
 }
 
@@ -65,10 +65,10 @@ static void settle_three(void)
 
 const struct client clients[] = {
 	{ CLIENT("one_slot", "two threads that submit and end, one slot: handed on, or not had", setup_one),
-	  .thread = { submit_first, submit_second, settle }, .bound = 1, .bound_long = 2 },
+	  .thread = { submit_first, submit_second, quiesce }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("two_slots", "two first submits at once: a slot each, both counted", setup_two),
-	  .thread = { submit_first, submit_second, settle }, .bound = 1, .bound_long = 2 },
+	  .thread = { submit_first, submit_second, quiesce }, .bound = 1, .bound_long = 2 },
 	{ CLIENT("three", "three threads, two slots", setup_two),
-	  .thread = { submit_first, submit_second, submit_third, settle_three }, .bound = 1, .bound_long = 1, .random_only = true },
+	  .thread = { submit_first, submit_second, submit_third, quiesce_three }, .bound = 1, .bound_long = 1, .random_only = true },
 	{ 0 },
 };

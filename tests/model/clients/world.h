@@ -13,10 +13,12 @@
 #include <shunt/runtime.h>
 
 #include "clients/flag.h"
-#include "core/runtime.h"
+#include "sched/credit.h"
+#include "sched/world.h"
 #include "model/client.h"
 
 #define WORLD_JOBS 8u
+#define WORLD_CREDITS 64u /* so few that no thread keeps any */
 
 /* Job i: input by its submitter, output and number of runs by its handler; all plain. */
 static struct world {
@@ -29,6 +31,7 @@ static struct world {
 	uint32_t runs[WORLD_JOBS];
 	sh_a32 ran[WORLD_JOBS]; /* flags: the handler of i is at its end */
 	sh_a32 go[WORLD_JOBS];  /* flags for what a client needs */
+	uint32_t home;          /* plain: the only submitter's; the worker that world_select_home chooses, at first 0 */
 } world;
 
 static SH_UNUSED void world_must(int rc)
@@ -62,15 +65,14 @@ static SH_UNUSED int world_job_after(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-/* A strategy: every job is put before worker 0. */
-static SH_UNUSED int world_select_first(void *arg, const struct shunt_worker_load *loads, uint32_t n, uint64_t key, uint32_t home)
+/* A strategy: every job is put before worker world.home. */
+static SH_UNUSED int world_select_home(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t node)
 {
 	(void)arg;
 	(void)loads;
-	(void)n;
 	(void)key;
-	(void)home;
-	return 0;
+	(void)node;
+	return (int)world.home;
 }
 
 static SH_UNUSED void world_pool_opts(struct shunt_pool_opts *o, uint32_t workers)
@@ -83,9 +85,8 @@ static SH_UNUSED void world_pool_opts(struct shunt_pool_opts *o, uint32_t worker
 	o->spares_max = SHUNT_ANY;
 	o->pin = SHUNT_PIN_NONE;
 	o->idle = SHUNT_IDLE_PARK;
-	o->spin_ns = 1;                   /* no calibration */
 	o->strategy = SHUNT_SELECT_KEYED; /* one submitter's jobs all go to one worker */
-	o->strands = 1;
+	o->key_slots = 1;
 	o->ring_capacity = 2;
 }
 
@@ -98,7 +99,7 @@ static SH_UNUSED struct shunt_type_id world_type(const char *name, shunt_handler
 	o.pool = world.pool;
 	o.handler = fn;
 	o.flags = flags;
-	world_must(shunt_type_register(world.rt, &o, &id));
+	world_must(shunt_type_create(world.rt, &o, &id));
 	return id;
 }
 
@@ -113,8 +114,8 @@ static SH_UNUSED void world_runtime(uint32_t levels, uint32_t submitters)
 	world_must(shunt_topo_open(&world.topo, &to));
 	o.topo = world.topo;
 	o.levels = levels;
-	o.jobs_max = 64;
-	o.tracked_max = 4;
+	o.jobs_max = WORLD_CREDITS;
+	o.handles_max = 4;
 	o.groups_max = 1;
 	o.submitters_max = submitters;
 	world_must(shunt_runtime_create(&world.rt, &o));
@@ -125,6 +126,12 @@ static SH_UNUSED void world_open(const struct shunt_pool_opts *po, shunt_handler
 	world_runtime(1, 4);
 	world_must(shunt_pool_create(world.rt, po, &world.pool));
 	world.type = world_type("t", fn, flags);
+}
+
+/* Takes all credits but n: so many jobs may be queued. */
+static SH_UNUSED void world_credits(uint32_t n)
+{
+	client_assert(sh_credit_take(world.rt, NULL, WORLD_CREDITS - n) == WORLD_CREDITS - n);
 }
 
 static SH_UNUSED void world_spec(struct shunt_job_spec *s, uint32_t i)
@@ -165,13 +172,14 @@ static SH_UNUSED void world_submit_pair(void)
 /* Jobs 0 and 1 one after the other, which only worker 0 runs. */
 static SH_UNUSED void world_submit_pinned(void)
 {
+	const struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT; /* worker 0 */
 	struct shunt_job_spec s;
 	uint32_t i;
 
 	for (i = 0; i < 2; i++) {
 		world_spec(&s, i);
 		s.flags = SHUNT_JOB_ON_WORKER;
-		s.worker = 0;
+		s.opts = &opts;
 		world_must(shunt_submit(world.rt, &s, NULL));
 		flag_await(&world.ran[i], 1);
 	}
@@ -235,7 +243,7 @@ static SH_UNUSED void world_join(uint32_t i, struct shunt_job_id id)
 
 static SH_UNUSED void world_close(void)
 {
-	(void)shunt_runtime_destroy(world.rt);
+	(void)shunt_runtime_destroy(world.rt, NULL);
 	shunt_topo_close(world.topo);
 }
 

@@ -1,0 +1,37 @@
+/*
+ * base/thread.h - the threads that the library starts: their stack, their nice value, the signals that they take.
+ * A thread of the library blocks all signals but those that it causes itself, so that the program's signals come
+ * to threads of the program; others may be let through. Called when a worker is made, by the worker itself, and by
+ * wake_cost.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SH_BASE_THREAD_H
+#define SH_BASE_THREAD_H
+
+#include <pthread.h>
+
+#include "base/compiler.h"
+
+/* What the kernel and the C library say of the calling thread. */
+struct sh_thread_seen {
+	uint64_t stack_bytes; /* 0 = unknown */
+	uint64_t signal_mask; /* blocked; bit n - 1 is signal n */
+	int32_t nice;
+};
+
+/*
+ * Starts a thread that takes `signals` (signals.h) beside its own faults, with a stack of at least `stack_bytes`
+ * rounded up to pages, 0 = the system's default. 0; SHUNT_ENOMEM (no memory for the stack), SHUNT_EINVAL (the stack
+ * has no room for the thread-local data of the process), SHUNT_ESYS (no more threads, most likely). Any thread; its own
+ * mask is as before when the call returns.
+ */
+int sh_thread_start(pthread_t *out, void *(*main)(void *), void *arg, uint64_t signals,
+		    uint64_t stack_bytes) SH_MUST_USE;
+/* What sh_thread_start makes of `stack_bytes`. */
+uint64_t sh_thread_stack(uint64_t stack_bytes);
+/* Sets the calling thread's nice value. 0, SHUNT_EPERM, SHUNT_ESYS. */
+int sh_thread_nice(int32_t nice) SH_MUST_USE;
+void sh_thread_look(struct sh_thread_seen *out);
+
+#endif

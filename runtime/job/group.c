@@ -1,0 +1,248 @@
+/* job/group.c - see group.h. SPDX-License-Identifier: MIT */
+
+#include "job/group.h"
+
+#include <limits.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "job/handle.h"
+#include "sched/run.h"
+#include "sched/submitter.h"
+#include "sched/spare.h"
+
+static struct sh_group *group_at(struct shunt_runtime *rt, struct shunt_group_id id)
+{
+	uint32_t idx = (uint32_t)id.v;
+
+	if (idx == 0 || id.v >> 32 == 0 || idx > rt->groups.per_node * rt->groups.nodes)
+		return NULL;
+	return sh_slab_at(&rt->groups, idx);
+}
+
+int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out)
+{
+	struct sh_group *g;
+	uint32_t idx;
+	uint64_t gen;
+
+	if (!rt || !out)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	idx = sh_slab_alloc(&rt->groups, NULL, 0);
+	if (idx == 0)
+		return SHUNT_EFULL;
+	g = sh_slab_at(&rt->groups, idx);
+	/* mo rlx: no other thread has it before it is published. */
+	gen = (sh_a64_load_rlx(&g->state) >> 32) + 1;
+	gen &= 0xffffffffu;
+	if (gen == 0)
+		gen = 1;
+	sh_a64_store_rel(&g->state, gen << 32); /* mo record.1 -> record.2@job/handle.c: as for handles. */
+	out->v = gen << 32 | idx;
+	return 0;
+}
+
+static bool group_enter(struct shunt_runtime *rt, struct shunt_group_id id, uint32_t *index)
+{
+	struct sh_group *g = group_at(rt, id);
+	uint64_t w;
+
+	if (!g)
+		return false;
+	w = sh_a64_load_acq(&g->state); /* mo record.2 <- record.3@job/handle.c: as for handles. */
+	do {
+		if (w >> 32 != id.v >> 32 || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
+			return false;
+		/* mo record.2 <- record.3@job/handle.c: counted before the job is queued. */
+	} while (!sh_a64_cas_acq_rel_acq(&g->state, &w, w + 1));
+	*index = (uint32_t)id.v;
+	return true;
+}
+
+static void group_leave(struct shunt_runtime *rt, uint32_t index)
+{
+	struct sh_group *g = sh_slab_at(&rt->groups, index);
+	uint64_t w = sh_a64_load_rlx(&g->state); /* mo rlx: re-checked by the CAS. */
+	uint64_t next;
+
+	do {
+		assert((w & SH_GROUP_PENDING) > 0);
+		next = w - 1;
+		if ((next & SH_GROUP_PENDING) == 0)
+			next &= ~(uint64_t)SH_GROUP_WAITER;
+		/* mo record.4 -> record.5@job/handle.c: what the job did, before the count is lowered. */
+	} while (!sh_a64_cas_acq_rel(&g->state, &w, next));
+	if ((next & SH_GROUP_PENDING) == 0 && (w & SH_GROUP_WAITER))
+		(void)sh_futex_wake(sh_futex_low(&g->state), INT_MAX);
+}
+
+bool sh_group_is_cancelled(struct shunt_runtime *rt, uint32_t index)
+{
+	struct sh_group *g = sh_slab_at(&rt->groups, index);
+
+	/* mo rlx: a request; it becomes visible soon. */
+	return (sh_a64_load_rlx(&g->state) & SH_GROUP_CANCEL) != 0;
+}
+
+static bool group_word(struct shunt_runtime *rt, struct shunt_group_id id, uint64_t *word)
+{
+	struct sh_group *g = group_at(rt, id);
+
+	if (!g)
+		return false;
+	/* mo record.5 <- record.4@job/handle.c: what the finished jobs did. */
+	*word = sh_a64_load_acq(&g->state);
+	return *word >> 32 == id.v >> 32;
+}
+
+int64_t shunt_group_pending(struct shunt_runtime *rt, struct shunt_group_id group)
+{
+	uint64_t w = 0;
+
+	if (!rt)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	return group_word(rt, group, &w) ? (int64_t)(w & SH_GROUP_PENDING) : SHUNT_ESTALE;
+}
+
+int shunt_group_cancel(struct shunt_runtime *rt, struct shunt_group_id group)
+{
+	uint64_t w = 0;
+
+	if (!rt)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	if (!group_word(rt, group, &w))
+		return SHUNT_ESTALE;
+	do {
+		if (w >> 32 != group.v >> 32)
+			return SHUNT_ESTALE;
+		/* mo record.2 <- record.3@job/handle.c: a flag in the group's word. */
+	} while (!sh_a64_cas_acq_rel_acq(&group_at(rt, group)->state, &w, w | SH_GROUP_CANCEL));
+	return 0;
+}
+
+int shunt_group_destroy(struct shunt_runtime *rt, struct shunt_group_id group)
+{
+	uint64_t w = 0;
+
+	if (!rt)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	if (!group_word(rt, group, &w))
+		return SHUNT_ESTALE;
+	do {
+		if (w >> 32 != group.v >> 32)
+			return SHUNT_ESTALE;
+		if (w & SH_GROUP_PENDING)
+			return SHUNT_EBUSY;
+		/* mo record.1 -> record.2@job/handle.c: the generation is raised, so that stale ids fail. */
+	} while (!sh_a64_cas_acq_rel_acq(&group_at(rt, group)->state, &w, ((w >> 32) + 1) << 32));
+	sh_slab_free(&rt->groups, NULL, (uint32_t)group.v);
+	return 0;
+}
+
+static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline_ns)
+{
+	struct sh_group *g = group_at(rt, group);
+
+	for (;;) {
+		uint64_t w = 0;
+		uint64_t now;
+
+		if (!group_word(rt, group, &w))
+			return SHUNT_ESTALE;
+		if ((w & SH_GROUP_PENDING) == 0)
+			return 0;
+		now = sh_clock_ns();
+		if (now >= deadline_ns)
+			return SHUNT_ETIMEDOUT;
+		/* mo record.6 <> record.4@job/handle.c: flag and count are in one word. */
+		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_acq_rel(&g->state, &w, w | SH_GROUP_WAITER))
+			continue;
+		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER),
+				    deadline_ns == SH_FOREVER ? SH_FOREVER : deadline_ns - now);
+	}
+}
+
+static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
+{
+	struct shunt_job_ctx *ctx;
+	const struct shunt_job_ctx *c;
+	uint64_t w = 0;
+	uint64_t deadline;
+	int rc;
+
+	if (!group_word(rt, group, &w))
+		return SHUNT_ESTALE;
+	ctx = sh_current_ctx(rt);
+	for (c = ctx; c; c = c->outer)
+		if (c->group == (uint32_t)group.v)
+			return SHUNT_EDEADLK;
+	deadline = sh_clock_deadline(timeout_ns);
+	if (ctx && ctx->worker)
+		sh_worker_help_group(ctx->worker, (uint32_t)group.v, deadline);
+	if (!group_word(rt, group, &w))
+		return SHUNT_ESTALE;
+	if ((w & SH_GROUP_PENDING) == 0)
+		return 0;
+	if (timeout_ns == 0)
+		return SHUNT_ETIMEDOUT;
+	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
+		return SHUNT_EDEADLK;
+	rc = group_sleep(rt, group, deadline);
+	if (ctx && ctx->worker)
+		shunt_block_end(ctx);
+	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
+}
+
+int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
+{
+	struct sh_submitter *call;
+	int rc = sh_call_enter(rt, &call);
+
+	if (rc == 0) {
+		rc = wait_inside(rt, group, timeout_ns);
+		sh_call_end(rt, call);
+	}
+	return rc;
+}
+
+/* ---- the part ---- */
+
+static int group_admit(struct sh_submit *s)
+{
+	if (!group_enter(s->rt, s->spec->group, &s->group))
+		return SHUNT_ENOENT;
+	s->record->group = s->group;
+	return 0;
+}
+
+/* A job of a cancelled group ends when a worker reaches it. */
+static enum sh_go group_start(struct sh_end *e)
+{
+	if (sh_likely(!sh_group_is_cancelled(e->rt, e->group)))
+		return SH_GO_RUN;
+	if ((e->parts & SH_PART(HANDLE)) && !(e->parts & SH_PART(ASYNC))
+	    && !sh_record_move(e->rt, e->handle, SH_RECORD_RUNNING, SH_RECORD_FINISHING))
+		return SH_GO_DROP;
+	sh_end_cancelled(e, SHUNT_BY_GROUP);
+	return SH_GO_END;
+}
+
+static void group_release(struct sh_end *e)
+{
+	group_leave(e->rt, e->group);
+}
+
+const struct sh_part sh_part_group = {
+	.name = "group",
+	.admit = group_admit,
+	.start = group_start,
+	.release = group_release,
+};

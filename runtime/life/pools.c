@@ -1,0 +1,118 @@
+/*
+ * life/pools.c - pools by name: create, find, destroy. Called by users through
+ * include/shunt/runtime.h. Each call but find blocks on the control lock; destroy also until submits
+ * have left and threads ended.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "life/control.h"
+#include "life/drain.h"
+#include "life/grace.h"
+#include "life/options.h"
+#include "life/pool.h"
+#include "life/pool_stop.h"
+#include "lockfree/registry.h"
+
+int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, struct shunt_pool_id *out)
+{
+	struct sh_control control;
+	struct shunt_pool_opts o;
+	struct sh_pool *p = NULL;
+	uint32_t id;
+	int rc;
+
+	sh_error_detail_clear();
+	if (!opts || !out)
+		return sh_error_set(SHUNT_EINVAL, "pool: " SH_NO_ARGUMENT);
+	out->v = 0;
+	rc = sh_control_enter(rt, &control);
+	if (rc != 0)
+		return rc;
+	rc = sh_opts_pool(rt, opts, &o);
+	for (id = 1; rc == 0 && id <= SHUNT_POOLS_MAX && sh_runtime_pool(rt, id); id++)
+		if (strcmp(sh_runtime_pool(rt, id)->name, o.name) == 0)
+			rc = SHUNT_EEXIST;
+	if (rc == 0 && id > SHUNT_POOLS_MAX)
+		rc = sh_error_set(SHUNT_ELIMIT, "pools.%s: one too many; want at most %d", o.name, SHUNT_POOLS_MAX);
+	if (rc == 0 && sh_registry_find(rt->pool_names, o.name, &(uint32_t){ 0 }))
+		rc = SHUNT_EEXIST;
+	if (rc == 0)
+		rc = sh_pool_create(rt, &o, id, &p);
+	if (rc == 0) {
+		rc = sh_registry_put(rt->pool_names, p->name, id);
+		if (rc == 0) {
+			/* mo pool.1 -> pool.1@sched/world.h: the complete pool. */
+			sh_aptr_store_rel(&rt->pool[id - 1], p);
+			out->v = id;
+		} else {
+			sh_pool_stop(p);
+			sh_pool_free(p, false);
+		}
+	}
+	sh_control_leave(rt, &control);
+	if (rc != 0 && !shunt_error_detail()[0])
+		sh_error_detail("pools.%s: %s", o.name, shunt_strerror(rc));
+	return rc;
+}
+
+int shunt_pool_find(struct shunt_runtime *rt, const char *name, struct shunt_pool_id *out)
+{
+	if (!rt || !name || !out)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	return sh_registry_find(rt->pool_names, name, &out->v) ? 0 : SHUNT_ENOENT;
+}
+
+/* What a pool finished stays counted after its removal: so do its types' accepted jobs. */
+static void pool_retire_counts(struct shunt_runtime *rt, struct sh_pool *p)
+{
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+	uint32_t t, i;
+
+	for (t = 0; t < rt->types_used; t++) {
+		for (i = 0; i < n; i++)
+			/* mo count.1 <- count.1@sched/account.h, count.1@sched/run.c: what the jobs did. */
+			rt->retired[t] += sh_a64_load_acq(&p->worker[i]->finished[t]);
+		/* mo count.1 <- count.1@sched/account.h, count.1@sched/run.c: what the jobs did. */
+		rt->retired[t] += sh_a64_load_acq(&p->outside_finished[t]);
+	}
+}
+
+int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
+{
+	struct timespec pause = { 0, 100000 };
+	struct sh_control control;
+	struct sh_pool *p;
+	int rc = sh_control_outside(rt);
+
+	if (rc == 0)
+		rc = sh_control_enter(rt, &control);
+	if (rc != 0)
+		return rc;
+	p = sh_runtime_pool(rt, pool.v);
+	if (!p)
+		rc = sh_error_set(SHUNT_ENOENT, "pool %u: there is none; want one of shunt_pool_create", pool.v);
+	else if (p->types > 0)
+		rc = sh_error_set(SHUNT_EBUSY, "pool %s: %u types name it; destroy them first", p->name, p->types);
+	if (rc == 0) {
+		sh_control_drop_name(rt, rt->pool_names, p->name);
+		/* mo pool.1 -> pool.1@sched/world.h: no type names it, so no submitter can hold it. */
+		sh_aptr_store_rel(&rt->pool[pool.v - 1], NULL);
+		sh_grace_wait(rt);
+		sh_pool_stop(p);
+		while (!sh_pool_stopped(p))
+			(void)nanosleep(&pause, NULL);
+		/* what is left are descriptors of jobs that were cancelled */
+		(void)sh_pool_cancel_queued(p);
+		pool_retire_counts(rt, p);
+		sh_pool_free(p, false);
+	}
+	sh_control_leave(rt, &control);
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* policy/ewma.c - see ewma.h. SPDX-License-Identifier: MIT */
+
+#include "policy/ewma.h"
+
+uint64_t sh_ewma_next(uint64_t old, uint64_t sample)
+{
+	if (sample == 0)
+		sample = 1;
+	if (old == 0)
+		return sample;
+	if (sample > old)
+		return old + (sample - old) / 8 + ((sample - old) % 8 != 0);
+	return old - ((old - sample) / 8 + ((old - sample) % 8 != 0));
+}
+
+uint64_t sh_ewma_peak_next(uint64_t old, uint64_t sample)
+{
+	return sample > old ? sample : sh_ewma_next(old, sample);
+}
+
+uint32_t sh_ewma_fail_next(uint32_t old, bool failed)
+{
+	if (old > 1000)
+		old = 1000;
+	return failed ? old + (1000 - old + 7) / 8 : old - (old + 7) / 8;
+}

@@ -1,0 +1,213 @@
+/*
+ * sched/run.c - see run.h: jobs with a record, jobs inside others, and the end of every job that is
+ * not in a batch.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "sched/run.h"
+
+#include "sched/strand.h"
+#include "sched/submitter.h"
+
+void sh_run_load(struct sh_end *e, struct shunt_runtime *rt, uint64_t handle)
+{
+	struct sh_record *t = sh_record_at(rt, handle);
+
+	*e = (struct sh_end){ .rt = rt, .pool = t->pool, .record = t, .handle = handle, .submit_ns = t->submit_ns, .parts = t->parts,
+			      .group = t->group, .strand = t->strand, .cq = t->cq, .type = t->type, .level = t->level,
+			      .worker = SHUNT_ANY };
+}
+
+/* A plain item of pool p, which is pending: its type is alive. */
+static void load_plain(struct sh_end *e, struct sh_pool *p, struct sh_item item, uint32_t level)
+{
+	uint32_t type = sh_item_type(item);
+
+	*e = (struct sh_end){ .rt = p->rt, .pool = p, .parts = p->rt->type[type].parts, .type = (uint16_t)type, .level = (uint8_t)level,
+			      .worker = SHUNT_ANY };
+}
+
+/* Signals capacity and counts the job as finished: nothing of it or of its pool is touched after. */
+static void count_finished(struct sh_end *e)
+{
+	if (e->w) {
+		sh_account_finished(e->w, e->type, 1);
+		return;
+	}
+	/* mo rlx: a missed waiter looks again within a millisecond. */
+	if (sh_unlikely(sh_a32_load_rlx(&e->pool->capacity_waiters) != 0))
+		sh_capacity_signal(e->pool);
+	/* mo count.1 -> count.1@life/drain.c: all of the job, and the last use of the pool, before this. */
+	(void)sh_a64_add_acq_rel(&e->pool->outside_finished[e->type], 1);
+}
+
+/* The one place where a job with parts becomes terminal; it is recorded. */
+static void release_and_count(struct sh_end *e, uint32_t keep)
+{
+	uint32_t parts = e->parts;
+
+	sh_parts_release(e, ~keep);
+	if (e->record && !(parts & SH_PART(HANDLE)))
+		sh_record_free(e->rt, e->sub, e->handle);
+	count_finished(e);
+}
+
+void sh_run_end(struct sh_end *e, uint32_t keep)
+{
+	if (e->w)
+		sh_account_cancelled(e->w, e);
+	else
+		sh_account_outside(e);
+	release_and_count(e, keep);
+}
+
+/* The strand that the job holds while it runs, + 1; one that runs inline holds none. */
+static inline uint32_t held(const struct sh_end *e)
+{
+	return (e->parts & SH_PART(KEY)) && !e->inlined ? e->strand + 1 : 0;
+}
+
+/*
+ * Runs the job of *e: its record, if any, is claimed by this thread. w = the worker of this thread,
+ * NULL = none; e->w = the one that records the job.
+ */
+static bool run(struct sh_end *e, struct sh_worker *w, void *arg)
+{
+	/* before its parts start: then others may complete an asynchronous job, and its type may go */
+	const shunt_handler_fn handler = e->rt->type[e->type].handler;
+	struct shunt_job_ctx *outer = sh_current_innermost();
+	struct shunt_job_ctx ctx = { .rt = e->rt, .worker = w, .outer = outer, .handle = e->parts & SH_PART(HANDLE) ? e->handle : 0,
+				     .submit_ns = e->submit_ns, .arg = arg, .group = e->group, .type = e->type, .level = e->level,
+				     .inlined = e->inlined, .strand = held(e), .depth = outer ? outer->depth + 1 : 0 };
+	/* not `outer`: that may be a job of another runtime, run inline by this worker's job */
+	struct shunt_job_ctx *running = w ? w->running : NULL;
+	uint64_t end_ns, gross_ns;
+	enum sh_go go;
+	int code;
+
+	if (w)
+		sh_account_close_before(w);
+	ctx.start_ns = w && w->now_ns ? w->now_ns : sh_clock_ns();
+	e->nested = w && w->running;
+	e->worker = w && !e->inlined ? w->slot : SHUNT_ANY;
+	e->start_ns = ctx.start_ns;
+	e->queue_ns = ctx.start_ns > e->submit_ns ? ctx.start_ns - e->submit_ns : 0;
+	if (sh_unlikely(e->inlined)) /* before the parts start: then others may end the job, and the pool may go */
+		(void)sh_a64_add_rlx(&e->pool->inlined, 1); /* mo rlx: statistic. */
+	go = sh_parts_start(e);
+	if (sh_unlikely(go != SH_GO_RUN)) {
+		if (go == SH_GO_END) {
+			if (e->inlined)
+				(void)sh_a64_sub_rlx(&e->pool->inlined, 1); /* mo rlx: as above. */
+			sh_run_end(e, 0);
+		}
+		return false;
+	}
+	if (e->w && sh_unlikely(e->w->learned[e->type].mean >= SH_SCORE_NS))
+		sh_account_long_job(e->w, ctx.start_ns, e->w->learned[e->type].mean);
+	code = sh_run_handler(w, &ctx, handler);
+	if (w)
+		w->running = running;
+	end_ns = sh_clock_ns();
+	if (w)
+		w->now_ns = end_ns;
+	if (sh_parts_finish(e, code) == SH_DONE_DETACHED) {
+		sh_thread.ctx = outer;
+		return true; /* pending, or completed before its handler returned */
+	}
+	gross_ns = end_ns > ctx.start_ns ? end_ns - ctx.start_ns : 0;
+	e->run_ns = gross_ns > ctx.preempted_ns ? gross_ns - ctx.preempted_ns : 0;
+	e->total_ns = end_ns > e->submit_ns ? end_ns - e->submit_ns : 0;
+	e->status = code == SHUNT_DONE ? SH_RECORD_DONE : SH_RECORD_FAILED;
+	e->code = code == SHUNT_DONE ? 0 : code;
+	e->detail = SHUNT_BY_HANDLER;
+	e->attempts = 1;
+	if (outer && !outer->preempting)
+		outer->nested_ns += gross_ns;
+	if (e->w) {
+		struct sh_batch *b = &e->w->batch;
+
+		assert(b->n == 0);
+		b->stamp_ns = ctx.start_ns;
+		b->type = e->type;
+		b->level = e->level;
+		b->submit_ns[b->n++] = e->submit_ns;
+		(void)sh_account_batch(e->w, end_ns, code != SHUNT_DONE, &ctx);
+	} else {
+		sh_account_outside(e);
+	}
+	/* the context stays current until the callback has run */
+	release_and_count(e, 0);
+	sh_thread.ctx = outer;
+	return true;
+}
+
+bool sh_run_record(struct sh_worker *w, uint64_t handle, bool strand)
+{
+	struct sh_end e;
+
+	sh_run_load(&e, w->pool->rt, handle);
+	e.w = w;
+	e.sub = w->submitter;
+	e.pass = strand;
+	return run(&e, w, e.record->arg);
+}
+
+bool sh_run_item(struct sh_worker *w, struct sh_item item, uint32_t level)
+{
+	struct shunt_runtime *rt = w->pool->rt;
+	struct sh_end e;
+
+	sh_credit_give(rt, w->submitter, 1);
+	SH_POINT("run.before_claim");
+	if (!sh_item_is_plain(item))
+		return sh_record_claim(rt, item.arg) && sh_run_record(w, item.arg, false);
+	load_plain(&e, w->pool, item, level);
+	e.w = w;
+	e.sub = w->submitter;
+	e.submit_ns = sh_item_submit_ns(item, w->now_ns ? w->now_ns : sh_clock_ns());
+	return run(&e, w, (void *)(uintptr_t)item.arg);
+}
+
+void sh_run_inline(struct sh_submit *s)
+{
+	struct sh_worker *w = s->ctx ? s->ctx->worker : NULL;
+	struct sh_end e = { .rt = s->rt, .pool = s->pool, .sub = s->sub, .record = s->record, .handle = s->handle,
+			    .submit_ns = s->submit_ns, .parts = s->parts, .group = s->group, .cq = s->opts->cq,
+			    .type = (uint16_t)s->type_index, .level = (uint8_t)s->level, .inlined = true };
+
+	if ((s->parts & SH_PART(HANDLE)) && !sh_record_claim(s->rt, s->handle))
+		return;
+	if (w)
+		w->now_ns = 0;
+	/* a worker of another pool records nothing of it */
+	e.w = w && w->pool == s->pool ? w : NULL;
+	(void)run(&e, w, s->spec->arg);
+}
+
+void sh_run_dropped(struct shunt_runtime *rt, struct sh_pool *p, struct sh_worker *w, uint64_t handle, uint32_t strand, bool pass)
+{
+	struct sh_end e = { .rt = rt, .pool = p, .w = w, .sub = w ? w->submitter : NULL, .handle = handle, .parts = SH_PART(KEY),
+			    .strand = strand, .pass = pass };
+
+	(void)sh_record_unhold(rt, e.sub, handle, SH_RECORD_LINKED);
+	sh_parts_release(&e, SH_PART(KEY));
+}
+
+bool sh_run_cancel(struct sh_pool *p, struct sh_item item, uint32_t level)
+{
+	struct sh_end e;
+
+	sh_credit_give(p->rt, NULL, 1);
+	if (sh_item_is_plain(item)) {
+		load_plain(&e, p, item, level);
+	} else {
+		if (!sh_record_claim_end(p->rt, item.arg))
+			return false;
+		sh_run_load(&e, p->rt, item.arg);
+		(void)sh_record_unhold(p->rt, NULL, item.arg, SH_RECORD_LINKED);
+	}
+	sh_end_cancelled(&e, SHUNT_BY_STOP);
+	sh_run_end(&e, 0);
+	return true;
+}

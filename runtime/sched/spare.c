@@ -1,0 +1,213 @@
+/*
+ * sched/spare.c - see spare.h: declared blocking, and the spares that it starts and retires.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "sched/spare.h"
+
+#include "base/inject.h"
+#include "sched/account.h"
+#include "sched/push.h"
+#include "sched/worker_make.h"
+
+#define LINES_BYTES 1024u /* of what is logged under spare_lock */
+
+/* Under spare_lock: activates a dormant spare. False = there is none. */
+static bool spare_wake_dormant(struct sh_pool *p)
+{
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+	uint32_t i;
+
+	for (i = p->workers; i < n; i++) {
+		uint32_t s = SH_W_DORMANT;
+
+		/* mo spare.1 <> spare.1@sched/idle.c: active, then the futex wake. */
+		if (sh_a32_cas_sc(&p->worker[i]->state, &s, SH_W_RUNNING)) {
+			(void)sh_futex_wake(&p->worker[i]->state, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Under spare_lock: starts one more spare, on the cpu of the worker that it replaces. */
+static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
+{
+	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: changed under this lock only. */
+	struct sh_worker *w;
+	int rc;
+
+	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
+	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0)
+		return SHUNT_ELIMIT;
+	w = sh_worker_alloc(p, slot);
+	if (!w)
+		return SHUNT_ENOMEM;
+	w->cpu = instead_of->cpu;
+	w->node = instead_of->node;
+	w->node_slot = instead_of->node_slot;
+	sh_worker_steal_order(p, w, NULL);
+	p->worker[slot] = w;
+	rc = sh_worker_start(w); /* it counts itself (sh_worker_main) */
+	SH_POINT("pool.spare.started");
+	if (rc == 0)
+		return 0;
+	if (w->has_thread)
+		(void)pthread_join(w->thread, NULL);
+	p->worker[slot] = NULL;
+	sh_worker_free(p, w);
+	return rc;
+}
+
+/*
+ * What is queued at a blocked worker is for others now: sets the stealable hint and wakes a worker,
+ * for each level.
+ */
+static void offer_queues(struct sh_pool *p, struct sh_worker *w)
+{
+	uint32_t l;
+
+	for (l = 0; l < p->levels; l++)
+		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l])) {
+			struct sh_worker *waking;
+
+			/* mo hint.1 <> hint.2@sched/pick.h: the jobs were pushed before. */
+			(void)sh_a32_or_sc(&p->stealable, 1u << l);
+			waking = sh_pool_wake_idle(p, l);
+			if (waking)
+				(void)sh_worker_wake(waking);
+		}
+}
+
+static int pool_block_begin(struct sh_pool *p, struct sh_worker *w)
+{
+	struct sh_log_held lines;
+	char text[LINES_BYTES];
+	int rc = 0;
+	uint32_t active;
+
+	sh_log_hold(&lines, text, sizeof(text));
+	/* mo rlx: a hint: submitters do not choose a blocked worker. */
+	sh_a32_store_rlx(&w->blocked, 1);
+	(void)pthread_mutex_lock(&p->spare_lock);
+	(void)sh_a32_add_rlx(&p->blocked, 1);           /* mo rlx: raised under the lock. */
+	active = sh_a32_load_rlx(&p->spares_active);    /* mo rlx: under the lock. */
+	/* mo rlx: raised under the lock; a decrement meanwhile makes the spare surplus, no more. */
+	if (active < sh_a32_load_rlx(&p->blocked)) {
+		/*
+		 * mo spare.2 <> spare.2@sched/spare.c: raised before one more spare reads it. If it were
+		 * raised afterwards, another worker that ends its block meanwhile could waste its
+		 * wake-up on a spare that reads a count one too low and parks again.
+		 */
+		sh_a32_store_sc(&p->spares_active, active + 1);
+		rc = spare_wake_dormant(p) ? 0 : spare_start(p, w);
+		if (rc != 0)
+			/* mo rlx: restored; a surplus spare is detected under the lock. */
+			sh_a32_store_rlx(&p->spares_active, active);
+	}
+	(void)pthread_mutex_unlock(&p->spare_lock);
+	offer_queues(p, w);
+	sh_log_pass(&lines);
+	return rc == 0 ? 0 : SHUNT_ELIMIT;
+}
+
+static void pool_block_end(struct sh_pool *p, struct sh_worker *w)
+{
+	uint32_t n, i;
+
+	sh_a32_store_rlx(&w->blocked, 0); /* mo rlx: a hint. */
+	/*
+	 * mo spare.2 <> spare.2@sched/spare.c: lowered before the search for a parked spare; a spare that
+	 * parks reads the counts last.
+	 */
+	(void)sh_a32_sub_sc(&p->blocked, 1);
+	/*
+	 * mo slots.3 <> slots.3@sched/worker.c: a new spare is counted before it reads `blocked`, or this
+	 * call wakes it.
+	 */
+	n = sh_a32_load_sc(&p->slots);
+	/*
+	 * Wake a parked spare so that it retires; otherwise it stays in the idle set and absorbs
+	 * wake-ups.
+	 */
+	for (i = p->workers; i < n; i++)
+		if (sh_worker_wake(p->worker[i]))
+			return;
+}
+
+bool sh_pool_spare_surplus(const struct sh_pool *p)
+{
+	/*
+	 * mo spare.2 <> spare.2@sched/spare.c: this spare sees the raise, or the spare that it is for reads
+	 * it.
+	 */
+	uint32_t active = sh_a32_load_sc(&p->spares_active);
+
+	/*
+	 * mo spare.2 <> spare.2@sched/spare.c: read after PARKED: this spare sees the decrement, or is seen
+	 * parked.
+	 */
+	return active > sh_a32_load_sc(&p->blocked);
+}
+
+bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
+{
+	bool retire;
+	uint32_t active;
+
+	/* mo rlx: decided again under the lock. */
+	if (sh_a32_load_rlx(&p->spares_active) <= sh_a32_load_rlx(&p->blocked))
+		return false;
+	(void)pthread_mutex_lock(&p->spare_lock);
+	active = sh_a32_load_rlx(&p->spares_active); /* mo rlx: under the lock. */
+	/*
+	 * mo rlx: `blocked` is raised only under this lock, so a worker that blocks later finds
+	 * this spare DORMANT.
+	 */
+	/* mo stop.1 <- park.2@sched/push.c: sees the stop. */
+	retire = active > sh_a32_load_rlx(&p->blocked) && sh_a32_load_acq(&p->stop) == 0;
+	if (retire) {
+		sh_a32_store_rlx(&p->spares_active, active - 1); /* mo rlx: under the lock. */
+		/* mo spare.1 <> spare.1@sched/idle.c: only a blocker or the stopper changes it. */
+		sh_a32_store_sc(&w->state, SH_W_DORMANT);
+	}
+	(void)pthread_mutex_unlock(&p->spare_lock);
+	return retire;
+}
+
+int shunt_block_begin(struct shunt_job_ctx *ctx)
+{
+	int rc;
+
+	if (!ctx)
+		return SHUNT_EINVAL;
+	if (!ctx->worker)
+		return 0; /* run inline outside of workers: no worker blocks */
+	if (ctx->blocked > 0) {
+		ctx->blocked++;
+		return 0;
+	}
+	/*
+	 * record the jobs that ended before this one: they must not count as unfinished while it
+	 * waits
+	 */
+	sh_account_close_before(ctx->worker);
+	rc = pool_block_begin(ctx->worker->pool, ctx->worker);
+	if (rc != 0) {
+		pool_block_end(ctx->worker->pool, ctx->worker);
+		return rc;
+	}
+	ctx->blocked = 1;
+	ctx->paused = true;
+	ctx->above = 0; /* no checkpoint while blocked */
+	return 0;
+}
+
+void shunt_block_end(struct shunt_job_ctx *ctx)
+{
+	if (!ctx || !ctx->worker || ctx->blocked == 0)
+		return;
+	if (--ctx->blocked == 0)
+		pool_block_end(ctx->worker->pool, ctx->worker);
+}

@@ -1,0 +1,31 @@
+/*
+ * sched/spare.h - spares: threads that replace workers whose job is declared blocked, so that their
+ * cpus have work. Used by jobs that block (spare.c), and by the loop of a surplus spare.
+ *
+ * Algorithm: two counts, `blocked` workers and `spares_active`. A block raises `blocked`; if fewer
+ * spares are active it activates a DORMANT one, else it starts a thread, under spare_lock. The end
+ * of a block lowers `blocked` without the lock and wakes a parked spare. A spare without a job goes
+ * DORMANT under the lock if it is surplus.
+ * Calls that may run together: all, from any worker; sh_pool_spare_retire only for the calling one.
+ * Linearization: begin and end of a block - their change of `blocked`. Retire - its store of
+ * DORMANT, under the lock.
+ * Progress: begin and retire block on spare_lock (rank 2), begin also until a new thread has
+ * started. The end is lock-free.
+ * Bounds: each loop covers the pool's spares, SH_SPARES_MAX at most.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef SH_SCHED_SPARE_H
+#define SH_SCHED_SPARE_H
+
+#include "sched/world.h"
+
+/* Are more spares active than workers blocked? For a spare's scan before it parks. */
+bool sh_pool_spare_surplus(const struct sh_pool *p);
+/*
+ * A spare without a job: makes it DORMANT if more spares are active than workers blocked. True = it
+ * is DORMANT.
+ */
+bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w);
+
+#endif

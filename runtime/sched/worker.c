@@ -1,0 +1,268 @@
+/*
+ * sched/worker.c - the loop of a worker thread: pick a job (pick.h) and run it, else spin and park
+ * (idle.h). The loop is sh_worker_main; its decisions stand in the order in which they are taken.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "sched/worker.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "base/inject.h"
+#include "sched/async.h"
+#include "sched/idle.h"
+#include "sched/pick.h"
+#include "sched/pin.h"
+#include "sched/propagate.h"
+#include "sched/push.h"
+#include "sched/run.h"
+#include "sched/sleep.h"
+#include "sched/strand.h"
+#include "sched/token.h"
+#include "sched/submitter.h"
+#include "sched/world.h"
+
+/*
+ * Fast path of the above, for every pick: two loads in a pool that never ran an asynchronous job.
+ */
+static inline bool async_full(struct sh_worker *w)
+{
+	const struct sh_pool *p = w->pool;
+
+	/*
+	 * mo rlx: only jobs of this worker raise its count; a job checks the pool's count again
+	 * before it starts.
+	 */
+	if (sh_likely(!w->async_used && sh_a32_load_rlx(&w->full) == 0
+		      /* mo rlx: as above. */
+		      && sh_a32_load_rlx(&p->async_in_flight) < p->opts.async_pool_max))
+		return false;
+	return sh_async_full(w);
+}
+
+/* Runs one job of a strand if its level is in `levels`; its end releases the strand. */
+static bool run_token(struct sh_worker *w, uint32_t levels, uint32_t strand)
+{
+	struct shunt_runtime *rt = w->pool->rt;
+	struct sh_strand *s = &w->pool->strand[strand];
+	const struct sh_record *next;
+	uint64_t handle;
+
+	if (!sh_strand_claim(rt, s))
+		return false;
+	next = sh_slab_at(&rt->records, sh_strand_peek(rt, s));
+	if (!(levels >> next->level & 1u)) {
+		sh_token_pass(w->pool, w, strand);
+		return false;
+	}
+	handle = sh_record_handle(rt, sh_strand_next(rt, s));
+	sh_credit_give(rt, w->submitter, 1);
+	SH_POINT("run.before_claim");
+	if (!sh_record_claim(rt, handle)) {
+		sh_run_dropped(rt, w->pool, w, handle, strand, true);
+		return false;
+	}
+	(void)sh_record_unhold(rt, w->submitter, handle, SH_RECORD_LINKED);
+	return sh_run_record(w, handle, true);
+}
+
+bool sh_worker_run_above(struct sh_worker *w, uint32_t levels, struct sh_item item, uint32_t level)
+{
+	return sh_item_is_token(item) ? run_token(w, levels, (uint32_t)item.arg) : sh_run_item(w, item, level);
+}
+
+static inline void run_item(struct sh_worker *w, struct sh_item item, uint32_t level)
+{
+	if (sh_likely(sh_item_is_plain(item)) && sh_likely(w->types[sh_item_type(item)].parts == 0))
+		sh_run_plain(w, item, level);
+	else
+		(void)sh_worker_run_above(w, w->level_mask, item, level);
+}
+
+/*
+ * Takes a job from the own ring, at a checkpoint. Only checkpoints use and clear the ring's hint;
+ * the loop's picks read the ring itself.
+ */
+static bool take_hinted(struct sh_worker *w, uint32_t level, struct sh_item *item)
+{
+	uint32_t bit = 1u << level;
+
+	if (!(sh_a32_load_rlx(&w->ring_bits) & bit)) /* mo rlx: polled again. */
+		return false;
+	sh_hint_clear(&w->ring_bits, bit);
+	SH_POINT("worker.hint.cleared");
+	if (!sh_ring_has(&w->ring[level]))
+		return false;
+	sh_hint_set(&w->ring_bits, bit);
+	return sh_ring_pop(&w->ring[level], item);
+}
+
+bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, struct sh_item *item, uint32_t *level)
+{
+	/* mo rlx: polled again; the sleeper's scan is ordered. */
+	uint32_t hot = sh_a32_load_rlx(&w->pool->stealable);
+
+	for (; levels != 0; levels &= levels - 1) {
+		uint32_t l = (uint32_t)__builtin_ctz(levels);
+
+		if (!sh_pick_any(w, l, item) && !take_hinted(w, l, item)
+		    && !((hot >> l & 1u) && sh_pick_steal(w, l, item)))
+			continue;
+		if (sh_unlikely(w->surplus))
+			sh_propagate(w);
+		*level = l;
+		return true;
+	}
+	return false;
+}
+
+static bool own_empty(const struct sh_worker *w)
+{
+	uint32_t l;
+
+	for (l = 0; l < w->pool->levels; l++)
+		if (sh_ring_has(&w->ring[l]) || sh_deque_has(&w->deque[l]))
+			return false;
+	return true;
+}
+
+/* Names and binds the thread, claims its submitter, and reports "started". False = there is no submitter for it. */
+static bool worker_begin(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+	struct sh_log_held lines;
+	char name[16], text[1024];
+
+	/* its maker holds a lock until it has started */
+	sh_log_hold(&lines, text, sizeof(text));
+
+	(void)snprintf(name, sizeof(name), "%.9s/%s%u", p->name, w->spare ? "s" : "", w->slot);
+	(void)pthread_setname_np(pthread_self(), name);
+	sh_worker_pin(w);
+	sh_worker_attributes(w);
+	w->submitter = sh_submitter_find(p->rt, true);
+	if (w->submitter)
+		w->submitter->worker = w;
+	/* its records come from its own node */
+	if (w->submitter && w->node != SHUNT_ANY) {
+		w->submitter->node = w->node;
+		w->submitter->node_slot = w->node_slot;
+	}
+	/*
+	 * mo slots.1 -> slots.1@sched/pick.c: complete before it is counted, counted before it takes, keeps
+	 * or waits for anything.
+	 * mo slots.2 <> slots.2@sched/push.c: the blocker that made it offers its queues afterwards.
+	 * mo slots.3 <> slots.3@job/async.c: counted before its own first sleep.
+	 * mo slots.4 <> slots.4@sched/pick.c: counted before it steals.
+	 */
+	if (w->spare && w->submitter)
+		sh_a32_store_sc(&p->slots, w->slot + 1);
+	/* mo start.1 -> start.1@sched/worker_make.c: pinning result, attributes and submitter before "started". */
+	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
+	(void)sh_futex_wake(&w->started, 1);
+	sh_log_pass(&lines);
+	if (!w->submitter)
+		return false;
+	if (p->opts.on_start)
+		p->opts.on_start(p->opts.hook_arg, w->slot);
+	return true;
+}
+
+static void worker_end(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+
+	if (p->opts.on_stop)
+		p->opts.on_stop(p->opts.hook_arg, w->slot);
+	w->submitter->worker = NULL;
+	/* mo start.1 -> start.1@sched/worker_make.c: all its writes come before this one. */
+	sh_a32_store_rel(&w->started, SH_STARTED_LEFT);
+}
+
+void *sh_worker_main(void *arg)
+{
+	struct sh_worker *w = arg;
+	struct sh_pool *p = w->pool;
+	struct sh_idleness idle = { 0 };
+	struct sh_item item = { 0, 0 };
+	uint32_t level = 0;
+
+	if (!worker_begin(w))
+		return NULL;
+	/* mo stop.1 <- park.2@sched/push.c: sees the stopper's stores. */
+	while (sh_a32_load_acq(&p->stop) == 0) {
+		if (sh_unlikely(w->spare) && own_empty(w)) {
+			sh_account_close(w);
+			if (sh_idle_retire(w, &idle))
+				continue;
+		}
+		if (sh_unlikely(async_full(w))) {
+			sh_account_close(w);
+			sh_prompt_end(w);
+			sh_idle_wait_for_capacity(w, &idle);
+			continue;
+		}
+		if (sh_pick(w, &item, &level)) {
+			sh_idle_end(w, &idle);
+			if (sh_unlikely(w->waiting.slept))
+				sh_worker_arrival(w, item);
+			if (sh_unlikely(w->surplus))
+				sh_propagate(w);
+			run_item(w, item, level);
+			if (sh_unlikely(w->waiting.idle_since_ns != 0))
+				sh_worker_gap(w, item);
+			continue;
+		}
+		sh_account_close(w);
+		if (sh_unlikely(w->surplus))
+			sh_propagate(w); /* it may not take what it was woken for */
+		sh_idle_step(w, &idle);
+	}
+	sh_account_close(w);
+	sh_idle_end(w, &idle);
+	worker_end(w);
+	return NULL;
+}
+
+/* Is it a job of the group that this worker may run now, and in time? The job may have ended. */
+static bool of_group(struct sh_worker *w, struct sh_item item, uint32_t group, uint64_t limit_ns)
+{
+	if (!sh_worker_in_time(w, limit_ns))
+		return false;
+	return sh_item_of_group(item, group) && !((item.meta & SH_ITEM_ASYNC) && sh_async_full(w));
+}
+
+void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns)
+{
+	uint32_t level = 0;
+
+	if (w->running && w->running->depth >= SH_NEST_MAX)
+		return;
+	while (level < w->pool->levels) {
+		struct sh_item item = { 0, 0 };
+
+		if (!sh_pick_deque(w, level, &item)) {
+			level++;
+			continue;
+		}
+		if (!of_group(w, item, group, sh_clock_left(deadline_ns))) {
+			bool fits = sh_deque_push(&w->deque[level], item);
+
+			assert(fits); /* its place has just become free */
+			(void)fits;
+			/* a thief may have found the deque empty meanwhile, and parked */
+			sh_propagate(w);
+			level++;
+			continue;
+		}
+		w->now_ns = 0;
+		(void)sh_run_item(w, item, level);
+		w->now_ns = 0;
+		if (sh_clock_ns() >= deadline_ns)
+			return;
+	}
+}
