@@ -25,7 +25,9 @@ struct shunt_series { /* one type at one level; only those that saw a job are li
 	char level_name[SHUNT_NAME_MAX];
 	uint32_t level;
 	uint64_t done, failed, cancelled;     /* terminal counts; their sum is what ended */
-	struct shunt_hist *queue, *run, *total; /* ns; owned by the snapshot */
+	struct shunt_hist *queue, *run, *total; /* ns; owned by the snapshot; never more jobs than done + failed */
+	struct shunt_pool_id pool_id;
+	struct shunt_type_id type_id; /* a later type of the same name is another series */
 };
 
 enum shunt_worker_state {
@@ -56,18 +58,24 @@ struct shunt_worker_info {
 	uint32_t in_flight;
 	uint64_t work_left_ns;
 	struct shunt_hist *queue, *run; /* ns, all types; owned by the snapshot */
+	struct shunt_pool_id pool_id;
 };
 
 struct shunt_pool_info {
 	char name[SHUNT_NAME_MAX];
 	uint32_t workers, spares, spares_active, blocked;
-	uint64_t submitted, finished; /* finished includes cancelled */
-	uint64_t backlog;             /* jobs in the pool's overflow queue */
-	uint64_t rejected_full;       /* submits refused because something was full */
+	/*
+	 * Accepted jobs, and those that ended (cancelled ones too); finished <= submitted. While threads are inside a
+	 * submit, or a worker inside a handler, a few of the newest may not be counted yet.
+	 */
+	uint64_t submitted, finished;
+	uint64_t backlog;       /* jobs in the pool's overflow queue */
+	uint64_t rejected_full; /* submits refused because something was full */
 	uint64_t ran_inline;
-	uint64_t bytes;               /* of the pool's memory arena */
+	uint64_t bytes; /* of the pool's memory arena */
 	uint64_t bytes_mapped;
 	uint32_t async_in_flight;
+	struct shunt_pool_id id; /* a later pool of the same name is another one */
 };
 
 struct shunt_runtime_info {
@@ -85,7 +93,9 @@ struct shunt_runtime_info {
  */
 SHUNT_MUST_USE SHUNT_API int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out);
 /*
- * newer - older of one runtime as a new snapshot (counters and histograms subtract; states are the newer's). 0,
+ * newer - older of one runtime as a new snapshot (counters and histograms subtract; states are the newer's).
+ * Counters never fall while their pool or type lives. What is not in the older snapshot counts from 0, and what is
+ * gone in the newer one is left out; a pool or type that was made anew under its old name is another one. 0,
  * SHUNT_EINVAL (NULL, or of two runtimes, or older is the newer one), SHUNT_ENOMEM. Detail. The caller owns *out.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_snapshot_diff(const struct shunt_snapshot *newer,

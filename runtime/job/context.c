@@ -28,7 +28,7 @@ struct shunt_job_id shunt_job_self(const struct shunt_job_ctx *ctx)
 
 struct shunt_type_id shunt_job_type(const struct shunt_job_ctx *ctx)
 {
-	struct shunt_type_id id = { ctx->rt->type[ctx->type].generation << 16 | (ctx->type + 1u) };
+	struct shunt_type_id id = { sh_id_make(ctx->type, ctx->rt->type[ctx->type].generation) };
 
 	return id;
 }

@@ -11,11 +11,21 @@
 #include "sched/submitter.h"
 #include "sched/spare.h"
 
+static inline uint64_t generation(uint64_t word)
+{
+	return word >> SH_GROUP_GEN_SHIFT;
+}
+
+static inline uint64_t id_generation(struct shunt_group_id id)
+{
+	return id.v >> SH_GROUP_INDEX_BITS;
+}
+
 static struct sh_group *group_at(struct shunt_runtime *rt, struct shunt_group_id id)
 {
-	uint32_t idx = (uint32_t)id.v;
+	uint32_t idx = sh_group_index(id);
 
-	if (idx == 0 || id.v >> 32 == 0 || idx > rt->groups.per_node * rt->groups.nodes)
+	if (idx == 0 || id_generation(id) == 0 || idx > rt->groups.per_node * rt->groups.nodes)
 		return NULL;
 	return sh_slab_at(&rt->groups, idx);
 }
@@ -35,12 +45,10 @@ int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out)
 		return SHUNT_EFULL;
 	g = sh_slab_at(&rt->groups, idx);
 	/* mo rlx: no other thread has it before it is published. */
-	gen = (sh_a64_load_rlx(&g->state) >> 32) + 1;
-	gen &= 0xffffffffu;
-	if (gen == 0)
-		gen = 1;
-	sh_a64_store_rel(&g->state, gen << 32); /* mo record.1 -> record.2@job/handle.c: as for handles. */
-	out->v = gen << 32 | idx;
+	gen = generation(sh_a64_load_rlx(&g->state)) + 1;
+	/* mo record.1 -> record.2@job/handle.c: as for handles. */
+	sh_a64_store_rel(&g->state, gen << SH_GROUP_GEN_SHIFT);
+	out->v = gen << SH_GROUP_INDEX_BITS | idx;
 	return 0;
 }
 
@@ -53,11 +61,11 @@ static bool group_enter(struct shunt_runtime *rt, struct shunt_group_id id, uint
 		return false;
 	w = sh_a64_load_acq(&g->state); /* mo record.2 <- record.3@job/handle.c: as for handles. */
 	do {
-		if (w >> 32 != id.v >> 32 || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
+		if (generation(w) != id_generation(id) || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
 			return false;
 		/* mo record.2 <- record.3@job/handle.c: counted before the job is queued. */
 	} while (!sh_a64_cas_acq_rel_acq(&g->state, &w, w + 1));
-	*index = (uint32_t)id.v;
+	*index = sh_group_index(id);
 	return true;
 }
 
@@ -94,7 +102,7 @@ static bool group_word(struct shunt_runtime *rt, struct shunt_group_id id, uint6
 		return false;
 	/* mo record.5 <- record.4@job/handle.c: what the finished jobs did. */
 	*word = sh_a64_load_acq(&g->state);
-	return *word >> 32 == id.v >> 32;
+	return generation(*word) == id_generation(id);
 }
 
 int64_t shunt_group_pending(struct shunt_runtime *rt, struct shunt_group_id group)
@@ -119,7 +127,7 @@ int shunt_group_cancel(struct shunt_runtime *rt, struct shunt_group_id group)
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
 	do {
-		if (w >> 32 != group.v >> 32)
+		if (generation(w) != id_generation(group))
 			return SHUNT_ESTALE;
 		/* mo record.2 <- record.3@job/handle.c: a flag in the group's word. */
 	} while (!sh_a64_cas_acq_rel_acq(&group_at(rt, group)->state, &w, w | SH_GROUP_CANCEL));
@@ -137,13 +145,15 @@ int shunt_group_destroy(struct shunt_runtime *rt, struct shunt_group_id group)
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
 	do {
-		if (w >> 32 != group.v >> 32)
+		if (generation(w) != id_generation(group))
 			return SHUNT_ESTALE;
 		if (w & SH_GROUP_PENDING)
 			return SHUNT_EBUSY;
 		/* mo record.1 -> record.2@job/handle.c: the generation is raised, so that stale ids fail. */
-	} while (!sh_a64_cas_acq_rel_acq(&group_at(rt, group)->state, &w, ((w >> 32) + 1) << 32));
-	sh_slab_free(&rt->groups, NULL, (uint32_t)group.v);
+	} while (!sh_a64_cas_acq_rel_acq(&group_at(rt, group)->state, &w, (generation(w) + 1) << SH_GROUP_GEN_SHIFT));
+	/* An entry whose generations are used up stays out of use: no id comes twice. */
+	if (generation(w) + 1 < SH_GROUP_GENERATIONS)
+		sh_slab_free(&rt->groups, NULL, sh_group_index(group));
 	return 0;
 }
 
@@ -182,11 +192,11 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		return SHUNT_ESTALE;
 	ctx = sh_current_ctx(rt);
 	for (c = ctx; c; c = c->outer)
-		if (c->group == (uint32_t)group.v)
+		if (c->group == sh_group_index(group))
 			return SHUNT_EDEADLK;
 	deadline = sh_clock_deadline(timeout_ns);
 	if (ctx && ctx->worker)
-		sh_worker_help_group(ctx->worker, (uint32_t)group.v, deadline);
+		sh_worker_help_group(ctx->worker, sh_group_index(group), deadline);
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
 	if ((w & SH_GROUP_PENDING) == 0)

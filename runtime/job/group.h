@@ -2,11 +2,11 @@
  * job/group.h - groups: each counts its unfinished jobs. Its members enter at submit and leave at
  * their end, through the table of parts. Called by the public group calls.
  *
- * Algorithm: one word {generation:32 | flags:2 | pending:30}. Every change of a live group is a CAS
+ * Algorithm: one word {generation:38 | flags:2 | pending:24}. Every change of a live group is a CAS
  * of the whole word, so a stale id never acts. Waiters sleep on its low half.
  * Calls that may run together: all. Linearization: the CAS of the word, or the load of a query.
  * Progress: lock-free; shunt_group_wait blocks until no job is pending, or until its deadline.
- * Bounds: 2^30 - 1 pending jobs a group; enter refuses more.
+ * Bounds: 2^24 - 1 pending jobs a group, which are more than there are records.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -169,7 +169,7 @@ static bool waits_behind_itself(struct shunt_runtime *rt, const struct shunt_job
 	uint32_t flags = sh_record_flags(rt, handle), pool = flags >> SH_RECORD_POOL_SHIFT & 1023u;
 
 	for (; (flags & SH_RECORD_LINKED) && ctx; ctx = ctx->outer) {
-		if (ctx->rt != rt || ctx->strand == 0 || !ctx->worker || ctx->worker->pool->id != pool)
+		if (ctx->rt != rt || ctx->strand == 0 || !ctx->worker || ctx->worker->pool->index != pool)
 			continue;
 		if (ctx->strand == sh_record_at(rt, handle)->strand + 1)
 			return true;
@@ -185,7 +185,7 @@ static void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t
 {
 	/* queued in this pool, neither helped nor keyed: pinned, and it stays where it is until its worker takes it */
 	const uint32_t mask = SH_RECORD_STATUS | SH_RECORD_WHERE | SH_RECORD_LINKED;
-	const uint32_t pinned = SH_RECORD_QUEUED | w->pool->id << SH_RECORD_POOL_SHIFT;
+	const uint32_t pinned = SH_RECORD_QUEUED | w->pool->index << SH_RECORD_POOL_SHIFT;
 	uint32_t flags = sh_record_flags(rt, handle), level = flags >> SH_RECORD_LEVEL_SHIFT & (SHUNT_LEVELS_MAX - 1u);
 	struct sh_item item = { 0, 0 };
 	uint64_t word = 0;
@@ -209,7 +209,7 @@ static void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t
  */
 static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t handle, uint64_t timeout_ns)
 {
-	const uint32_t helped = SH_RECORD_HELPED | w->pool->id << SH_RECORD_POOL_SHIFT;
+	const uint32_t helped = SH_RECORD_HELPED | w->pool->index << SH_RECORD_POOL_SHIFT;
 	uint32_t flags = sh_record_flags(rt, handle), level = flags >> SH_RECORD_LEVEL_SHIFT & (SHUNT_LEVELS_MAX - 1u);
 	struct sh_item item = { 0, 0 };
 	bool fits;
@@ -374,7 +374,7 @@ static int handle_admit(struct sh_submit *s)
 /* Publishes the record: from here on the handle acts. */
 static void handle_commit(struct sh_submit *s)
 {
-	uint32_t flags = SH_RECORD_QUEUED | s->level << SH_RECORD_LEVEL_SHIFT | s->pool->id << SH_RECORD_POOL_SHIFT;
+	uint32_t flags = SH_RECORD_QUEUED | s->level << SH_RECORD_LEVEL_SHIFT | s->pool->index << SH_RECORD_POOL_SHIFT;
 
 	flags |= s->wants_id ? SH_RECORD_USER : 0;
 	flags |= s->parts & SH_PART(ASYNC) ? SH_RECORD_ASYNC : 0;

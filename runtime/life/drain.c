@@ -36,13 +36,13 @@ void sh_gate_barrier(void)
 			;
 }
 
-static uint64_t finished_of(struct shunt_runtime *rt, uint32_t type)
+uint64_t sh_runtime_finished(struct shunt_runtime *rt, uint32_t type)
 {
 	uint64_t sum = rt->retired[type];
 	uint32_t i, k;
 
 	for (i = 0; i < SHUNT_POOLS_MAX; i++) {
-		struct sh_pool *p = sh_runtime_pool(rt, i + 1);
+		struct sh_pool *p = sh_runtime_pool_at(rt, i);
 		/* mo slots.1 <- slots.1@life/pool.c: complete workers. */
 		uint32_t n = p ? sh_a32_load_acq(&p->slots) : 0;
 
@@ -106,10 +106,83 @@ uint64_t sh_runtime_pending(struct shunt_runtime *rt, uint32_t type)
 	 * is never counted as finished without the other as accepted.
 	 */
 	for (t = first; t < last; t++)
-		finished += finished_of(rt, t);
+		finished += sh_runtime_finished(rt, t);
 	for (t = first; t < last; t++)
 		accepted += accepted_of(rt, t);
 	return accepted > finished ? accepted - finished : 0;
+}
+
+static bool type_of(const struct sh_type *t, const struct sh_pool *p)
+{
+	/* mo rlx: freed under the lock, which is held. */
+	return t->pool == p && sh_a32_load_rlx(&t->state) != SH_TYPE_FREE;
+}
+
+/* Attempts, or rollbacks, of all types of a pool. */
+static uint64_t sum_types(struct shunt_runtime *rt, const struct sh_pool *p, bool undone)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t t = 0; t < rt->types_used; t++) {
+		if (!type_of(&rt->type[t], p))
+			continue;
+		/* mo count.2 <> count.2@sched/submit.c: as in accepted_of. */
+		sum += sh_a64_load_sc(undone ? &rt->shared_rejected[t] : &rt->shared_submitted[t]);
+		sum += sum_submitters(rt, t, undone);
+		sum -= undone ? 0 : rt->type[t].finished_before;
+	}
+	return sum;
+}
+
+/* Did this worker ever submit a job of the pool? */
+static bool spawned(const struct shunt_runtime *rt, const struct sh_submitter *sub, const struct sh_pool *p)
+{
+	for (uint32_t t = 0; t < rt->types_used; t++)
+		/* mo rlx: what was seen before the barrier is seen again. */
+		if (type_of(&rt->type[t], p) && sh_a64_load_rlx(&sub->submitted[t]) != 0)
+			return true;
+	return false;
+}
+
+/*
+ * How many of the attempts that were seen before the barrier may still be taken back. A thread is inside
+ * at most one call that counted and did not queue yet: of SH_SUBMIT_RUN jobs at most, in a section, or
+ * of one that waits for capacity. A worker's spawn is one job, and in no section.
+ */
+static uint64_t undecided(struct shunt_runtime *rt, const struct sh_pool *p)
+{
+	/* mo count.3 <- count.3@sched/submitter.c: an entry is counted as used before its first attempt. */
+	uint32_t users = sh_a32_load_sc(&rt->submitters_used);
+	/* mo count.3 <- count.3@sched/submitter.c: likewise. */
+	uint32_t workers = sh_a32_load_sc(&rt->workers_used);
+	/* mo section.1 <> section.1@sched/submit.c: a section that has ended has decided. */
+	uint64_t n = sh_a64_load_sc(&rt->shared_section) * SH_SUBMIT_RUN;
+
+	for (uint32_t i = 0; i < users + workers; i++) {
+		const struct sh_submitter *sub = &rt->submitter[i < users ? i : rt->opts.submitters_max + (i - users)];
+
+		/* mo section.1 <- section.1@sched/submit.c: as above. */
+		if (sh_a64_load_acq(&sub->section) & 1u)
+			n += SH_SUBMIT_RUN;
+		else if (i >= users)
+			n += spawned(rt, sub, p);
+	}
+	return n + sh_a32_load_rlx(&p->capacity_waiters); /* mo rlx: raised inside the section. */
+}
+
+uint64_t sh_pool_submitted(struct shunt_runtime *rt, struct sh_pool *p, uint64_t finished)
+{
+	uint64_t attempts = sum_types(rt, p, false), sure, maybe;
+
+	sh_gate_barrier();
+	maybe = undecided(rt, p);
+	/* rollbacks last: each attempt that was taken back is taken off */
+	sure = attempts - sum_types(rt, p, true);
+	sure = p->submitted_before + ((int64_t)sure > (int64_t)maybe ? sure - maybe : 0);
+	sure = sure > finished ? sure : finished;
+	if (sure > p->submitted_seen)
+		p->submitted_seen = sure;
+	return p->submitted_seen;
 }
 
 /*

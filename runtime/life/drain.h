@@ -27,6 +27,13 @@ void sh_gate_barrier(void);
  * held.
  */
 uint64_t sh_runtime_pending(struct shunt_runtime *rt, uint32_t type);
+/* Jobs of a type's entry that ever ended, of earlier types too. rt->control is held. */
+uint64_t sh_runtime_finished(struct shunt_runtime *rt, uint32_t type);
+/*
+ * Accepted jobs of a pool: what is sure. It never falls, is never below `finished` (read before), and exact when no
+ * thread is inside a submit. Blocks for a barrier on all threads. rt->control is held.
+ */
+uint64_t sh_pool_submitted(struct shunt_runtime *rt, struct sh_pool *p, uint64_t finished);
 /*
  * Waits until no job of the type (SHUNT_ANY = of any) is pending. *left (may be NULL) is the number
  * of pending ones at the last look. 0, SHUNT_ETIMEDOUT, or SHUNT_ESTOPPED: the runtime is destroyed.

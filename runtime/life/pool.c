@@ -207,6 +207,7 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 		return SHUNT_ENOMEM;
 	p->rt = rt;
 	p->id = id;
+	p->index = sh_id_index(id);
 	p->levels = rt->levels;
 	p->thread_main = sh_worker_main;
 	p->opts = *opts;

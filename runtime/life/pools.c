@@ -18,12 +18,21 @@
 #include "life/pool_stop.h"
 #include "lockfree/registry.h"
 
+/* The id of the next pool: of the first free entry, with a generation that it never had. 0 = no entry is left. */
+static uint32_t pool_id_free(struct shunt_runtime *rt)
+{
+	for (uint32_t i = 0; i < SHUNT_POOLS_MAX; i++)
+		if (!sh_runtime_pool_at(rt, i) && rt->pool_generation[i] < SH_ID_GENERATIONS)
+			return sh_id_make(i, rt->pool_generation[i]);
+	return 0;
+}
+
 int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, struct shunt_pool_id *out)
 {
 	struct sh_control control;
 	struct shunt_pool_opts o;
 	struct sh_pool *p = NULL;
-	uint32_t id;
+	uint32_t id = 0;
 	int rc;
 
 	sh_error_detail_clear();
@@ -34,20 +43,21 @@ int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *op
 	if (rc != 0)
 		return rc;
 	rc = sh_opts_pool(rt, opts, &o);
-	for (id = 1; rc == 0 && id <= SHUNT_POOLS_MAX && sh_runtime_pool(rt, id); id++)
-		if (strcmp(sh_runtime_pool(rt, id)->name, o.name) == 0)
-			rc = SHUNT_EEXIST;
-	if (rc == 0 && id > SHUNT_POOLS_MAX)
-		rc = sh_error_set(SHUNT_ELIMIT, "pools.%s: one too many; want at most %d", o.name, SHUNT_POOLS_MAX);
 	if (rc == 0 && sh_registry_find(rt->pool_names, o.name, &(uint32_t){ 0 }))
 		rc = SHUNT_EEXIST;
+	if (rc == 0) {
+		id = pool_id_free(rt);
+		if (id == 0)
+			rc = sh_error_set(SHUNT_ELIMIT, "pools.%s: one too many; want at most %d", o.name, SHUNT_POOLS_MAX);
+	}
 	if (rc == 0)
 		rc = sh_pool_create(rt, &o, id, &p);
 	if (rc == 0) {
 		rc = sh_registry_put(rt->pool_names, p->name, id);
 		if (rc == 0) {
+			rt->pool_generation[p->index]++;
 			/* mo pool.1 -> pool.1@sched/world.h: the complete pool. */
-			sh_aptr_store_rel(&rt->pool[id - 1], p);
+			sh_aptr_store_rel(&rt->pool[p->index], p);
 			out->v = id;
 		} else {
 			sh_pool_stop(p);
@@ -103,7 +113,7 @@ int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 	if (rc == 0) {
 		sh_control_drop_name(rt, rt->pool_names, p->name);
 		/* mo pool.1 -> pool.1@sched/world.h: no type names it, so no submitter can hold it. */
-		sh_aptr_store_rel(&rt->pool[pool.v - 1], NULL);
+		sh_aptr_store_rel(&rt->pool[p->index], NULL);
 		sh_grace_wait(rt);
 		sh_pool_stop(p);
 		while (!sh_pool_stopped(p))

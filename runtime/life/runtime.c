@@ -235,12 +235,12 @@ static uint64_t pools_stop(struct shunt_runtime *rt)
 	uint32_t i;
 
 	for (i = 0; i < SHUNT_POOLS_MAX; i++)
-		if (sh_runtime_pool(rt, i + 1))
-			sh_pool_stop(sh_runtime_pool(rt, i + 1));
+		if (sh_runtime_pool_at(rt, i))
+			sh_pool_stop(sh_runtime_pool_at(rt, i));
 	do { /* repeated: a handler may wait for a job that only this thread can end now */
 		all = true;
 		for (i = 0; i < SHUNT_POOLS_MAX; i++) {
-			struct sh_pool *p = sh_runtime_pool(rt, i + 1);
+			struct sh_pool *p = sh_runtime_pool_at(rt, i);
 
 			if (!p)
 				continue;
@@ -251,8 +251,8 @@ static uint64_t pools_stop(struct shunt_runtime *rt)
 			(void)nanosleep(&pause, NULL);
 	} while (!all);
 	for (i = 0; i < SHUNT_POOLS_MAX; i++)
-		if (sh_runtime_pool(rt, i + 1)) /* mo rlx: sh_pool_stopped acquired what the threads did. */
-			cancelled += sh_a64_load_rlx(&sh_runtime_pool(rt, i + 1)->stop_cancelled);
+		if (sh_runtime_pool_at(rt, i)) /* mo rlx: sh_pool_stopped acquired what the threads did. */
+			cancelled += sh_a64_load_rlx(&sh_runtime_pool_at(rt, i)->stop_cancelled);
 	return cancelled;
 }
 
@@ -310,8 +310,8 @@ static uint64_t calls_end(struct shunt_runtime *rt)
 		if (sh_a32_load_acq(&rt->inlining) == 0)
 			n += cancel_asynchronous(rt);
 		for (uint32_t i = 0; i < SHUNT_POOLS_MAX; i++)
-			if (sh_runtime_pool(rt, i + 1))
-				n += sh_pool_cancel_queued(sh_runtime_pool(rt, i + 1));
+			if (sh_runtime_pool_at(rt, i))
+				n += sh_pool_cancel_queued(sh_runtime_pool_at(rt, i));
 		if (empty)
 			return n;
 		(void)nanosleep(&pause, NULL);
@@ -350,8 +350,8 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 		n += calls_end(rt);
 	}
 	for (i = 0; i < SHUNT_POOLS_MAX; i++)
-		if (sh_runtime_pool(rt, i + 1))
-			sh_pool_free(sh_runtime_pool(rt, i + 1), forked);
+		if (sh_runtime_pool_at(rt, i))
+			sh_pool_free(sh_runtime_pool_at(rt, i), forked);
 	check_balance(rt, forked);
 	stages_stop(rt, SH_COUNT(stages));
 	if (cancelled)

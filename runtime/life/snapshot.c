@@ -42,7 +42,16 @@ static bool series_seen(struct sh_pool *p, size_t cell)
 	return false;
 }
 
-static void series_add(struct shunt_series *s, const struct sh_stat *st)
+static void series_hists(struct shunt_series *s, const struct sh_stat *st)
+{
+	if (!st)
+		return;
+	sh_hist_snapshot_add(st->queue, s->queue);
+	sh_hist_snapshot_add(st->run, s->run);
+	sh_hist_snapshot_add(st->total, s->total);
+}
+
+static void series_counts(struct shunt_series *s, const struct sh_stat *st)
 {
 	if (!st)
 		return;
@@ -50,26 +59,29 @@ static void series_add(struct shunt_series *s, const struct sh_stat *st)
 	s->done += sh_a64_load_rlx(&st->done);
 	s->failed += sh_a64_load_rlx(&st->failed);
 	s->cancelled += sh_a64_load_rlx(&st->cancelled);
-	sh_hist_snapshot_add(st->queue, s->queue);
-	sh_hist_snapshot_add(st->run, s->run);
-	sh_hist_snapshot_add(st->total, s->total);
+}
+
+/* Adds up the cells of a series. */
+static void series_sum(struct sh_pool *p, size_t cell, struct shunt_series *s, void (*add)(struct shunt_series *, const struct sh_stat *))
+{
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+
+	add(s, sh_aptr_load_acq(&p->outside[cell])); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
+	for (uint32_t i = 0; i < n; i++)
+		add(s, sh_aptr_load_acq(&p->worker[i]->stat[cell])); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
 }
 
 static int series_fill(struct shunt_runtime *rt, struct sh_pool *p, uint32_t type, uint32_t level, struct shunt_series *s)
 {
-	size_t cell = (size_t)type * p->levels + level;
-	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
-	uint32_t i;
-
+	s->pool_id.v = p->id;
+	s->type_id.v = sh_id_make(type, rt->type[type].generation);
 	(void)snprintf(s->pool, sizeof(s->pool), "%s", p->name);
 	(void)snprintf(s->type, sizeof(s->type), "%s", rt->type[type].name);
 	(void)snprintf(s->level_name, sizeof(s->level_name), "%s", rt->level_names[level]);
 	s->level = level;
 	if (shunt_hist_create(&s->queue) != 0 || shunt_hist_create(&s->run) != 0 || shunt_hist_create(&s->total) != 0)
 		return SHUNT_ENOMEM;
-	series_add(s, sh_aptr_load_acq(&p->outside[cell])); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
-	for (i = 0; i < n; i++)
-		series_add(s, sh_aptr_load_acq(&p->worker[i]->stat[cell])); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
+	series_sum(p, (size_t)type * p->levels + level, s, series_hists);
 	return 0;
 }
 
@@ -79,8 +91,8 @@ static int fill_series(struct shunt_runtime *rt, struct shunt_snapshot *s)
 	uint32_t pass, k, t, l;
 
 	for (pass = 0; pass < 2; pass++) {
-		for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
-			struct sh_pool *p = sh_runtime_pool(rt, k);
+		for (k = 0; k < SHUNT_POOLS_MAX; k++) {
+			struct sh_pool *p = sh_runtime_pool_at(rt, k);
 
 			for (t = 0; p && t < rt->types_used; t++)
 				for (l = 0; l < p->levels; l++) {
@@ -114,12 +126,26 @@ static enum shunt_worker_state state_of(uint32_t s)
 	return s == SH_W_PARKED || s == SH_W_DORMANT ? SHUNT_WORKER_PARKED : SHUNT_WORKER_RUNNING;
 }
 
-static int worker_fill(const struct sh_worker *w, uint32_t types, struct shunt_worker_info *o)
+static int worker_hists(const struct sh_worker *w, uint32_t types, struct shunt_worker_info *o)
 {
-	uint32_t i;
+	const struct sh_stat *st = sh_aptr_load_rlx(&w->stat_retired); /* mo rlx: under the lock. */
 
+	if (shunt_hist_create(&o->queue) != 0 || shunt_hist_create(&o->run) != 0)
+		return SHUNT_ENOMEM;
+	for (uint32_t i = 0;; i++) {
+		if (st) {
+			sh_hist_snapshot_add(st->queue, o->queue);
+			sh_hist_snapshot_add(st->run, o->run);
+		}
+		if (i == types * w->pool->levels)
+			return 0;
+		st = sh_aptr_load_acq(&w->stat[i]); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
+	}
+}
+
+static void worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
+{
 	(void)snprintf(o->pool, sizeof(o->pool), "%s", w->pool->name);
-	o->index = w->slot;
 	o->spare = w->spare;
 	/* mo rlx: statistics, all of them. */
 	o->state = state_of(sh_a32_load_rlx(&w->state));
@@ -141,35 +167,19 @@ static int worker_fill(const struct sh_worker *w, uint32_t types, struct shunt_w
 	o->speed_permille = sh_a32_load_rlx(&w->speed_permille);
 	o->in_flight = sh_worker_in_flight(w);
 	o->work_left_ns = sh_worker_left_ns(w, sh_clock_ns());
-	if (shunt_hist_create(&o->queue) != 0 || shunt_hist_create(&o->run) != 0)
-		return SHUNT_ENOMEM;
-	for (i = 0; i < types * w->pool->levels; i++) {
-		const struct sh_stat *st = sh_aptr_load_acq(&w->stat[i]); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
-
-		if (!st)
-			continue;
-		sh_hist_snapshot_add(st->queue, o->queue);
-		sh_hist_snapshot_add(st->run, o->run);
-	}
-	return 0;
 }
 
 static void pool_counts(struct shunt_runtime *rt, struct sh_pool *p, struct shunt_pool_info *o)
 {
 	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
-	uint64_t pending = 0;
 	uint32_t t, i;
 
 	for (t = 0; t < rt->types_used; t++) {
-		uint64_t finished = sh_a64_load_rlx(&p->outside_finished[t]); /* mo rlx: statistic. */
-
+		o->finished += sh_a64_load_rlx(&p->outside_finished[t]); /* mo rlx: `submitted` is never below the sum. */
 		for (i = 0; i < n; i++)
-			finished += sh_a64_load_rlx(&p->worker[i]->finished[t]); /* mo rlx: statistic. */
-		o->finished += finished;
-		if (rt->type[t].pool == p)
-			pending += sh_runtime_pending(rt, t);
+			o->finished += sh_a64_load_rlx(&p->worker[i]->finished[t]); /* mo rlx: as above. */
 	}
-	o->submitted = o->finished + pending;
+	o->submitted = sh_pool_submitted(rt, p, o->finished);
 }
 
 static void pool_fill(struct shunt_runtime *rt, struct sh_pool *p, struct shunt_pool_info *o)
@@ -197,8 +207,8 @@ static int fill_pools(struct shunt_runtime *rt, struct shunt_snapshot *s)
 	size_t workers = 0;
 	uint32_t k, i;
 
-	for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
-		struct sh_pool *p = sh_runtime_pool(rt, k);
+	for (k = 0; k < SHUNT_POOLS_MAX; k++) {
+		struct sh_pool *p = sh_runtime_pool_at(rt, k);
 
 		if (!p)
 			continue;
@@ -212,19 +222,45 @@ static int fill_pools(struct shunt_runtime *rt, struct shunt_snapshot *s)
 	if (!s->pools || !s->workers)
 		return SHUNT_ENOMEM;
 	s->pools_n = 0;
-	for (k = 1; k <= SHUNT_POOLS_MAX; k++) {
-		struct sh_pool *p = sh_runtime_pool(rt, k);
+	for (k = 0; k < SHUNT_POOLS_MAX; k++) {
+		struct sh_pool *p = sh_runtime_pool_at(rt, k);
 		uint32_t n = p ? sh_a32_load_acq(&p->slots) : 0; /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
 
 		if (!p)
 			continue;
-		pool_fill(rt, p, &s->pools[s->pools_n++]);
-		for (i = 0; i < n; i++)
-			if (worker_fill(p->worker[i], rt->types_used, &s->workers[s->workers_n++]) != 0)
+		s->pools[s->pools_n++].id.v = p->id;
+		for (i = 0; i < n; i++) {
+			struct shunt_worker_info *w = &s->workers[s->workers_n++];
+
+			w->pool_id.v = p->id;
+			w->index = i;
+			if (worker_hists(p->worker[i], rt->types_used, w) != 0)
 				return SHUNT_ENOMEM;
+		}
 		s->runtime.threads += n;
 	}
 	return 0;
+}
+
+/*
+ * A job is counted before it is in a histogram. So histograms are read first, then (barrier) the counters: no histogram
+ * has more jobs than are counted.
+ */
+static void fill_counts(struct shunt_runtime *rt, struct shunt_snapshot *s)
+{
+	size_t i;
+
+	sh_gate_barrier();
+	for (i = 0; i < s->pools_n; i++)
+		pool_fill(rt, sh_runtime_pool(rt, s->pools[i].id.v), &s->pools[i]);
+	for (i = 0; i < s->workers_n; i++)
+		worker_fill(sh_runtime_pool(rt, s->workers[i].pool_id.v)->worker[s->workers[i].index], &s->workers[i]);
+	for (i = 0; i < s->series_n; i++) {
+		struct shunt_series *x = &s->series[i];
+		struct sh_pool *p = sh_runtime_pool(rt, x->pool_id.v);
+
+		series_sum(p, (size_t)sh_id_index(x->type_id.v) * p->levels + x->level, x, series_counts);
+	}
 }
 
 int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out)
@@ -253,6 +289,8 @@ int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out)
 	rc = fill_pools(rt, s);
 	if (rc == 0)
 		rc = fill_series(rt, s);
+	if (rc == 0)
+		fill_counts(rt, s);
 	(void)pthread_mutex_unlock(&rt->control);
 	if (rc == 0 && shunt_topo_budget(rt->topo, &s->budget, sizeof(s->budget)) != 0)
 		memset(&s->budget, 0, sizeof(s->budget));
@@ -353,8 +391,7 @@ static const struct shunt_series *series_match(const struct shunt_snapshot *s, c
 	size_t i;
 
 	for (i = 0; i < s->series_n; i++)
-		if (s->series[i].level == want->level && strcmp(s->series[i].type, want->type) == 0
-		    && strcmp(s->series[i].pool, want->pool) == 0)
+		if (s->series[i].level == want->level && s->series[i].type_id.v == want->type_id.v)
 			return &s->series[i];
 	return NULL;
 }
@@ -364,7 +401,7 @@ static const struct shunt_worker_info *worker_match(const struct shunt_snapshot 
 	size_t i;
 
 	for (i = 0; i < s->workers_n; i++)
-		if (s->workers[i].index == want->index && strcmp(s->workers[i].pool, want->pool) == 0)
+		if (s->workers[i].index == want->index && s->workers[i].pool_id.v == want->pool_id.v)
 			return &s->workers[i];
 	return NULL;
 }
@@ -436,7 +473,7 @@ static int diff_pools(struct shunt_snapshot *d, const struct shunt_snapshot *new
 	for (i = 0; i < newer->pools_n; i++) {
 		d->pools[i] = newer->pools[i];
 		for (k = 0; k < older->pools_n; k++) {
-			if (strcmp(older->pools[k].name, newer->pools[i].name) != 0)
+			if (older->pools[k].id.v != newer->pools[i].id.v)
 				continue;
 			d->pools[i].submitted -= older->pools[k].submitted;
 			d->pools[i].finished -= older->pools[k].finished;

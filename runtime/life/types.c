@@ -19,26 +19,51 @@
 
 #define NO_TYPE "type %u: there is none; want one of shunt_type_create"
 
+/*
+ * What pools counted and learned of a type that has no jobs; rt->control is held. The next type of its entry starts
+ * anew. What a worker counted in all stays: its histograms only grow.
+ */
+static void type_forget(struct shunt_runtime *rt, struct sh_type *t)
+{
+	const uint32_t i = (uint32_t)(t - rt->type);
+	struct sh_pool *p = t->pool;
+	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+
+	for (uint32_t l = 0; l < p->levels; l++) {
+		size_t cell = (size_t)i * p->levels + l;
+
+		sh_stat_retire(&p->mem, &p->outside[cell], NULL);
+		for (uint32_t k = 0; k < n; k++)
+			sh_stat_retire(&p->mem, &p->worker[k]->stat[cell], &p->worker[k]->stat_retired);
+	}
+	for (uint32_t k = 0; k < n; k++)
+		memset(&p->worker[k]->learned[i], 0, sizeof(p->worker[k]->learned[i]));
+	p->submitted_before += sh_runtime_finished(rt, i) - t->finished_before;
+}
+
 /* Fills a free entry; rt->control is held. */
 static int type_open(struct shunt_runtime *rt, const struct shunt_type_opts *o, struct shunt_type_id *out)
 {
 	struct sh_pool *p = sh_runtime_pool(rt, o->pool.v);
 	struct sh_type *t = NULL;
-	uint32_t i;
+	uint32_t i, id;
 	int rc;
 
 	if (!p)
 		return sh_refuse(&rt->log, SHUNT_ENOENT, "types.%s.pool: no pool %u; want one of shunt_pool_create", o->name, o->pool.v);
 	for (i = 0; i < SHUNT_TYPES_MAX && !t; i++)
-		if (sh_a32_load_acq(&rt->type[i].state) == SH_TYPE_FREE) /* mo type.1 <- type.1@sched/submit.c: its last user. */
+		/* mo type.1 <- type.1@sched/submit.c: its last user. */
+		if (sh_a32_load_acq(&rt->type[i].state) == SH_TYPE_FREE && rt->type[i].generation < SH_ID_GENERATIONS)
 			t = &rt->type[i];
 	if (!t)
 		return sh_error_set(SHUNT_ELIMIT, "types.%s: one too many; want at most %d", o->name, SHUNT_TYPES_MAX);
 	i = (uint32_t)(t - rt->type);
-	rc = sh_registry_put(rt->type_names, o->name, (t->generation + 1) << 16 | (i + 1));
+	id = sh_id_make(i, t->generation + 1);
+	rc = sh_registry_put(rt->type_names, o->name, id);
 	if (rc != 0)
 		return sh_error_set(rc, "types.%s: %s", o->name, shunt_strerror(rc));
-	t->generation = (t->generation + 1) & 0xffffu;
+	t->generation++;
+	t->finished_before = sh_runtime_finished(rt, i);
 	t->pool = p;
 	t->handler = o->handler;
 	t->flags = o->flags;
@@ -51,7 +76,7 @@ static int type_open(struct shunt_runtime *rt, const struct shunt_type_opts *o, 
 	p->types++;
 	if (i + 1 > rt->types_used)
 		rt->types_used = i + 1;
-	out->v = t->generation << 16 | (i + 1);
+	out->v = id;
 	/* mo type.1 -> type.1@sched/submit.c: the fields before the id. */
 	sh_a32_store_sc(&t->state, out->v);
 	return 0;
@@ -88,7 +113,7 @@ int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_typ
 
 static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, uint64_t timeout_ns)
 {
-	uint32_t i = (type.v & 0xffffu) - 1u;
+	uint32_t i = sh_id_index(type.v);
 	struct sh_control control;
 	struct sh_type *t;
 	uint32_t s = type.v;
@@ -100,7 +125,7 @@ static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, u
 	if (rc != 0)
 		return rc;
 	t = &rt->type[i];
-	if (t->generation != type.v >> 16)
+	if (t->generation != type.v >> SH_ID_BITS)
 		rc = sh_error_set(SHUNT_ENOENT, NO_TYPE, type.v);
 	else if (sh_a32_cas_sc(&t->state, &s, SH_TYPE_CLOSED)) /* mo type.1 -> type.1@sched/submit.c: closed, then (barrier) the counts. */
 		sh_control_drop_name(rt, rt->type_names, t->name);
@@ -119,8 +144,10 @@ static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, u
 	 * mo type.1 -> type.1@sched/submit.c: no thread uses its fields any more. A concurrent call may
 	 * have been first.
 	 */
-	if (t->generation == type.v >> 16 && sh_a32_cas_sc(&t->state, &s, SH_TYPE_FREE))
+	if (t->generation == type.v >> SH_ID_BITS && sh_a32_cas_sc(&t->state, &s, SH_TYPE_FREE)) {
+		type_forget(rt, t);
 		t->pool->types--;
+	}
 	(void)pthread_mutex_unlock(&rt->control);
 	return 0;
 }

@@ -114,6 +114,21 @@ void sh_hist_record_shared(struct sh_hist *h, uint64_t v)
 	raise_shared(&h->min_inv, ~v);
 }
 
+void sh_hist_add(struct sh_hist *h, const struct sh_hist *from)
+{
+	for (size_t i = 0; i < SH_HIST_BUCKETS; i++) {
+		uint64_t n = sh_a64_load_rlx(&from->counts[i]); /* mo rlx: nobody writes it. */
+
+		if (n != 0) /* pages that are not used stay so */
+			sh_a64_bump_owner(&h->counts[i], n);
+	}
+	/* mo rlx: as above. */
+	sh_a64_bump_owner(&h->sum, sh_a64_load_rlx(&from->sum));
+	sh_a64_bump_owner(&h->saturated, sh_a64_load_rlx(&from->saturated));
+	raise_shared(&h->max, sh_a64_load_rlx(&from->max)); /* mo rlx: as above. */
+	raise_shared(&h->min_inv, sh_a64_load_rlx(&from->min_inv));
+}
+
 void sh_hist_snapshot_add(const struct sh_hist *h, struct shunt_hist *out)
 {
 	struct shape s = { 0 };

@@ -182,6 +182,9 @@ static inline uint64_t sh_hist_sum(const struct sh_hist *h)
 	return sh_a64_load_rlx(&h->sum);
 }
 
+/* Adds the contents of `from` to h, which has no other writer, and `from` none at all. */
+void sh_hist_add(struct sh_hist *h, const struct sh_hist *from);
+
 /* Replaces *out by the contents of h. Thread: any, while others record. */
 void sh_hist_snapshot(const struct sh_hist *h, struct shunt_hist *out);
 /* Adds the contents of h to *out: a merge without a copy. Thread: any, while others record. */

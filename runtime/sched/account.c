@@ -230,6 +230,8 @@ uint32_t sh_account_batch(struct sh_worker *w, uint64_t end_ns, bool failed, con
 	uint64_t ran = span > lent ? span - lent : 0;
 	struct sh_stat *st = sh_stat_get(&w->pool->mem, &w->stat[(size_t)b->type * w->pool->levels + b->level]);
 
+	/* counted before it is in a histogram (life/snapshot.c) */
+	count_jobs(w, n);
 	if (sh_likely(st != NULL)) {
 		sh_a64_bump_owner(&st->done, n - failed);
 		if (sh_unlikely(failed))
@@ -241,7 +243,6 @@ uint32_t sh_account_batch(struct sh_worker *w, uint64_t end_ns, bool failed, con
 			record_batch(st, b, span, ran, w->learned[b->type].mean);
 #endif
 	}
-	count_jobs(w, n);
 	sh_a64_bump_owner(&w->busy_ns, ran > waits ? ran - waits : 0);
 	if (sh_account_short(w, b->type))
 		sh_worker_rate(w, b->submit_ns[n - 1], n);

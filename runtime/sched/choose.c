@@ -146,7 +146,7 @@ static uint32_t choose_least_work(const struct sh_choice *c, struct sh_select_st
 {
 	struct sh_pool *p = c->pool;
 	struct sh_submitter *sub = c->sub;
-	struct sh_sticky *st = sub ? &sub->sticky[p->id - 1] : NULL;
+	struct sh_sticky *st = sub ? &sub->sticky[p->index] : NULL;
 	/*
 	 * Beyond STICKY_START_MAX workers, submitters that search from fixed places would contend
 	 * for one worker.

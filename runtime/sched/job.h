@@ -49,7 +49,7 @@ _Static_assert(SHUNT_TYPES_MAX <= SH_TYPE_MASK, "an item has a type's index + 1"
 /* Constant: what a job that waits for it must know before it claims it. Until then the record may serve another. */
 #define SH_RECORD_HELPED (1u << 9) /* its waiter may run it: no key, no stated worker */
 #define SH_RECORD_LEVEL_SHIFT 10u
-#define SH_RECORD_POOL_SHIFT 14u /* public id of its pool */
+#define SH_RECORD_POOL_SHIFT 14u /* index of its pool */
 #define SH_RECORD_WHERE (SH_RECORD_HELPED | 1023u << SH_RECORD_POOL_SHIFT)
 #define SH_RECORD_HELD (SH_RECORD_USER | SH_RECORD_LINKED | SH_RECORD_UNREAD)
 #define SH_RECORD_GEN_SHIFT 24u
@@ -98,10 +98,21 @@ _Static_assert(offsetof(struct sh_record, next) == 0 && offsetof(struct sh_recor
 _Static_assert(offsetof(struct sh_record, outcome) == SH_CACHELINE, "results are not where a free batch is");
 _Static_assert(sizeof(struct sh_record) == 2 * SH_CACHELINE, "two lines a record");
 
-/* Group word: generation:32 | flags:2 | pending:30. */
-#define SH_GROUP_PENDING 0x3fffffffu
-#define SH_GROUP_WAITER (1u << 30)
-#define SH_GROUP_CANCEL (1u << 31)
+/*
+ * Group word: generation:38 | flags:2 | pending:24. Each pending job has a record, so handles_max bounds them. The
+ * public id is generation:38 | index:24.
+ */
+#define SH_GROUP_PENDING 0xffffffu
+#define SH_GROUP_WAITER (1u << 24)
+#define SH_GROUP_CANCEL (1u << 25)
+#define SH_GROUP_GEN_SHIFT 26u
+#define SH_GROUP_GENERATIONS (UINT64_MAX >> SH_GROUP_GEN_SHIFT)
+#define SH_GROUP_INDEX_BITS 24u
+
+static inline uint32_t sh_group_index(struct shunt_group_id id)
+{
+	return (uint32_t)(id.v & ((1u << SH_GROUP_INDEX_BITS) - 1u));
+}
 
 struct sh_group {
 	sh_a32 next; /* slab */

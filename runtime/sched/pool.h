@@ -50,7 +50,8 @@ struct sh_pool {
 	/* constants */
 	struct shunt_runtime *rt SH_ALIGNED(SH_CACHELINE);
 	uint64_t local_nodes;   /* bit = node_slot; nodes with workers; 0 = all are on one node */
-	uint32_t id;      /* index + 1 = public id */
+	uint32_t id;      /* public id */
+	uint32_t index;   /* in the runtime's table; part of the id */
 	uint32_t workers; /* without spares */
 	uint32_t words;   /* 64-bit words with a bit for each worker and spare */
 	uint32_t spares_max;
@@ -68,6 +69,8 @@ struct sh_pool {
 	uint64_t spin_ns;
 	uint32_t spinners_max;
 	void *(*thread_main)(void *worker); /* sync: const; sh_worker_main */
+	uint64_t submitted_before; /* sync: lock(control); jobs of destroyed types */
+	uint64_t submitted_seen;   /* sync: lock(control); what snapshots said */
 	sh_aptr *outside;          /* sync: atomic pointers to struct sh_stat with shared histograms, [types * levels] */
 	sh_a64 *outside_finished;  /* sync: atomic; [types] */
 	struct sh_mem mem;

@@ -42,3 +42,24 @@ void sh_stat_free(struct sh_mem *mem, sh_aptr *cells, size_t n)
 		sh_mem_unmap(mem, sh_aptr_load_rlx(&cells[i]), STAT_BYTES);
 	sh_mem_unmap(mem, cells, n * sizeof(*cells));
 }
+
+void sh_stat_retire(struct sh_mem *mem, sh_aptr *cell, sh_aptr *kept)
+{
+	struct sh_stat *st = sh_aptr_load_acq(cell); /* mo stat.1 <- stat.1@sched/stat.c: complete cell. */
+	struct sh_stat *to;
+
+	if (!st)
+		return;
+	/* mo rlx: its type has no jobs, and a reader holds the lock. */
+	sh_aptr_store_rlx(cell, NULL);
+	to = kept ? sh_aptr_load_rlx(kept) : NULL; /* mo rlx: under the lock. */
+	if (kept && !to) {
+		sh_aptr_store_rlx(kept, st); /* mo rlx: as above. */
+		return;
+	}
+	if (to) {
+		sh_hist_add(to->queue, st->queue);
+		sh_hist_add(to->run, st->run);
+	}
+	sh_mem_unmap(mem, st, STAT_BYTES);
+}

@@ -7,7 +7,7 @@
  *   shunt_submit, shunt_submit_batch
  *     submit_outside   one job without parts, of a thread that is no worker: the fast path
  *     spawn            the same of a worker's job, into its own deque
- *     submit_run       jobs without parts, up to SUBMIT_RUN of one type and level, of any thread
+ *     submit_run       jobs without parts, up to SH_SUBMIT_RUN of one type and level, of any thread
  *     submit_parts     any job, one at a time
  *       try_queue      credit, record, parts, then route; on an error nothing stays taken
  *       when_full      what the caller chose for SHUNT_EFULL: error, wait, run inline
@@ -32,7 +32,6 @@
 
 #define CAPACITY_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
 #define INLINE_DEPTH_MAX 64u
-#define SUBMIT_RUN 16u /* jobs of a batch that go to one worker together, and share a submit time */
 
 /* Details of a refused spec. */
 #define NO_SPEC "job: the runtime or the spec is NULL; want both"
@@ -426,7 +425,7 @@ static int check_spec(const struct sh_submit *a)
 static SH_NOINLINE int submit_parts(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec,
 				    struct shunt_job_id *id, uint64_t now)
 {
-	uint32_t index = (spec->type.v & 0xffffu) - 1u;
+	uint32_t index = sh_id_index(spec->type.v);
 	struct shunt_job_opts opts;
 	struct sh_submit s;
 	int rc;
@@ -553,14 +552,14 @@ static SH_NOINLINE void route_plain(struct sh_submitter *sub, const struct sh_ty
 }
 
 /*
- * n <= SUBMIT_RUN jobs of one type and level without parts, in order, from any thread. Returns how
+ * n <= SH_SUBMIT_RUN jobs of one type and level without parts, in order, from any thread. Returns how
  * many were accepted; fewer = submit_parts must try the next one. The caller is in a read-side
  * section.
  */
 static SH_NOINLINE uint32_t submit_run(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec, uint32_t n)
 {
-	uint32_t index = (spec->type.v & 0xffffu) - 1u;
-	struct sh_item items[SUBMIT_RUN];
+	uint32_t index = sh_id_index(spec->type.v);
+	struct sh_item items[SH_SUBMIT_RUN];
 	const struct sh_type *type;
 	uint32_t level = 0, i = 0, room, pushed = 0;
 	uint64_t now;
@@ -612,7 +611,7 @@ static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter 
  */
 static SH_NOINLINE int submit_outside(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec)
 {
-	uint32_t index = (spec->type.v & 0xffffu) - 1u;
+	uint32_t index = sh_id_index(spec->type.v);
 	uint64_t now, section = sh_a64_load_rlx(&sub->section); /* mo rlx: own word. */
 	const struct sh_type *type;
 	struct sh_item item;
@@ -655,7 +654,7 @@ other:
 static SH_NOINLINE int spawn(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec)
 {
 	struct sh_worker *w = sub->worker;
-	uint32_t index = (spec->type.v & 0xffffu) - 1u;
+	uint32_t index = sh_id_index(spec->type.v);
 	const struct sh_type *type;
 	struct sh_item item;
 	uint32_t level;
@@ -707,7 +706,7 @@ static uint32_t plain_run(const struct shunt_job_spec *specs, size_t n)
 {
 	uint32_t k = 0;
 
-	while (k < n && k < SUBMIT_RUN && spec_plain(&specs[k]) && specs[k].type.v == specs[0].type.v
+	while (k < n && k < SH_SUBMIT_RUN && spec_plain(&specs[k]) && specs[k].type.v == specs[0].type.v
 	       && specs[k].level == specs[0].level)
 		k++;
 	return k;

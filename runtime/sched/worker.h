@@ -138,6 +138,7 @@ struct sh_worker {
 	struct shunt_job_ctx *running; /* sync: owner */
 	struct sh_submitter *submitter; /* sync: owner; caches and counters of this thread */
 	sh_aptr *stat;            /* sync: atomic pointers; [types * levels], filled by the owner */
+	sh_aptr stat_retired;     /* sync: lock(control); histograms of destroyed types */
 	sh_a64 *finished;         /* sync: atomic, one writer; [types] */
 	struct sh_learned *learned; /* sync: owner; [types] */
 	struct sh_batch batch;    /* sync: owner; jobs that ran and are not recorded yet */

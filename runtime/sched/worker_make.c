@@ -68,6 +68,7 @@ void sh_worker_free(struct sh_pool *p, struct sh_worker *w)
 	if (!w)
 		return;
 	sh_stat_free(&p->mem, w->stat, cells);
+	sh_stat_retire(&p->mem, &w->stat_retired, NULL);
 	sh_mem_unmap(&p->mem, w->finished, sizeof(sh_a64) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->learned, sizeof(*w->learned) * SHUNT_TYPES_MAX);
 	sh_mem_unmap(&p->mem, w->queue_mem, w->queue_bytes);

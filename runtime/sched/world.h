@@ -22,11 +22,32 @@
 #include "lockfree/slab.h"
 
 /*
+ * Public id of a pool or type: generation:22 | index + 1:10. An entry whose generations are used up is
+ * not opened again, so no id ever comes twice.
+ */
+#define SH_ID_BITS 10u
+#define SH_ID_INDEX ((1u << SH_ID_BITS) - 1u)
+#define SH_ID_GENERATIONS (UINT32_MAX >> SH_ID_BITS)
+
+_Static_assert(SHUNT_TYPES_MAX <= SH_ID_INDEX && SHUNT_POOLS_MAX <= SH_ID_INDEX, "an id has an index + 1");
+
+/* Index in its table; that of no entry if the id has none. */
+static inline uint32_t sh_id_index(uint32_t id)
+{
+	return (id & SH_ID_INDEX) - 1u;
+}
+
+static inline uint32_t sh_id_make(uint32_t index, uint32_t generation)
+{
+	return generation << SH_ID_BITS | (index + 1u);
+}
+
+/*
  * State of a type: one of these, or the public id of an open one, so that a submit compares once.
  */
 #define SH_TYPE_FREE 0u
 
-#define SH_TYPE_CLOSED 0x10000u /* no id: the low half of an id is an index + 1 */
+#define SH_TYPE_CLOSED (1u << SH_ID_BITS) /* no id: it has no index */
 
 struct sh_type {
 	sh_a32 state;             /* sync: atomic; SH_TYPE_*, or its id */
@@ -38,7 +59,8 @@ struct sh_type {
 	uint32_t flags;           /* sync: const while open */
 	uint32_t level;           /* sync: const while open */
 	uint32_t parts;           /* sync: const while open; SH_PART_* that each of its jobs has (part.h) */
-	uint32_t generation;      /* sync: const while open; high half of the public id */
+	uint32_t generation;      /* sync: lock(control); how often the entry was opened */
+	uint64_t finished_before; /* sync: lock(control); jobs of earlier types of the entry */
 	char name[SHUNT_NAME_MAX];
 } SH_ALIGNED(SH_CACHELINE);
 
@@ -94,6 +116,8 @@ struct sh_submitter {
 	sh_a64 rejected[SHUNT_TYPES_MAX];    /* sync: atomic, one writer; attempts rolled back */
 };
 
+#define SH_SUBMIT_RUN 16u /* jobs of a batch that go to one worker together, and share a submit time */
+
 struct sh_part;
 struct shunt_cq;
 
@@ -110,6 +134,7 @@ struct shunt_runtime {
 	uint32_t credit_cache;    /* sync: const; credits that a thread keeps */
 	struct sh_type *type;          /* [SHUNT_TYPES_MAX] */
 	sh_aptr pool[SHUNT_POOLS_MAX]; /* sync: atomic pointers */
+	uint32_t pool_generation[SHUNT_POOLS_MAX]; /* sync: lock(control); how often the entry was used */
 	struct sh_submitter *submitter; /* [submitters] */
 	uint32_t submitters;      /* sync: const; users', then SH_WORKERS_TOTAL_MAX for workers */
 	sh_a32 submitters_used;   /* sync: atomic; users' entries from here on were never claimed */
@@ -148,10 +173,19 @@ static inline bool sh_runtime_forked(const struct shunt_runtime *rt)
 	return sh_unlikely(rt->fork_gen != sh_fork_generation);
 }
 
-static inline struct sh_pool *sh_runtime_pool(struct shunt_runtime *rt, uint32_t id)
+/* NULL = there is none in this entry. */
+static inline struct sh_pool *sh_runtime_pool_at(struct shunt_runtime *rt, uint32_t index)
 {
 	/* mo pool.1 <- pool.1@life/pools.c: the pool was complete before it was published. */
-	return id >= 1 && id <= SHUNT_POOLS_MAX ? sh_aptr_load_acq(&rt->pool[id - 1]) : NULL;
+	return index < SHUNT_POOLS_MAX ? sh_aptr_load_acq(&rt->pool[index]) : NULL;
+}
+
+/* By its public id; NULL = it is no more. While rt->control is held, or the pool is in use otherwise. */
+static inline struct sh_pool *sh_runtime_pool(struct shunt_runtime *rt, uint32_t id)
+{
+	struct sh_pool *p = sh_runtime_pool_at(rt, sh_id_index(id));
+
+	return p && p->id == id ? p : NULL;
 }
 
 /* The job this thread is running in rt, NULL outside. */

@@ -30,7 +30,7 @@ static void touch(void *p, size_t len)
 
 static void check_worker_memory(struct world *w, struct sh_worker *me)
 {
-	uint32_t type = (w->type.v & 0xffffu) - 1u, untouched, found = 0;
+	uint32_t type = sh_id_index(w->type.v), untouched, found = 0;
 	struct seen seen;
 
 	CHECK(truth_pages_elsewhere(me->queue_mem, me->queue_bytes, me->node, &untouched) == 0,

@@ -6,6 +6,8 @@
 
 #include <shunt/error.h>
 
+#include "sched/world.h"
+
 static void open_with(struct tu_fixture *f, uint32_t workers, uint32_t groups_max)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
@@ -82,10 +84,37 @@ static void test_limits(void **state)
 	assert_int_equal(shunt_group_pending(f.rt, odd), SHUNT_ESTALE);
 	odd.v = UINT64_MAX;
 	assert_int_equal(shunt_group_wait(f.rt, odd, 0), SHUNT_ESTALE);
-	odd.v = UINT64_C(1) << 32 | 6;
+	odd.v = UINT64_C(1) << SH_GROUP_INDEX_BITS | 6;
 	assert_int_equal(shunt_group_destroy(f.rt, odd), SHUNT_ESTALE);
 	assert_int_equal(shunt_group_create(NULL, &odd), SHUNT_EINVAL);
 	assert_int_equal(shunt_group_create(f.rt, NULL), SHUNT_EINVAL);
+	tu_close(f.rt);
+}
+
+/* The last generation of an entry: the group works, and then the entry is not used again. */
+static void test_last_generation(void **state)
+{
+	struct shunt_group_id g, next;
+	struct sh_group *entry;
+	struct tu_fixture f;
+	atomic_uint n = 0;
+	uint64_t last;
+
+	(void)state;
+	open_with(&f, 1, 1);
+	assert_int_equal(shunt_group_create(f.rt, &g), 0);
+	entry = sh_slab_at(&f.rt->groups, sh_group_index(g));
+	assert_int_equal(shunt_group_destroy(f.rt, g), 0);
+	last = SH_GROUP_GENERATIONS - 1;
+	sh_a64_store_rlx(&entry->state, (last - 1) << SH_GROUP_GEN_SHIFT);
+	assert_int_equal(shunt_group_create(f.rt, &g), 0);
+	assert_true(g.v >> SH_GROUP_INDEX_BITS == last);
+	put(&f, f.count, &n, g, NULL);
+	assert_int_equal(shunt_group_wait(f.rt, g, TU_LONG_NS), 0);
+	assert_int_equal(atomic_load(&n), 1);
+	assert_int_equal(shunt_group_destroy(f.rt, g), 0);
+	assert_int_equal(shunt_group_pending(f.rt, g), SHUNT_ESTALE);
+	assert_int_equal(shunt_group_create(f.rt, &next), SHUNT_EFULL);
 	tu_close(f.rt);
 }
 
@@ -305,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_no_runtime),
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_last_generation),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_cancel_running),
 		cmocka_unit_test(test_tree),

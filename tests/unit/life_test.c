@@ -446,6 +446,60 @@ static void test_types(void **state)
 	tu_close(rt);
 }
 
+/* An id that was given back never comes again, however many others came since. */
+static void test_ids_once(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id old = tu_pool(rt, "old", 1), pool;
+	struct shunt_type_opts to = SHUNT_TYPE_OPTS_INIT;
+	struct shunt_type_id stale, type = { 0 };
+	struct shunt_group_id gone, g;
+	struct shunt_job_spec s;
+	atomic_uint n = 0;
+	uint32_t index;
+
+	(void)state;
+	assert_int_equal(shunt_pool_destroy(rt, old), 0);
+	pool = tu_pool(rt, "new", 1);
+	assert_true(pool.v != old.v && (pool.v & SH_ID_INDEX) == (old.v & SH_ID_INDEX));
+	to.name = "type";
+	to.handler = tu_count_job;
+	to.pool = old;
+	assert_int_equal(shunt_type_create(rt, &to, &type), SHUNT_ENOENT);
+	assert_int_equal(shunt_pool_destroy(rt, old), SHUNT_ENOENT);
+	stale = tu_type(rt, pool, "stale", tu_count_job);
+	assert_int_equal(shunt_type_destroy(rt, stale, TU_LONG_NS), 0);
+	index = sh_id_index(stale.v);
+	for (uint32_t i = 0; i <= 1u << 16; i++) {
+		type = tu_type(rt, pool, "type", tu_count_job);
+		assert_true(type.v != stale.v);
+		if (i < 1u << 16)
+			assert_int_equal(shunt_type_destroy(rt, type, TU_LONG_NS), 0);
+	}
+	s = tu_spec(stale, &n);
+	assert_int_equal(shunt_submit(rt, &s, NULL), SHUNT_ENOENT);
+	assert_int_equal(shunt_type_destroy(rt, stale, TU_LONG_NS), SHUNT_ENOENT);
+	/* the last generations of an entry: then it is not used again */
+	assert_int_equal(shunt_type_destroy(rt, type, TU_LONG_NS), 0);
+	rt->type[index].generation = SH_ID_GENERATIONS - 1;
+	type = tu_type(rt, pool, "type", tu_count_job);
+	assert_int_equal(type.v, sh_id_make(index, SH_ID_GENERATIONS));
+	assert_int_equal(shunt_type_destroy(rt, type, TU_LONG_NS), 0);
+	type = tu_type(rt, pool, "type", tu_count_job);
+	assert_int_equal(sh_id_index(type.v), index + 1);
+	assert_int_equal(shunt_type_destroy(rt, type, TU_LONG_NS), 0);
+	rt->pool_generation[sh_id_index(pool.v)] = SH_ID_GENERATIONS;
+	assert_int_equal(shunt_pool_destroy(rt, pool), 0);
+	assert_int_equal(sh_id_index(tu_pool(rt, "next", 1).v), sh_id_index(pool.v) + 1);
+	assert_int_equal(shunt_group_create(rt, &gone), 0);
+	assert_int_equal(shunt_group_destroy(rt, gone), 0);
+	assert_int_equal(shunt_group_create(rt, &g), 0);
+	assert_true(g.v != gone.v);
+	assert_int_equal(shunt_group_pending(rt, gone), SHUNT_ESTALE);
+	assert_int_equal(atomic_load(&n), 0);
+	tu_close(rt);
+}
+
 static void test_pools(void **state)
 {
 	struct shunt_runtime *rt = tu_runtime();
@@ -625,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_drain_spawning),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_ids_once),
 		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_thread_churn),
 		cmocka_unit_test(test_caches_come_back),

@@ -30,7 +30,7 @@ static struct shunt_type_id type_of(const struct tu_fixture *f, const char *name
 
 static struct sh_type *entry_of(const struct tu_fixture *f, struct shunt_type_id id)
 {
-	return &f->rt->type[(id.v & 0xffffu) - 1u];
+	return &f->rt->type[sh_id_index(id.v)];
 }
 
 /* What a choice counts with for a type of which so much is expected. */
@@ -86,7 +86,7 @@ static void ran(struct tu_fixture *f, struct shunt_type_id type, uint32_t w, uin
 		struct sh_batch *b = &worker(f, w)->batch;
 
 		assert_int_equal(b->n, 0);
-		b->type = (uint16_t)((type.v & 0xffffu) - 1u);
+		b->type = (uint16_t)(sh_id_index(type.v));
 		b->level = 0;
 		b->stamp_ns = b->submit_ns[0] = now;
 		b->n = 1;
@@ -122,7 +122,7 @@ static void test_learned(void **state)
 		hold(&f, f.gate, &g[i], i); /* what their threads own is the test's */
 	ran(&f, f.count, 0, 400, MINUTE_NS);
 	ran(&f, f.count, 1, 400, 10 * MINUTE_NS);
-	learned = worker(&f, 1)->learned[(f.count.v & 0xffffu) - 1u];
+	learned = worker(&f, 1)->learned[sh_id_index(f.count.v)];
 	assert_true(learned.mean == 10 * MINUTE_NS && learned.ewma == 10 * MINUTE_NS);
 	assert_in_range(worker_of(f.rt, 0).speed_permille, 950, 1050);
 	assert_in_range(worker_of(f.rt, 1).speed_permille, 9500, 10500);

@@ -56,7 +56,7 @@ static void open_held(struct fixture *f)
 	f->gate_type = tu_type(f->rt, f->pool, "gate", tu_gate_job);
 	f->fast = tu_type(f->rt, f->pool, "fast", fast_job);
 	(void)shunt_detach(f->rt, tu_hold(f->rt, f->gate_type, &f->gate));
-	f->w->learned[(f->fast.v & 0xffffu) - 1].mean = LEARNED_NS; /* its worker stands at the gate */
+	f->w->learned[sh_id_index(f->fast.v)].mean = LEARNED_NS; /* its worker stands at the gate */
 }
 
 static void submit_fast(struct fixture *f, void *arg)
@@ -108,7 +108,7 @@ static void test_recorded_before_block(void **state)
 	submit_fast(&f, &b);
 	atomic_store(&f.gate.open, 1);
 	tu_wait_until(atomic_load(&b.gate.arrived) == 1);
-	assert_int_equal(sh_a64_load_acq(&f.w->finished[(f.fast.v & 0xffffu) - 1]), n);
+	assert_int_equal(sh_a64_load_acq(&f.w->finished[sh_id_index(f.fast.v)]), n);
 	atomic_store(&b.gate.open, 1);
 	tu_close(f.rt);
 }
@@ -137,7 +137,7 @@ static void delays(uint32_t n, uint64_t back, uint64_t spread)
 	uint32_t i, type;
 
 	open_held(&f);
-	type = (f.fast.v & 0xffffu) - 1;
+	type = sh_id_index(f.fast.v);
 	before = shunt_now_ns();
 	for (i = 0; i < n; i++) {
 		struct shunt_job_spec s = tu_spec(f.fast, NULL);

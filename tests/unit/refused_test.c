@@ -139,7 +139,7 @@ static struct shunt_job_spec spec_for(uint32_t by, enum shunt_on_full full)
 	if (by & BY_RING)
 		s.flags = SHUNT_JOB_ON_WORKER;
 	if (by & BY_TYPE)
-		s.type.v += 1u << 16;
+		s.type.v += 1u << SH_ID_BITS;
 	if (by & BY_SPEC)
 		s.level = SHUNT_LEVELS_MAX + 1;
 	/* A short limit; worker 0, or a node that no machine here has. */
@@ -247,7 +247,7 @@ static void *claim(void *arg)
 	struct shunt_job_spec s = tu_spec(st.f.count, &st.ran);
 
 	(void)arg;
-	s.type.v += 1u << 16; /* refused; the claim stays */
+	s.type.v += 1u << SH_ID_BITS; /* refused; the claim stays */
 	(void)shunt_submit(st.f.rt, &s, NULL);
 	tu_gate_pass(&st.claimed);
 	return NULL;

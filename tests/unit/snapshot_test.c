@@ -8,6 +8,7 @@
 #include <shunt/snapshot.h>
 
 #include "base/inject.h"
+#include "sched/world.h"
 
 static int code_job(struct shunt_job_ctx *ctx, void *arg)
 {
@@ -225,6 +226,235 @@ static void test_diff_of_new(void **state)
 	tu_destroy(rt, 0);
 }
 
+/* ---- counters only grow ---- */
+
+static struct steady {
+	struct shunt_runtime *rt;
+	struct shunt_type_id spawn, leaf;
+	atomic_uint stop;
+	atomic_ulong accepted, refused;
+} steady;
+
+static int leaf_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return SHUNT_DONE;
+}
+
+static void steady_put(struct shunt_type_id type)
+{
+	struct shunt_job_spec s = tu_spec(type, NULL);
+
+	if (shunt_submit(steady.rt, &s, NULL) == 0)
+		(void)atomic_fetch_add(&steady.accepted, 1);
+	else
+		(void)atomic_fetch_add(&steady.refused, 1);
+}
+
+/* Many of its jobs are refused: the runtime has few places. */
+static int spawn_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	for (int i = 0; i < 6; i++)
+		steady_put(steady.leaf);
+	return SHUNT_DONE;
+}
+
+static void *steady_submit(void *arg)
+{
+	struct shunt_job_spec specs[24];
+
+	(void)arg;
+	for (size_t i = 0; i < 24; i++)
+		specs[i] = tu_spec(steady.leaf, NULL);
+	while (!atomic_load(&steady.stop)) {
+		size_t n;
+
+		steady_put(steady.spawn);
+		n = shunt_submit_batch(steady.rt, specs, 24, NULL, NULL);
+		(void)atomic_fetch_add(&steady.accepted, n);
+		(void)atomic_fetch_add(&steady.refused, 24 - n);
+	}
+	return NULL;
+}
+
+static void check_grows(const struct shunt_snapshot *old, const struct shunt_snapshot *now)
+{
+	const struct shunt_pool_info *p = shunt_snapshot_pool_at(now, 0), *q = shunt_snapshot_pool_at(old, 0);
+	const struct shunt_worker_info *w, *v;
+	const struct shunt_series *s, *o;
+	struct shunt_snapshot *d = NULL;
+
+	assert_true(p->finished <= p->submitted);
+	assert_true(p->submitted >= q->submitted && p->finished >= q->finished && p->rejected_full >= q->rejected_full);
+	for (size_t i = 0; (w = shunt_snapshot_worker_at(now, i)) != NULL; i++) {
+		v = shunt_snapshot_worker_at(old, i);
+		assert_true(w->jobs >= v->jobs && w->busy_ns >= v->busy_ns && w->parks >= v->parks);
+		assert_true(w->stolen >= v->stolen && shunt_hist_count(w->run) <= w->jobs);
+		assert_true(shunt_hist_count(w->run) >= shunt_hist_count(v->run));
+	}
+	for (size_t i = 0; (s = shunt_snapshot_series_at(now, i)) != NULL; i++) {
+		assert_true(shunt_hist_count(s->run) <= s->done + s->failed);
+		o = series_of(old, s->type, s->level);
+		assert_true(!o || (s->done >= o->done && shunt_hist_count(s->total) >= shunt_hist_count(o->total)));
+	}
+	assert_int_equal(shunt_snapshot_diff(now, old, &d), 0);
+	assert_true(shunt_snapshot_pool_at(d, 0)->submitted <= p->submitted);
+	assert_true(shunt_snapshot_pool_at(d, 0)->finished <= p->finished);
+	shunt_snapshot_destroy(d);
+}
+
+/* Two threads and two workers submit, most submits are refused, and each snapshot says as much as the one before. */
+static void test_counters_grow(void **state)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_snapshot *old, *now;
+	struct shunt_pool_id pool;
+	pthread_t thread[2];
+
+	(void)state;
+	memset(&steady, 0, sizeof(steady));
+	ro.jobs_max = 64;
+	steady.rt = tu_runtime_with(&ro);
+	pool = tu_pool(steady.rt, "main", 2);
+	steady.spawn = tu_type(steady.rt, pool, "spawn", spawn_job);
+	steady.leaf = tu_type(steady.rt, pool, "leaf", leaf_job);
+	old = take(steady.rt);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, steady_submit, NULL), 0);
+	for (uint64_t end = tu_now_s() + 3; tu_now_s() < end;) {
+		now = take(steady.rt);
+		check_grows(old, now);
+		shunt_snapshot_destroy(old);
+		old = now;
+	}
+	atomic_store(&steady.stop, 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	assert_int_equal(shunt_runtime_drain(steady.rt, TU_LONG_NS, NULL), 0);
+	now = take(steady.rt);
+	check_grows(old, now);
+	assert_true(atomic_load(&steady.refused) > 0);
+	assert_true(shunt_snapshot_pool_at(now, 0)->submitted == atomic_load(&steady.accepted));
+	assert_true(shunt_snapshot_pool_at(now, 0)->finished == atomic_load(&steady.accepted));
+	shunt_snapshot_destroy(old);
+	shunt_snapshot_destroy(now);
+	tu_destroy(steady.rt, 0);
+}
+
+static void *blocked_submit(void *arg)
+{
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec s = tu_spec(steady.leaf, NULL);
+
+	(void)arg;
+	o.full_timeout_ns = 100000000;
+	s.on_full = SHUNT_ON_FULL_BLOCK;
+	s.opts = &o;
+	assert_int_equal(shunt_submit(steady.rt, &s, NULL), SHUNT_ETIMEDOUT);
+	return NULL;
+}
+
+/* A submit that waits for capacity is not submitted yet, and if it gives up, it never was. */
+static void test_blocked_submit(void **state)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct tu_gate g = { 0, 0 };
+	struct shunt_snapshot *s;
+	struct shunt_pool_id pool;
+	struct sh_pool *p;
+	pthread_t thread;
+	uint32_t n = 1;
+
+	(void)state;
+	ro.jobs_max = 64;
+	steady.rt = tu_runtime_with(&ro);
+	pool = tu_pool(steady.rt, "main", 1);
+	p = sh_runtime_pool(steady.rt, pool.v);
+	steady.leaf = tu_type(steady.rt, pool, "leaf", leaf_job);
+	(void)shunt_detach(steady.rt, tu_hold(steady.rt, tu_type(steady.rt, pool, "gate", tu_gate_job), &g));
+	for (struct shunt_job_spec spec = tu_spec(steady.leaf, NULL); shunt_submit(steady.rt, &spec, NULL) == 0;)
+		n++;
+	assert_int_equal(pthread_create(&thread, NULL, blocked_submit, NULL), 0);
+	tu_wait_until(sh_a32_load_acq(&p->capacity_waiters) == 1);
+	s = take(steady.rt);
+	assert_true(shunt_snapshot_pool_at(s, 0)->submitted <= n);
+	shunt_snapshot_destroy(s);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	s = take(steady.rt);
+	assert_true(shunt_snapshot_pool_at(s, 0)->submitted == n);
+	shunt_snapshot_destroy(s);
+	atomic_store(&g.open, 1);
+	tu_close(steady.rt);
+}
+
+static void finish(struct shunt_runtime *rt)
+{
+	assert_int_equal(shunt_runtime_drain(rt, TU_LONG_NS, NULL), 0);
+	assert_int_equal(shunt_runtime_resume(rt), 0);
+}
+
+/* A type in the entry of a destroyed one, and a pool under the name of a destroyed one, start at zero. */
+static void test_made_anew(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id pool = tu_pool(rt, "p", 1), other = tu_pool(rt, "q", 1);
+	struct shunt_type_id first = tu_type(rt, pool, "first", code_job), second;
+	struct shunt_snapshot *old, *now, *d = NULL;
+	const struct shunt_series *s;
+	int code = 0;
+
+	(void)state;
+	put(rt, first, &code, 0, 100);
+	finish(rt);
+	old = take(rt);
+	assert_int_equal(shunt_type_destroy(rt, first, TU_LONG_NS), 0);
+	second = tu_type(rt, pool, "second", code_job);
+	assert_true((second.v & SH_ID_INDEX) == (first.v & SH_ID_INDEX) && second.v != first.v);
+	now = take(rt);
+	assert_int_equal(shunt_snapshot_series_count(now), 0);
+	assert_true(shunt_snapshot_worker_at(now, 0)->jobs == 100);
+	assert_int_equal(shunt_hist_count(shunt_snapshot_worker_at(now, 0)->run), 100);
+	shunt_snapshot_destroy(now);
+	put(rt, second, &code, 0, 7);
+	finish(rt);
+	now = take(rt);
+	s = series_of(now, "second", 0);
+	assert_true(s && s->done == 7 && shunt_hist_count(s->total) == 7);
+	assert_int_equal(shunt_hist_count(shunt_snapshot_worker_at(now, 0)->queue), 107);
+	assert_true(shunt_snapshot_pool_at(now, 0)->submitted == 107);
+	assert_true(shunt_snapshot_pool_at(now, 0)->finished == 107);
+	assert_int_equal(shunt_snapshot_diff(now, old, &d), 0);
+	assert_true(shunt_snapshot_pool_at(d, 0)->submitted == 7 && shunt_snapshot_worker_at(d, 0)->jobs == 7);
+	assert_int_equal(shunt_hist_count(shunt_snapshot_worker_at(d, 0)->run), 7);
+	shunt_snapshot_destroy(d);
+	shunt_snapshot_destroy(old);
+	/* the entry goes to another pool, and the pool is made anew */
+	assert_int_equal(shunt_type_destroy(rt, second, TU_LONG_NS), 0);
+	(void)tu_type(rt, other, "second", code_job);
+	assert_int_equal(shunt_pool_destroy(rt, pool), 0);
+	pool = tu_pool(rt, "p", 1);
+	put(rt, tu_type(rt, pool, "first", code_job), &code, 0, 10);
+	finish(rt);
+	old = take(rt);
+	assert_int_equal(shunt_snapshot_series_count(old), 1);
+	assert_int_equal(shunt_snapshot_diff(old, now, &d), 0);
+	s = series_of(d, "first", 0);
+	assert_true(s && s->done == 10 && shunt_hist_count(s->run) == 10);
+	for (size_t i = 0; i < shunt_snapshot_worker_count(d); i++)
+		assert_true(shunt_snapshot_worker_at(d, i)->jobs <= 10);
+	for (size_t i = 0; i < shunt_snapshot_pool_count(d); i++) {
+		assert_true(shunt_snapshot_pool_at(d, i)->submitted <= 10);
+		assert_true(shunt_snapshot_pool_at(d, i)->finished <= 10);
+	}
+	shunt_snapshot_destroy(d);
+	shunt_snapshot_destroy(old);
+	shunt_snapshot_destroy(now);
+	tu_destroy(rt, 0);
+}
+
 /* What the kernel says is what was planned. */
 static void test_pins(void **state)
 {
@@ -391,6 +621,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_diff_of_new),
+		cmocka_unit_test(test_counters_grow),
+		cmocka_unit_test(test_blocked_submit),
+		cmocka_unit_test(test_made_anew),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_pins_not_held),
 		cmocka_unit_test(test_budget),

@@ -74,7 +74,7 @@ static void submit_next(void)
 	struct shunt_job_spec s;
 
 	world_spec(&s, 1);
-	s.type.v = world.type.v + (1u << 16);
+	s.type.v = world.type.v + (1u << SH_ID_BITS);
 	if (shunt_submit(world.rt, &s, NULL) == 0)
 		flag_await(&world.ran[1], 1);
 }
@@ -89,7 +89,7 @@ static void unregister(void)
 static void replace(void)
 {
 	unregister();
-	client_assert(world_type("u", job_second, 0).v == world.type.v + (1u << 16));
+	client_assert(world_type("u", job_second, 0).v == world.type.v + (1u << SH_ID_BITS));
 }
 
 static void remove_pool(void)

@@ -25,13 +25,13 @@ static bool enter(struct shunt_group_id id)
 	struct sh_submit s = { .rt = &rt, .spec = &spec, .record = &record };
 	int rc = sh_part_group.admit(&s);
 
-	client_assert((rc == 0 && record.group == (uint32_t)id.v) || rc == SHUNT_ENOENT);
+	client_assert((rc == 0 && record.group == sh_group_index(id)) || rc == SHUNT_ENOENT);
 	return rc == 0;
 }
 
 static void leave(struct shunt_group_id id)
 {
-	struct sh_end e = { .rt = &rt, .group = (uint32_t)id.v };
+	struct sh_end e = { .rt = &rt, .group = sh_group_index(id) };
 
 	sh_part_group.release(&e);
 }
@@ -166,7 +166,7 @@ static void destroy_when_idle(void)
 
 static void check(void)
 {
-	client_assert((sh_a64_load_rlx(&((struct sh_group *)sh_slab_at(&rt.groups, (uint32_t)group.v))->state) & (SH_GROUP_PENDING | SH_GROUP_WAITER)) == 0);
+	client_assert((sh_a64_load_rlx(&((struct sh_group *)sh_slab_at(&rt.groups, sh_group_index(group)))->state) & (SH_GROUP_PENDING | SH_GROUP_WAITER)) == 0);
 }
 
 #define CLIENT(n, s, set, chk) .name = "group." n, .shows = s, .setup = set, .check = chk, .teardown = teardown

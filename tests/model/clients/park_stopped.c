@@ -56,7 +56,7 @@ static void stopped_pusher(void)
 {
 	world.in[0] = 100;
 	world_credits(WORLD_CREDITS - 1); /* that of the job: its worker gives it back */
-	client_assert(sh_ring_push(&worker_first()->ring[0], sh_item_plain((world.type.v & 0xffffu) - 1u, 0, world_arg(0))));
+	client_assert(sh_ring_push(&worker_first()->ring[0], sh_item_plain(sh_id_index(world.type.v), 0, world_arg(0))));
 	flag_raise(&world.go[0]);
 }
 

@@ -57,7 +57,7 @@ static int job_held(struct shunt_job_ctx *ctx, void *arg)
 /* Jobs of the first type that the worker of this handler has recorded: its own stores. */
 static uint64_t counted_here(const struct shunt_job_ctx *ctx)
 {
-	return sh_a64_load_rlx(&ctx->worker->finished[(world.type.v & 0xffffu) - 1u]); /* mo rlx: own values. */
+	return sh_a64_load_rlx(&ctx->worker->finished[sh_id_index(world.type.v)]); /* mo rlx: own values. */
 }
 
 /* Job 1 waits inside for a job that it submits, job 2, of the second type. */
@@ -213,7 +213,7 @@ static uint64_t recorded(void)
 
 	for (i = 0; i < p->workers; i++) {
 		/* mo rlx: must not order anything. */
-		const struct sh_stat *st = sh_aptr_load_rlx(&p->worker[i]->stat[(world.type.v & 0xffffu) - 1u]);
+		const struct sh_stat *st = sh_aptr_load_rlx(&p->worker[i]->stat[sh_id_index(world.type.v)]);
 
 		n += st ? sh_a64_load_rlx(&st->done) : 0; /* mo rlx: as above. */
 	}

@@ -67,9 +67,9 @@ static void setup_with(uint32_t workers, bool known)
 	o.select = world_select_home;
 	world_open(&o, run, 0);
 	other = world_type("u", run, 0);
-	worker_at(0)->learned[(world.type.v & 0xffffu) - 1u].mean = 10;
+	worker_at(0)->learned[sh_id_index(world.type.v)].mean = 10;
 	if (known)
-		worker_at(0)->learned[(other.v & 0xffffu) - 1u].mean = 10;
+		worker_at(0)->learned[sh_id_index(other.v)].mean = 10;
 	sh_a32_store_sc(&worker_at(0)->prompt, 1);
 }
 

@@ -94,9 +94,32 @@ static void look(void)
 	client_assert(n <= 1);
 }
 
+/* An attempt that is taken back: counted, refused. */
+static void submit_refused(void)
+{
+	struct shunt_job_spec s = { .type = world.type, .flags = SHUNT_JOB_ON_WORKER };
+
+	client_assert(shunt_submit(world.rt, &s, NULL) == SHUNT_EINVAL);
+}
+
+/* What is submitted is never more than what was accepted: here, nothing. */
+static void look_submitted(void)
+{
+	(void)pthread_mutex_lock(&world.rt->control);
+	client_assert(sh_pool_submitted(world.rt, sh_runtime_pool(world.rt, world.pool.v), 0) == 0);
+	(void)pthread_mutex_unlock(&world.rt->control);
+}
+
 const struct client clients[] = {
 	{ .name = "snapshot.cell", .shows = "two threads make one cell of counters: one stays, both count in it", .setup = setup_cell, .thread = { count, count, read_cell }, .check = check_cell, .teardown = teardown_cell },
 	{ .name = "snapshot.pending", .shows = "pending jobs counted while one comes and goes: none or one", .setup = setup_take, .thread = { submit_one, look }, .teardown = world_close, .bound = 2, .bound_long = 2 },
+	{ .name = "snapshot.refused",
+	  .shows = "submitted jobs counted while an attempt is taken back: none",
+	  .setup = setup_take,
+	  .thread = { submit_refused, look_submitted },
+	  .teardown = world_close,
+	  .bound = 2,
+	  .bound_long = 3 },
 	{ .name = "snapshot.take", .shows = "a snapshot while a job comes and goes: no more than there is", .setup = setup_take, .thread = { submit_one, take }, .teardown = world_close, .steps_max = 200000, .random_only = true },
 	{ 0 },
 };

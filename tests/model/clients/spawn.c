@@ -101,7 +101,7 @@ static void end_type(void)
 static void replace_type(void)
 {
 	end_type();
-	client_assert(world_type("v", child_second, 0).v == other.v + (1u << 16));
+	client_assert(world_type("v", child_second, 0).v == other.v + (1u << SH_ID_BITS));
 }
 
 static void end_pool(void)
