@@ -4,7 +4,8 @@
  * A histogram counts uint64 nanoseconds with two significant digits: any value it reports differs from the
  * recorded one by less than 1 %, from 1 ns to one hour, in 36 KiB. Larger values are counted as one hour and
  * also as `saturated`. Bucket borders, percentiles and log lines are those of the HdrHistogram project
- * (Gil Tene; interval log format 1.3, V2 compressed payload), so its own tools read what is written here.
+ * (Gil Tene; interval log format 1.3, V2 compressed payload), so its own tools read what is written here. Logs of other
+ * programs are read whatever their range and precision (payloads V0, V1, V2 of whole numbers).
  *
  * Common to all calls: since 0.1. A histogram or log belongs to one thread at a time; different ones are
  * independent; calls that only read may run together. No histogram call blocks; create may block in the
@@ -71,7 +72,7 @@ SHUNT_MUST_USE SHUNT_API int shunt_hist_record_n(struct shunt_hist *h, uint64_t 
 
 /* Number of values recorded. */
 SHUNT_API uint64_t shunt_hist_count(const struct shunt_hist *h);
-/* Values above SHUNT_HIST_HIGHEST_NS among them; logs do not keep this number. */
+/* Values above SHUNT_HIST_HIGHEST_NS among them; logs of shunt do not keep this number. */
 SHUNT_API uint64_t shunt_hist_saturated(const struct shunt_hist *h);
 /*
  * Smallest and largest value, ns; 0 when empty. Exact where values were recorded or added; after a
@@ -131,10 +132,14 @@ SHUNT_MUST_USE SHUNT_API int shunt_hlog_close(struct shunt_hlog *log);
 /* Opens a log for reading; *out goes back with shunt_hlog_reader_close. Errors: as shunt_hlog_open. */
 SHUNT_MUST_USE SHUNT_API int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out);
 /*
- * Reads the next histogram into *entry and h (whose old content is replaced). Returns 1, or 0 at the end.
+ * Reads the next histogram into *entry and h (whose old content is replaced). Returns 1, or 0 at the end. A bucket of
+ * another layout counts as its middle: exact to the bucket where the writer's are finer, else to half a bucket of the
+ * writer. Above SHUNT_HIST_HIGHEST_NS it also counts as saturated. Values are taken as nanoseconds; the column of the
+ * maximum is not read. The reader's memory grows with the longest line.
  * Errors, after which entry->line and the detail tell more and reading may go on with the next line:
- * SHUNT_EINVAL (damaged line), SHUNT_ENOSYS (not a V2 histogram of this layout: lowest value 1, two digits),
- * SHUNT_ELIMIT (line longer than 128 KiB), SHUNT_ENOMEM, SHUNT_EIO (the file cannot be read; stop).
+ * SHUNT_EINVAL (damaged line), SHUNT_ENOSYS (not a compressed V0, V1 or V2 histogram of whole numbers),
+ * SHUNT_ELIMIT (line longer than 71 MiB, which no histogram needs), SHUNT_ENOMEM, SHUNT_EIO (the file cannot be read;
+ * stop).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry,
 						  struct shunt_hist *h);

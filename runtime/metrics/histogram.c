@@ -298,8 +298,7 @@ double shunt_hist_stddev(const struct shunt_hist *h)
 	return sqrt(total / (double)h->count);
 }
 
-/* Number of values within a percentile, 1..count. Rounds as HdrHistogram: a step down, then up. */
-static uint64_t percentile_rank(uint64_t count, double percentile)
+uint64_t sh_hist_rank(uint64_t count, double percentile)
 {
 	double p = percentile > 0.0 ? nextafter(percentile, -INFINITY) : 0.0;
 	double rank;
@@ -326,7 +325,7 @@ void shunt_hist_percentiles(const struct shunt_hist *h, const double *percentile
 			out[k] = 0;
 			continue;
 		}
-		rank = percentile_rank(h->count, percentile[k]);
+		rank = sh_hist_rank(h->count, percentile[k]);
 		if (rank <= seen) { /* below the previous one: restart */
 			seen = 0;
 			i = 0;

@@ -190,6 +190,9 @@ void sh_hist_snapshot(const struct sh_hist *h, struct shunt_hist *out);
 /* Adds the contents of h to *out: a merge without a copy. Thread: any, while others record. */
 void sh_hist_snapshot_add(const struct sh_hist *h, struct shunt_hist *out);
 
+/* Number of values within a percentile, 1..count; count > 0. Rounds as HdrHistogram: a step down, then up. */
+uint64_t sh_hist_rank(uint64_t count, double percentile);
+
 /* Limits count, min, max and sum to what counts[] allows: for subtraction and decoding. */
 void sh_hist_clamp(struct shunt_hist *h);
 

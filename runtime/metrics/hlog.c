@@ -16,6 +16,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
+#define SH_HLOG_GROW_MIN ((size_t)64 << 10)
 #define YEAR_NS (UINT64_C(31536000) * NS_PER_S)
 
 struct shunt_hlog {
@@ -29,8 +30,27 @@ struct shunt_hlog_reader {
 	uint64_t line;           /* sync: owner; lines read so far */
 	uint64_t base_ns;        /* sync: owner; BaseTime, or 0 */
 	uint64_t start_ns;       /* sync: owner; StartTime, or 0 */
-	char text[SH_HLOG_LINE_MAX]; /* sync: owner */
+	struct sh_hlog_bytes text;  /* sync: owner; the line, zero-terminated; len without the zero */
+	struct sh_hlog_bytes plain; /* sync: owner; the encoding of its histogram */
+	struct sh_hlog_walk walk;   /* sync: owner; the next bucket in it */
 };
+
+/* More room, at most `limit` bytes. SHUNT_ELIMIT: it has that already. SHUNT_ENOMEM: it is as it was. */
+static int bytes_grow(struct sh_hlog_bytes *b, size_t limit)
+{
+	size_t cap = b->cap ? b->cap * 2u : SH_HLOG_GROW_MIN;
+	uint8_t *p;
+
+	if (b->cap == limit)
+		return SHUNT_ELIMIT;
+	cap = cap < limit ? cap : limit;
+	p = SH_FAIL("hlog_alloc") ? NULL : sh_heap_resize(b->p, 1, cap);
+	if (!p)
+		return SHUNT_ENOMEM;
+	b->p = p;
+	b->cap = cap;
+	return SHUNT_OK;
+}
 
 static void *zlib_alloc(void *arg, uInt n, uInt size)
 {
@@ -64,22 +84,30 @@ static int deflate_all(uint8_t *to, size_t *to_len, const uint8_t *from, size_t 
 	return SHUNT_OK;
 }
 
-/* The same the other way. SHUNT_EINVAL: no whole zlib stream of at most *to_len bytes. */
-static int inflate_all(uint8_t *to, size_t *to_len, const uint8_t *from, size_t len)
+/* The same the other way. SHUNT_EINVAL: no whole zlib stream, or larger than any histogram. */
+static int inflate_all(struct sh_hlog_bytes *to, const uint8_t *from, size_t len)
 {
 	z_stream z = { .zalloc = zlib_alloc, .zfree = zlib_free };
-	int end;
+	int end = Z_OK;
+	int rc = SHUNT_OK;
 
 	if (SH_FAIL("hlog_zlib") || inflateInit(&z) != Z_OK)
 		return SHUNT_ENOMEM;
 	z.next_in = (z_const Bytef *)(uintptr_t)from;
 	z.avail_in = (uInt)len;
-	z.next_out = to;
-	z.avail_out = (uInt)*to_len;
-	end = inflate(&z, Z_FINISH);
-	*to_len = z.total_out;
+	while (end == Z_OK) { /* bound: each turn fills the buffer, whose size is limited */
+		rc = z.total_out == to->cap ? bytes_grow(to, SH_HLOG_ANY_PLAIN_MAX) : SHUNT_OK;
+		if (rc != SHUNT_OK)
+			break;
+		z.next_out = to->p + z.total_out;
+		z.avail_out = (uInt)(to->cap - z.total_out);
+		end = inflate(&z, Z_NO_FLUSH);
+		if (end == Z_OK && z.avail_out > 0)
+			break; /* the input ends first */
+	}
+	to->len = z.total_out;
 	(void)inflateEnd(&z);
-	if (end == Z_MEM_ERROR)
+	if (rc == SHUNT_ENOMEM || end == Z_MEM_ERROR)
 		return SHUNT_ENOMEM;
 	return end == Z_STREAM_END ? SHUNT_OK : SHUNT_EINVAL;
 }
@@ -111,9 +139,10 @@ out:
 	return rc;
 }
 
-/* Checks the frame and inflates. *len: capacity of `plain` before, its length after. */
-static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plain, size_t *len, const char **why)
+/* Checks the frame and inflates. */
+static int inflate_frame(const uint8_t *packed, size_t packed_len, struct sh_hlog_bytes *plain, const char **why)
 {
+	uint32_t cookie;
 	size_t stream_len;
 	int rc;
 
@@ -121,8 +150,15 @@ static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plai
 		*why = "payload is cut short";
 		return SHUNT_EINVAL;
 	}
-	if ((sh_hlog_get_be32(packed) & SH_HLOG_COOKIE_MASK) != SH_HLOG_COOKIE_V2_COMPRESSED) {
-		*why = "payload is not a compressed V2 histogram";
+	cookie = sh_hlog_get_be32(packed);
+	if (cookie == SH_HLOG_COOKIE_REAL_COMPRESSED) {
+		*why = "payload is a histogram of floating-point values; supported: whole numbers";
+		return SHUNT_ENOSYS;
+	}
+	cookie &= SH_HLOG_COOKIE_MASK;
+	if (cookie != SH_HLOG_COOKIE_V2_COMPRESSED && cookie != SH_HLOG_COOKIE_V1_COMPRESSED &&
+	    cookie != SH_HLOG_COOKIE_V0_COMPRESSED) {
+		*why = "payload is not a compressed V0, V1 or V2 histogram";
 		return SHUNT_ENOSYS;
 	}
 	stream_len = sh_hlog_get_be32(packed + 4);
@@ -130,36 +166,29 @@ static int inflate_frame(const uint8_t *packed, size_t packed_len, uint8_t *plai
 		*why = "payload is cut short";
 		return SHUNT_EINVAL;
 	}
-	rc = inflate_all(plain, len, packed + SH_HLOG_FRAME, stream_len);
+	rc = inflate_all(plain, packed + SH_HLOG_FRAME, stream_len);
 	if (rc != SHUNT_OK)
 		*why = rc == SHUNT_ENOMEM ? "out of memory" : "payload is not a valid zlib stream of a histogram";
 	return rc;
 }
 
-int sh_hlog_unpack(const char *text, size_t n, struct shunt_hist *h, const char **why)
+int sh_hlog_unpack(const char *text, size_t n, struct sh_hlog_bytes *plain, const char **why)
 {
-	uint8_t *plain = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, SH_HLOG_PLAIN_MAX + SH_HLOG_LINE_MAX);
-	uint8_t *packed;
+	uint8_t *packed = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, n + 1);
 	size_t packed_len = 0;
-	size_t plain_len = SH_HLOG_PLAIN_MAX;
 	int rc;
 
-	shunt_hist_reset(h);
-	if (!plain) {
+	plain->len = 0;
+	if (!packed) {
 		*why = "out of memory";
 		return SHUNT_ENOMEM;
 	}
-	packed = plain + SH_HLOG_PLAIN_MAX;
-	rc = sh_hlog_base64_decode(text, n, packed, SH_HLOG_LINE_MAX, &packed_len);
-	if (rc != SHUNT_OK) {
+	rc = sh_hlog_base64_decode(text, n, packed, n, &packed_len);
+	if (rc != SHUNT_OK)
 		*why = "payload is not base64";
-		goto out;
-	}
-	rc = inflate_frame(packed, packed_len, plain, &plain_len, why);
-	if (rc == SHUNT_OK)
-		rc = sh_hlog_decode(plain, plain_len, h, why);
-out:
-	sh_heap_free(plain);
+	else
+		rc = inflate_frame(packed, packed_len, plain, why);
+	sh_heap_free(packed);
 	return rc;
 }
 
@@ -289,6 +318,8 @@ void shunt_hlog_reader_close(struct shunt_hlog_reader *r)
 	if (!r)
 		return;
 	(void)fclose(r->file);
+	sh_heap_free(r->text.p);
+	sh_heap_free(r->plain.p);
 	sh_heap_free(r);
 }
 
@@ -354,14 +385,30 @@ static uint64_t absolute_start(const struct shunt_hlog_reader *r, uint64_t ns)
 	return ns > UINT64_MAX - base ? UINT64_MAX : base + ns;
 }
 
-static int parse_entry(struct shunt_hlog_reader *r, size_t n, struct shunt_hlog_entry *entry, struct shunt_hist *h)
+static const char *skip_blanks(const char *p)
 {
-	const char *end = r->text + n;
-	const char *p = r->text;
-	uint64_t field[3] = { 0 }; /* start, length, max: the last is a hint for people only */
+	return p + strspn(p, " \t");
+}
+
+/* The histogram of n characters into h, and ready for sh_hlog_next_bucket. */
+static int parse_payload(struct shunt_hlog_reader *r, const char *p, size_t n, struct shunt_hist *h)
+{
 	const char *why = "";
+	int rc = sh_hlog_unpack(p, n, &r->plain, &why);
+
+	if (rc == SHUNT_OK)
+		rc = sh_hlog_decode(r->plain.p, r->plain.len, h, &why);
+	if (rc == SHUNT_OK)
+		rc = sh_hlog_walk_begin(&r->walk, r->plain.p, r->plain.len, &why);
+	return rc == SHUNT_OK ? rc : sh_error_set(rc, "%s", why);
+}
+
+static int parse_entry(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry, struct shunt_hist *h)
+{
+	const char *p = (const char *)r->text.p;
+	const char *end = p + r->text.len;
+	uint64_t field[2] = { 0 }; /* start, length */
 	size_t i;
-	int rc;
 
 	if (strncmp(p, "Tag=", 4) == 0) {
 		p = parse_tag(entry, p + 4);
@@ -369,17 +416,20 @@ static int parse_entry(struct shunt_hlog_reader *r, size_t n, struct shunt_hlog_
 			return sh_error_set(SHUNT_EINVAL, "bad tag");
 	}
 	for (i = 0; i < SH_COUNT(field); i++) {
-		static const char *const bad[] = { "bad start time", "bad interval length", "bad maximum" };
+		static const char *const bad[] = { "bad start time", "bad interval length" };
 
-		p = parse_seconds(p, &field[i]);
+		p = parse_seconds(skip_blanks(p), &field[i]);
 		if (!p || *p != ',')
 			return sh_error_set(SHUNT_EINVAL, "%s", bad[i]);
 		p++;
 	}
+	p = strchr(p, ','); /* behind the maximum */
+	if (!p)
+		return sh_error_set(SHUNT_EINVAL, "bad maximum");
+	p = skip_blanks(p + 1);
 	entry->start_ns = absolute_start(r, field[0]);
 	entry->end_ns = field[1] > UINT64_MAX - entry->start_ns ? UINT64_MAX : entry->start_ns + field[1];
-	rc = sh_hlog_unpack(p, (size_t)(end - p), h, &why);
-	return rc == SHUNT_OK ? rc : sh_error_set(rc, "%s", why);
+	return parse_payload(r, p, (size_t)(end - p), h);
 }
 
 /* Skips the rest of an over-long line. */
@@ -393,28 +443,35 @@ static void skip_line(struct shunt_hlog_reader *r)
 }
 
 /* Reads one line into r->text without its end: 1, 0 at the end, or an error. */
-static int read_line(struct shunt_hlog_reader *r, size_t *len)
+static int read_line(struct shunt_hlog_reader *r)
 {
+	struct sh_hlog_bytes *t = &r->text;
 	bool bad = SH_FAIL("hlog_read");
-	size_t n;
 
-	if (bad || !fgets(r->text, (int)sizeof(r->text), r->file)) {
-		if (!bad && !ferror(r->file))
-			return 0;
-		return sh_error_set(SHUNT_EIO, "cannot be read");
+	t->len = 0;
+	for (;;) { /* bound: the buffer grows, up to SH_HLOG_LINE_MAX */
+		int rc = t->len + 1 >= t->cap ? bytes_grow(t, SH_HLOG_LINE_MAX) : SHUNT_OK;
+
+		if (rc != SHUNT_OK) {
+			r->line++;
+			skip_line(r);
+			return sh_error_set(rc, "%s", rc == SHUNT_ELIMIT ? "line is too long" : "out of memory");
+		}
+		if (bad || !fgets((char *)t->p + t->len, (int)(t->cap - t->len), r->file)) {
+			if (bad || ferror(r->file))
+				return sh_error_set(SHUNT_EIO, "cannot be read");
+			if (t->len == 0)
+				return 0;
+			break;
+		}
+		t->len += strlen((char *)t->p + t->len);
+		if (t->len == 0 || t->p[t->len - 1] == '\n' || t->len + 1 < t->cap)
+			break;
 	}
 	r->line++;
-	n = strlen(r->text);
-	if (n > 0 && r->text[n - 1] == '\n') {
-		n--;
-	} else if (n == sizeof(r->text) - 1) {
-		skip_line(r);
-		return sh_error_set(SHUNT_ELIMIT, "line is longer than 128 KiB");
-	}
-	if (n > 0 && r->text[n - 1] == '\r')
-		n--;
-	r->text[n] = '\0';
-	*len = n;
+	while (t->len > 0 && strchr("\n\r \t", t->p[t->len - 1]))
+		t->len--;
+	t->p[t->len] = '\0';
 	return 1;
 }
 
@@ -424,21 +481,32 @@ int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *e
 	if (!r || !entry || !h)
 		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);
 	memset(entry, 0, sizeof(*entry));
+	memset(&r->walk, 0, sizeof(r->walk));
 	shunt_hist_reset(h);
 	for (;;) { /* bound: the lines of the file */
-		size_t n = 0;
-		int rc = read_line(r, &n);
+		const char *line;
+		int rc = read_line(r);
 
 		entry->line = r->line;
 		if (rc <= 0)
 			return rc;
-		if (n == 0 || strncmp(r->text, "\"StartTimestamp\"", 16) == 0)
+		line = (const char *)r->text.p;
+		if (r->text.len == 0 || strncmp(line, "\"StartTimestamp\"", 16) == 0)
 			continue;
-		if (r->text[0] == '#') {
-			parse_comment(r, r->text);
+		if (line[0] == '#') {
+			parse_comment(r, line);
 			continue;
 		}
-		rc = parse_entry(r, n, entry, h);
+		rc = parse_entry(r, entry, h);
 		return rc == SHUNT_OK ? 1 : rc;
 	}
+}
+
+int sh_hlog_next_bucket(struct shunt_hlog_reader *r, struct shunt_hist_bucket *bucket)
+{
+	const char *why = NULL;
+	int rc = sh_hlog_walk_next(&r->walk, bucket, &why);
+
+	assert(rc >= 0); /* the whole histogram was read before */
+	return rc;
 }

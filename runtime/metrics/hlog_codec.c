@@ -110,79 +110,166 @@ int sh_hlog_encode(const struct shunt_hist *h, uint8_t *buf, size_t *len)
 	return SHUNT_OK;
 }
 
-static int decode_header(const uint8_t *buf, size_t len, size_t *payload, const char **why)
-{
-	int rc = SHUNT_ENOSYS;
+/* Offsets in the header of V0; the counts follow it to the end. */
+enum {
+	V0_DIGITS = 4,
+	V0_LOWEST = 8,
+};
 
-	if (len < SH_HLOG_HEADER) {
-		*why = "histogram is cut short";
-		rc = SHUNT_EINVAL;
-	} else if ((sh_hlog_get_be32(buf + AT_COOKIE) & SH_HLOG_COOKIE_MASK) != SH_HLOG_COOKIE_V2) {
-		*why = "not a V2 histogram encoding";
-	} else if (sh_hlog_get_be32(buf + AT_DIGITS) != SH_HIST_DIGITS || get_be64(buf + AT_LOWEST) != 1) {
-		*why = "histogram has another precision; supported: lowest value 1, two significant digits";
-	} else if (sh_hlog_get_be32(buf + AT_NORMALIZING) != 0 || get_be64(buf + AT_RATIO) != ratio_one_bits) {
-		*why = "shifted or scaled histograms are not supported";
-	} else if (sh_hlog_get_be32(buf + AT_LENGTH) > len - SH_HLOG_HEADER) {
-		*why = "histogram is cut short";
-		rc = SHUNT_EINVAL;
-	} else {
-		*payload = sh_hlog_get_be32(buf + AT_LENGTH);
-		rc = SHUNT_OK;
+/* Sets the layout of a histogram. NULL, or what is wrong with it. */
+static const char *walk_layout(struct sh_hlog_walk *w, uint32_t digits, uint64_t lowest)
+{
+	/* ceil(log2(2 * 10^digits)) - 1 */
+	static const unsigned half_bits[SH_HLOG_DIGITS_MAX + 1] = { 0, 4, 7, 10, 14, 17 };
+
+	if (digits > SH_HLOG_DIGITS_MAX)
+		return "histogram has more than five significant digits";
+	if (lowest == 0 || lowest > (uint64_t)INT64_MAX)
+		return "lowest value of the histogram is not within 1 to 2^63-1";
+	w->half_bits = half_bits[digits];
+	w->unit = sh_log2_u64(lowest);
+	if (w->unit + w->half_bits > 61)
+		return "histogram wants more digits than its lowest value leaves";
+	w->cells = (size_t)(62u - w->half_bits - w->unit + 2u) << w->half_bits;
+	assert(w->cells <= SH_HLOG_ANY_CELLS);
+	return NULL;
+}
+
+/* Sets how wide the counts are. NULL, or what is wrong. */
+static const char *walk_word(struct sh_hlog_walk *w, uint32_t cookie)
+{
+	if ((cookie & SH_HLOG_COOKIE_MASK) == SH_HLOG_COOKIE_V2) {
+		w->word = SH_HLOG_COUNT_MAX;
+		return NULL;
 	}
-	return rc;
+	w->word = cookie >> 4 & 0xeu; /* old writers set the lowest bit as a mark */
+	return w->word == 2 || w->word == 4 || w->word == 8 ? NULL : "counts are not 2, 4 or 8 bytes wide";
 }
 
-/* Adds n values of foreign bucket i; false when the total overflows. */
-static bool decode_bucket(struct shunt_hist *h, size_t i, uint64_t n)
+/*
+ * The highest value says only how much the writer had room for, and neither the normalizing offset nor the ratio
+ * changes what whole numbers mean: the reference reports the same figures whatever they are. None of them is read.
+ */
+int sh_hlog_walk_begin(struct sh_hlog_walk *w, const uint8_t *buf, size_t len, const char **why)
 {
-	size_t at = i < SH_HIST_BUCKETS ? i : SH_HIST_TOP;
+	uint32_t cookie = len >= SH_HLOG_HEADER_V0 ? sh_hlog_get_be32(buf + AT_COOKIE) : 0;
+	uint32_t kind = cookie & SH_HLOG_COOKIE_MASK;
+	bool v0 = kind == SH_HLOG_COOKIE_V0;
+	size_t header = v0 ? SH_HLOG_HEADER_V0 : SH_HLOG_HEADER;
+	size_t payload;
 
-	if (n > (uint64_t)INT64_MAX - h->count)
-		return false;
-	h->counts[at] += n;
-	h->count += n;
-	h->sum += (sh_u128)n * sh_hist_middle(at);
-	if (at != i)
-		h->saturated += n;
-	return true;
+	memset(w, 0, sizeof(*w));
+	if (len < header) {
+		*why = "histogram is cut short";
+		return SHUNT_EINVAL;
+	}
+	if (!v0 && kind != SH_HLOG_COOKIE_V1 && kind != SH_HLOG_COOKIE_V2) {
+		*why = "not a V0, V1 or V2 histogram encoding";
+		return SHUNT_ENOSYS;
+	}
+	payload = v0 ? len - header : sh_hlog_get_be32(buf + AT_LENGTH);
+	*why = walk_layout(w, sh_hlog_get_be32(buf + (v0 ? V0_DIGITS : AT_DIGITS)),
+			   get_be64(buf + (v0 ? V0_LOWEST : AT_LOWEST)));
+	if (!*why)
+		*why = walk_word(w, cookie);
+	if (!*why && payload > len - header)
+		*why = "histogram is cut short";
+	if (*why)
+		return SHUNT_EINVAL;
+	w->at = buf + header;
+	w->end = w->at + payload;
+	return SHUNT_OK;
 }
 
-static int decode_counts(const uint8_t *p, const uint8_t *end, struct shunt_hist *h, const char **why)
+/* Reads a count of the word's width. Returns its end, or NULL if it is cut short. */
+static const uint8_t *walk_count(const struct sh_hlog_walk *w, int64_t *v)
 {
-	size_t i = 0;
+	uint64_t u = 0;
+	unsigned i;
 
-	while (p < end) {
+	if (w->word == SH_HLOG_COUNT_MAX)
+		return sh_hlog_get_count(w->at, w->end, v);
+	if ((size_t)(w->end - w->at) < w->word)
+		return NULL;
+	for (i = 0; i < w->word; i++)
+		u = u << 8 | w->at[i];
+	*v = u > (uint64_t)INT64_MAX ? -1 : (int64_t)u;
+	if (w->word < 8 && u >> (8u * w->word - 1u))
+		*v = -1;
+	return w->at + w->word;
+}
+
+/* Fills *b for a cell; its highest value is at most 2^63-1. */
+static void walk_cell(const struct sh_hlog_walk *w, size_t cell, uint64_t count, struct shunt_hist_bucket *b)
+{
+	size_t group = cell >> w->half_bits;
+	unsigned up = group < 2 ? 0u : (unsigned)group - 1u; /* the first two groups are equally wide */
+	uint64_t sub = cell - ((uint64_t)up << w->half_bits);
+
+	b->lowest_ns = sub << (up + w->unit);
+	b->highest_ns = b->lowest_ns + (UINT64_C(1) << (up + w->unit)) - 1u;
+	b->count = count;
+}
+
+int sh_hlog_walk_next(struct sh_hlog_walk *w, struct shunt_hist_bucket *cell, const char **why)
+{
+	while (w->at < w->end) { /* bound: the bytes of the counts */
 		int64_t n = 0;
 
-		p = sh_hlog_get_count(p, end, &n);
-		if (!p) {
+		w->at = walk_count(w, &n);
+		*why = NULL;
+		if (!w->at)
 			*why = "count is cut short";
-			return SHUNT_EINVAL;
-		}
-		if (n < -(int64_t)SH_HLOG_FOREIGN_BUCKETS || i >= SH_HLOG_FOREIGN_BUCKETS) {
+		else if (n < 0 && w->word != SH_HLOG_COUNT_MAX)
+			*why = "count is negative";
+		else if (n < -(int64_t)w->cells || w->cell >= w->cells)
 			*why = "more buckets than the range has";
-			return SHUNT_EINVAL;
-		}
-		if (n < 0) {
-			i += (size_t)-n;
-		} else if (!decode_bucket(h, i++, (uint64_t)n)) {
+		else if (n > 0 && (uint64_t)n > (uint64_t)INT64_MAX - w->total)
 			*why = "counts add up to more than 2^63-1";
+		if (*why)
 			return SHUNT_EINVAL;
+		if (n < 0) {
+			w->cell += (size_t)-n;
+			continue;
 		}
+		w->total += (uint64_t)n;
+		w->cell++;
+		if (n == 0)
+			continue;
+		walk_cell(w, w->cell - 1, (uint64_t)n, cell);
+		return 1;
 	}
-	return SHUNT_OK;
+	return 0;
+}
+
+/* Counts a foreign cell as its middle. */
+static void decode_cell(struct shunt_hist *h, const struct shunt_hist_bucket *cell)
+{
+	uint64_t v = cell->lowest_ns + ((cell->highest_ns - cell->lowest_ns + 1u) >> 1);
+	size_t at = SH_HIST_TOP;
+
+	if (v > sh_hist_highest(SH_HIST_TOP)) {
+		v = sh_hist_middle(SH_HIST_TOP);
+		h->saturated += cell->count;
+	} else {
+		at = sh_hist_index(v);
+	}
+	h->counts[at] += cell->count;
+	h->count += cell->count;
+	h->sum += (sh_u128)v * cell->count;
 }
 
 int sh_hlog_decode(const uint8_t *buf, size_t len, struct shunt_hist *h, const char **why)
 {
-	size_t payload = 0;
+	struct shunt_hist_bucket cell;
+	struct sh_hlog_walk w;
 	int rc;
 
 	shunt_hist_reset(h);
-	rc = decode_header(buf, len, &payload, why);
+	rc = sh_hlog_walk_begin(&w, buf, len, why);
 	if (rc == SHUNT_OK)
-		rc = decode_counts(buf + SH_HLOG_HEADER, buf + SH_HLOG_HEADER + payload, h, why);
+		while ((rc = sh_hlog_walk_next(&w, &cell, why)) > 0) /* bound: the bytes of the counts */
+			decode_cell(h, &cell);
 	if (rc != SHUNT_OK) {
 		shunt_hist_reset(h);
 		return rc;

@@ -3,7 +3,8 @@
  * histogram, 'p' the text of a payload, 'h' values to be recorded, anything else a whole file.
  * Invariants: nothing outside the input is read; a refusal has a text and leaves an empty histogram; what was decoded
  * encodes to a histogram that decodes to the same, with and without compression and through a file; a recorded
- * histogram comes back with the same counts; reading ends, whatever the file says.
+ * histogram comes back with the same counts; reading ends, whatever the file says. The buckets of any layout ascend
+ * without overlap up to 2^63-1 and add up to what was decoded.
  * sources: runtime/metrics/hlog.c runtime/metrics/hlog_codec.c runtime/metrics/histogram.c
  *
  * SPDX-License-Identifier: MIT
@@ -20,6 +21,7 @@
 #define PATH_MAX_TEXT 64
 
 static struct shunt_hist one, two;
+static struct sh_hlog_bytes unpacked;
 
 static void check_hist(const struct shunt_hist *h)
 {
@@ -45,6 +47,27 @@ static void check_same(const struct shunt_hist *a, const struct shunt_hist *b)
 	REQUIRE(a->count == b->count && memcmp(a->counts, b->counts, sizeof(a->counts)) == 0);
 }
 
+/* The buckets at the writer's precision: each behind the one before, together the count of h, its extremes within. */
+static void check_walk(const uint8_t *plain, size_t len, const struct shunt_hist *h)
+{
+	struct shunt_hist_bucket cell;
+	struct sh_hlog_walk w;
+	const char *why = NULL;
+	uint64_t next = 0;
+	uint64_t n = 0;
+	int rc;
+
+	REQUIRE(sh_hlog_walk_begin(&w, plain, len, &why) == SHUNT_OK);
+	while ((rc = sh_hlog_walk_next(&w, &cell, &why)) == 1) {
+		REQUIRE(cell.lowest_ns >= next && cell.highest_ns >= cell.lowest_ns);
+		REQUIRE(cell.highest_ns <= (uint64_t)INT64_MAX && cell.count > 0);
+		next = cell.highest_ns + 1;
+		n += cell.count;
+	}
+	REQUIRE(rc == 0 && n == h->count);
+	REQUIRE(n == 0 || h->saturated || h->max < 2 * next + 256);
+}
+
 /* The encoding of h, decoded; and the same through compression and base64. */
 static void check_codec(const struct shunt_hist *h)
 {
@@ -57,10 +80,12 @@ static void check_codec(const struct shunt_hist *h)
 	REQUIRE(sh_hlog_encode(h, plain, &len) == SHUNT_OK && len <= sizeof(plain));
 	exact = fuzz_bytes(plain, len);
 	REQUIRE(sh_hlog_decode(exact, len, &two, &why) == SHUNT_OK);
+	check_walk(exact, len, &two);
 	free(exact);
 	check_same(h, &two);
 	REQUIRE(sh_hlog_pack(h, text) == SHUNT_OK && strlen(text) < sizeof(text));
-	REQUIRE(sh_hlog_unpack(text, strlen(text), &two, &why) == SHUNT_OK);
+	REQUIRE(sh_hlog_unpack(text, strlen(text), &unpacked, &why) == SHUNT_OK);
+	REQUIRE(sh_hlog_decode(unpacked.p, unpacked.len, &two, &why) == SHUNT_OK);
 	check_same(h, &two);
 }
 
@@ -72,6 +97,7 @@ static void fuzz_plain(const uint8_t *data, size_t size)
 
 	if (rc == SHUNT_OK) {
 		check_hist(&one);
+		check_walk(exact, size, &one);
 		check_codec(&one);
 	} else {
 		check_refusal(rc, why, &one);
@@ -86,11 +112,15 @@ static void fuzz_payload(const uint8_t *data, size_t size)
 	char *again = malloc(sh_hlog_base64_size(size) + 1);
 	const char *why = NULL;
 	size_t len = 0;
-	int rc = sh_hlog_unpack(exact, size, &one, &why);
+	int rc = sh_hlog_unpack(exact, size, &unpacked, &why);
 
 	REQUIRE(bytes && again);
+	shunt_hist_reset(&one);
+	if (rc == SHUNT_OK)
+		rc = sh_hlog_decode(unpacked.p, unpacked.len, &one, &why);
 	if (rc == SHUNT_OK) {
 		check_hist(&one);
+		check_walk(unpacked.p, unpacked.len, &one);
 		check_codec(&one);
 	} else {
 		check_refusal(rc, why, &one);
@@ -162,6 +192,17 @@ static void check_entry(const struct shunt_hlog_entry *e)
 	(void)close(fd);
 }
 
+/* What the reader gives at the writer's precision adds up to what it counted. */
+static void check_buckets(struct shunt_hlog_reader *r)
+{
+	struct shunt_hist_bucket b;
+	uint64_t n = 0;
+
+	while (sh_hlog_next_bucket(r, &b))
+		n += b.count;
+	REQUIRE(n == one.count);
+}
+
 static void fuzz_file(const uint8_t *data, size_t size)
 {
 	char path[PATH_MAX_TEXT];
@@ -186,6 +227,7 @@ static void fuzz_file(const uint8_t *data, size_t size)
 			continue;
 		}
 		check_hist(&one);
+		check_buckets(r);
 		REQUIRE(strlen(e.tag) <= SHUNT_HLOG_TAG_MAX && e.start_ns <= e.end_ns);
 		if (checked++ < 2)
 			check_entry(&e);

@@ -293,9 +293,10 @@ static void damaged_lines(void **state)
 		{ "1.0,1.0,1.0", SHUNT_EINVAL },
 		{ "1.0,1.0,1.0,", SHUNT_EINVAL },
 		{ "1.0,1.0,1.0,HIST", SHUNT_EINVAL },
-		{ "1.0,1.0,1.0,HISTFAAAADV42pNpmSzM", SHUNT_EINVAL },                 /* cut short */
-		{ "1.0,1.0,1.0,HISTFAAAAA942pNpmSzMwMDAyAABTF==", SHUNT_EINVAL },     /* stream damaged */
-		{ "1.0,1.0,1.0,HISTEwAAAAAAAAAAAAAAAA==", SHUNT_ENOSYS },             /* not the compressed form */
+		{ "1.0,1.0,1.0,HISTFAAAADV42pNpmSzM", SHUNT_EINVAL },             /* cut short */
+		{ "1.0,1.0,1.0,HISTFAAAAA942pNpmSzMwMDAyAABTF==", SHUNT_EINVAL }, /* stream damaged */
+		{ "1.0,1.0,1.0,HISTEwAAAAAAAAAAAAAAAA==", SHUNT_ENOSYS },         /* not the compressed form */
+		{ "1.0,1.0,1.0,DHISTwAAAAA=", SHUNT_ENOSYS },                     /* floating-point values */
 	};
 	struct shunt_hist *h = hist_new();
 	char path[64];
@@ -326,10 +327,12 @@ static void damaged_lines(void **state)
 	shunt_hist_destroy(h);
 }
 
+/* A line beyond the limit is an error and the next one is read; one of several buffers is not too long. */
 static void long_line(void **state)
 {
-	size_t len = 3 * SH_HLOG_LINE_MAX;
-	char *text = malloc(len + 1);
+	static const char good[] = "\n1.0,1.0,1.0," KNOWN_EMPTY "\n";
+	size_t len = SH_HLOG_LINE_MAX + 1000;
+	char *text = malloc(len + sizeof(good));
 	struct shunt_hist *h = hist_new();
 	struct shunt_hlog_reader *r;
 	struct shunt_hlog_entry e;
@@ -338,25 +341,67 @@ static void long_line(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'A', len);
-	text[len] = '\n';
+	memcpy(text + len, good, sizeof(good));
 	temp_path(path);
-	temp_write(path, text, len + 1);
+	temp_write(path, text, len + sizeof(good) - 1);
 	r = reader_new(path);
 	assert_int_equal(shunt_hlog_read_next(r, &e, h), SHUNT_ELIMIT);
 	assert_int_equal(e.line, 1);
+	assert_int_equal(shunt_hlog_read_next(r, &e, h), 1);
+	assert_int_equal(e.line, 2);
 	assert_int_equal(shunt_hlog_read_next(r, &e, h), 0);
 	shunt_hlog_reader_close(r);
-	/* The longest that fits: a bad line, but not too long a one. */
-	temp_write(path, text, SH_HLOG_LINE_MAX - 2);
+	temp_write(path, text, 500000);
 	r = reader_new(path);
 	assert_int_equal(shunt_hlog_read_next(r, &e, h), SHUNT_EINVAL);
+	assert_int_equal(e.line, 1);
+	assert_int_equal(shunt_hlog_read_next(r, &e, h), 0);
 	shunt_hlog_reader_close(r);
 	assert_int_equal(unlink(path), 0);
 	shunt_hist_destroy(h);
 	free(text);
 }
 
-/* Header fields and counts of a plain encoding changed one by one, then random bytes. */
+/* One V1 encoding of three digits from 1024 on, counts of two bytes: cells, borders, and where they fall in ours. */
+static void other_layout(void **state)
+{
+	uint8_t buf[SH_HLOG_HEADER + 2 * 2050] = { 0 };
+	struct shunt_hist *h = hist_new();
+	struct shunt_hist_bucket cell = { 0, 0, 0 };
+	struct sh_hlog_walk w;
+	const char *why = "";
+
+	(void)state;
+	sh_hlog_put_be32(buf, SH_HLOG_COOKIE_V1 | 0x20);
+	sh_hlog_put_be32(buf + 4, 2 * 2050);
+	sh_hlog_put_be32(buf + 12, 3);
+	sh_hlog_put_be32(buf + 20, 1024);
+	buf[SH_HLOG_HEADER + 2 * 3 + 1] = 5;    /* cell 3: 3072 to 4095 */
+	buf[SH_HLOG_HEADER + 2 * 2047 + 0] = 1; /* cell 2047, 256 times: the last of the first groups */
+	buf[SH_HLOG_HEADER + 2 * 2048 + 1] = 7; /* the first of double width */
+	assert_int_equal(sh_hlog_walk_begin(&w, buf, sizeof(buf), &why), SHUNT_OK);
+	assert_int_equal(sh_hlog_walk_next(&w, &cell, &why), 1);
+	assert_true(cell.lowest_ns == 3072 && cell.highest_ns == 4095 && cell.count == 5);
+	assert_int_equal(sh_hlog_walk_next(&w, &cell, &why), 1);
+	assert_true(cell.lowest_ns == 2047 * 1024 && cell.highest_ns == 2048 * 1024 - 1 && cell.count == 256);
+	assert_int_equal(sh_hlog_walk_next(&w, &cell, &why), 1);
+	assert_true(cell.lowest_ns == 2048 * 1024 && cell.highest_ns == 2050 * 1024 - 1 && cell.count == 7);
+	assert_int_equal(sh_hlog_walk_next(&w, &cell, &why), 0);
+	assert_int_equal(sh_hlog_decode(buf, sizeof(buf), h, &why), SHUNT_OK);
+	assert_int_equal(shunt_hist_count(h), 268);
+	assert_int_equal(shunt_hist_value_at_percentile(h, 1.0), shunt_hist_highest_equivalent(3584));
+	assert_int_equal(shunt_hist_max(h), shunt_hist_highest_equivalent(2049 * 1024));
+	assert_int_equal(shunt_hist_saturated(h), 0);
+	/* A negative count of a fixed width, a cut one. */
+	buf[SH_HLOG_HEADER] = 0x80;
+	assert_int_equal(sh_hlog_decode(buf, sizeof(buf), h, &why), SHUNT_EINVAL);
+	buf[SH_HLOG_HEADER] = 0;
+	sh_hlog_put_be32(buf + 4, 2 * 2050 - 1);
+	assert_int_equal(sh_hlog_decode(buf, sizeof(buf), h, &why), SHUNT_EINVAL);
+	shunt_hist_destroy(h);
+}
+
+/* Header fields and counts of a plain encoding changed one by one. */
 static void damaged_encoding(void **state)
 {
 	static const struct {
@@ -364,13 +409,24 @@ static void damaged_encoding(void **state)
 		uint8_t value;
 		int rc;
 	} rows[] = {
-		{ 3, 0x03, SHUNT_OK },     { 3, 0x14, SHUNT_ENOSYS }, { 0, 0, SHUNT_ENOSYS },
-		{ 11, 1, SHUNT_ENOSYS },   { 15, 3, SHUNT_ENOSYS },   { 23, 2, SHUNT_ENOSYS },
-		{ 32, 0x40, SHUNT_ENOSYS }, { 4, 1, SHUNT_EINVAL },   { 31, 7, SHUNT_OK },
+		{ 3, 0x03, SHUNT_OK },
+		{ 3, 0x14, SHUNT_ENOSYS },
+		{ 0, 0, SHUNT_ENOSYS },
+		{ 11, 1, SHUNT_OK },
+		{ 15, 3, SHUNT_OK },
+		{ 15, 0, SHUNT_EINVAL },
+		{ 15, 6, SHUNT_EINVAL },
+		{ 23, 2, SHUNT_OK },
+		{ 23, 0, SHUNT_EINVAL },
+		{ 16, 0x80, SHUNT_EINVAL },
+		{ 16, 0x40, SHUNT_EINVAL },
+		{ 32, 0x40, SHUNT_OK },
+		{ 4, 1, SHUNT_EINVAL },
+		{ 3, 0x31, SHUNT_EINVAL },
+		{ 31, 7, SHUNT_OK },
 	};
 	uint8_t *buf = malloc(SH_HLOG_PLAIN_MAX);
 	struct shunt_hist *h = hist_new();
-	struct sh_rng rng;
 	const char *why = "";
 	uint8_t *p;
 	size_t len = 0;
@@ -385,7 +441,7 @@ static void damaged_encoding(void **state)
 		assert_int_equal(sh_hlog_decode(buf, len, h, &why), rows[i].rc);
 	}
 	/* Buckets of a wider foreign range count as the last one, and as saturated; beyond any range is an error. */
-	p = sh_hlog_put_count(buf + SH_HLOG_HEADER, -7423);
+	p = sh_hlog_put_count(buf + SH_HLOG_HEADER, -7295);
 	p = sh_hlog_put_count(p, 5);
 	sh_hlog_put_be32(buf + 4, (uint32_t)(p - buf) - SH_HLOG_HEADER);
 	assert_int_equal(sh_hlog_decode(buf, (size_t)(p - buf), h, &why), SHUNT_OK);
@@ -401,6 +457,22 @@ static void damaged_encoding(void **state)
 	p = sh_hlog_put_count(buf + SH_HLOG_HEADER, INT64_MIN);
 	sh_hlog_put_be32(buf + 4, (uint32_t)(p - buf) - SH_HLOG_HEADER);
 	assert_int_equal(sh_hlog_decode(buf, (size_t)(p - buf), h, &why), SHUNT_EINVAL);
+	shunt_hist_destroy(h);
+	free(buf);
+}
+
+/* Random bytes in the counts: refused with an empty histogram, or a sum that fits. */
+static void random_encoding(void **state)
+{
+	uint8_t *buf = malloc(SH_HLOG_PLAIN_MAX);
+	struct shunt_hist *h = hist_new();
+	struct sh_rng rng;
+	const char *why = "";
+	size_t len = 0;
+	size_t i;
+
+	(void)state;
+	assert_non_null(buf);
 	sh_rng_init(&rng, test_seed + 1);
 	for (i = 0; i < 20000; i++) {
 		size_t k;
@@ -515,7 +587,9 @@ int main(void)
 		cmocka_unit_test(counts_and_base64),
 		cmocka_unit_test(damaged_lines),
 		cmocka_unit_test(long_line),
+		cmocka_unit_test(other_layout),
 		cmocka_unit_test(damaged_encoding),
+		cmocka_unit_test(random_encoding),
 		cmocka_unit_test(write_errors),
 #ifdef SHUNT_INJECT
 		cmocka_unit_test(without_memory),

@@ -17,15 +17,17 @@
 
 #include "common/cli.h"
 #include "common/fmt.h"
+#include "hist/cells.h"
 
-#define SERIES_MAX 1024u /* 36 KiB each */
+#define SERIES_MAX 1024u
 #define ERRORS_SHOWN 10u
 
 static const char hist_help[] =
 	"usage: shunt hist FILE.hlog [--tag T] [--json]\n"
 	"\n"
 	"Reads an HdrHistogram interval log and prints, for every tag, what all its lines add up to:\n"
-	"count, mean, p50, p90, p99, p99.9 and maximum.\n"
+	"count, mean, p50, p90, p99, p99.9 and maximum. Logs of any program are read at their own\n"
+	"precision (encodings V0, V1 and V2 of whole numbers); values are taken as nanoseconds.\n"
 	"\n"
 	"  --tag T   only the series with this tag ('' = lines without a tag)\n"
 	"  --json    JSON with all times in nanoseconds\n"
@@ -34,7 +36,7 @@ static const char hist_help[] =
 	"Exit code: 0 ok, 1 the file cannot be read, 2 bad usage or damaged lines (they are named and left out).\n";
 
 struct series {
-	struct shunt_hist *h;
+	struct cells sum;
 	uint64_t lines;
 	uint64_t start_ns;
 	uint64_t end_ns;
@@ -60,36 +62,25 @@ static void line_error(struct hist_report *rep, uint64_t line, const char *text)
 		cli_error("%s:%" PRIu64 ": %s", rep->path, line, text);
 }
 
-/* The series of a tag, created if it is new. NULL and *rc on failure. */
-static struct series *series_get(struct hist_report *rep, const char *tag, int *rc)
+/* The series of a tag, created if it is new. NULL: there are too many. */
+static struct series *series_get(struct hist_report *rep, const char *tag)
 {
-	struct series *s;
 	size_t i;
 
 	for (i = 0; i < rep->count; i++)
 		if (strcmp(rep->series[i].tag, tag) == 0)
 			return &rep->series[i];
-	if (rep->count == SERIES_MAX) {
-		*rc = SHUNT_ELIMIT;
+	if (rep->count == SERIES_MAX)
 		return NULL;
-	}
-	s = &rep->series[rep->count];
-	*rc = shunt_hist_create(&s->h);
-	if (*rc != SHUNT_OK)
-		return NULL;
-	(void)strcpy(s->tag, tag);
-	rep->count++;
-	return s;
+	(void)strcpy(rep->series[rep->count].tag, tag);
+	return &rep->series[rep->count++];
 }
 
-static int series_add(struct hist_report *rep, const struct shunt_hlog_entry *e, const struct shunt_hist *h)
+static int series_add(struct hist_report *rep, const struct shunt_hlog_entry *e, const struct cells *line)
 {
-	int rc = SHUNT_OK;
-	struct series *s = series_get(rep, e->tag, &rc);
+	struct series *s = series_get(rep, e->tag);
+	int rc = s ? cells_add(&s->sum, line) : SHUNT_ELIMIT;
 
-	if (!s)
-		return rc;
-	rc = shunt_hist_add(s->h, h);
 	if (rc != SHUNT_OK)
 		return rc;
 	if (s->lines == 0 || e->start_ns < s->start_ns)
@@ -105,6 +96,7 @@ static int report_read(struct hist_report *rep)
 {
 	struct shunt_hlog_reader *r = NULL;
 	struct shunt_hist *h = NULL;
+	struct cells line = { 0 };
 	struct shunt_hlog_entry e;
 	int rc = shunt_hist_create(&h);
 
@@ -129,7 +121,9 @@ static int report_read(struct hist_report *rep)
 			line_error(rep, e.line, shunt_error_detail());
 			continue;
 		}
-		rc = series_add(rep, &e, h);
+		rc = cells_read(&line, r);
+		if (rc == SHUNT_OK)
+			rc = series_add(rep, &e, &line);
 		if (rc == SHUNT_ELIMIT) {
 			line_error(rep, e.line, "too many tags (1024) or counts beyond 2^63-1");
 		} else if (rc != SHUNT_OK) {
@@ -140,6 +134,7 @@ static int report_read(struct hist_report *rep)
 out:
 	shunt_hlog_reader_close(r);
 	shunt_hist_destroy(h);
+	cells_fini(&line);
 	return rc;
 }
 
@@ -174,38 +169,53 @@ static void print_table(const struct hist_report *rep)
 		     "max");
 	for (i = 0; i < rep->count; i++) {
 		const struct series *s = &rep->series[i];
-		uint64_t p[PERCENTILES];
 		char b[32];
 		size_t k;
 
 		if (!selected(rep, s))
 			continue;
-		shunt_hist_percentiles(s->h, percentiles, p, PERCENTILES);
-		(void)printf("%-*s %12" PRIu64 " %9s", width, s->tag[0] ? s->tag : "-", shunt_hist_count(s->h),
-			     duration(shunt_hist_mean(s->h), b, sizeof(b)));
+		(void)printf("%-*s %12" PRIu64 " %9s", width, s->tag[0] ? s->tag : "-", s->sum.count,
+			     duration(cells_mean(&s->sum), b, sizeof(b)));
 		for (k = 0; k < PERCENTILES; k++)
-			(void)printf(" %9s", duration((double)p[k], b, sizeof(b)));
-		(void)printf(" %9s\n", duration((double)shunt_hist_max(s->h), b, sizeof(b)));
+			(void)printf(" %9s", duration((double)cells_percentile(&s->sum, percentiles[k]), b, sizeof(b)));
+		(void)printf(" %9s\n", duration((double)cells_max(&s->sum), b, sizeof(b)));
+	}
+}
+
+/* Under the table: where the log may hold less than was measured. */
+static void print_limits(const struct hist_report *rep)
+{
+	size_t i;
+
+	for (i = 0; i < rep->count; i++) {
+		uint64_t n = cells_at_limit(&rep->series[i].sum);
+
+		if (n && selected(rep, &rep->series[i]))
+			(void)printf("%s: %" PRIu64 " of %" PRIu64 " values in the last bucket, that of one hour;\n"
+				     "a log of shunt counts longer ones there\n",
+				     rep->series[i].tag[0] ? rep->series[i].tag : "-", n, rep->series[i].sum.count);
 	}
 }
 
 static json_t *series_json(const struct series *s)
 {
 	json_t *o = json_object();
-	uint64_t p[PERCENTILES];
 	int bad = 0;
 	size_t k;
 
-	shunt_hist_percentiles(s->h, percentiles, p, PERCENTILES);
 	bad |= json_object_set_new(o, "tag", fmt_json_text(s->tag));
 	bad |= json_object_set_new(o, "lines", json_integer((json_int_t)s->lines));
 	bad |= json_object_set_new(o, "start_ns", json_integer((json_int_t)s->start_ns));
 	bad |= json_object_set_new(o, "end_ns", json_integer((json_int_t)s->end_ns));
-	bad |= json_object_set_new(o, "count", json_integer((json_int_t)shunt_hist_count(s->h)));
-	bad |= json_object_set_new(o, "mean_ns", json_real(shunt_hist_mean(s->h)));
-	for (k = 0; k < PERCENTILES; k++)
-		bad |= json_object_set_new(o, percentile_keys[k], json_integer((json_int_t)p[k]));
-	bad |= json_object_set_new(o, "max_ns", json_integer((json_int_t)shunt_hist_max(s->h)));
+	bad |= json_object_set_new(o, "count", json_integer((json_int_t)s->sum.count));
+	bad |= json_object_set_new(o, "mean_ns", json_real(cells_mean(&s->sum)));
+	for (k = 0; k < PERCENTILES; k++) {
+		uint64_t p = cells_percentile(&s->sum, percentiles[k]);
+
+		bad |= json_object_set_new(o, percentile_keys[k], json_integer((json_int_t)p));
+	}
+	bad |= json_object_set_new(o, "max_ns", json_integer((json_int_t)cells_max(&s->sum)));
+	bad |= json_object_set_new(o, "at_limit", json_integer((json_int_t)cells_at_limit(&s->sum)));
 	if (bad) {
 		json_decref(o);
 		return NULL;
@@ -260,6 +270,7 @@ static int report_run(struct hist_report *rep)
 		return CLI_USAGE;
 	if (!rep->json) {
 		print_table(rep);
+		print_limits(rep);
 	} else if (print_json(rep) != SHUNT_OK) {
 		cli_error("the report could not be made or written");
 		return CLI_FAILED;
@@ -316,7 +327,7 @@ int cmd_hist(int argc, char **argv)
 	if (code == CLI_GO_ON)
 		code = report_run(rep);
 	for (i = 0; i < rep->count; i++)
-		shunt_hist_destroy(rep->series[i].h);
+		cells_fini(&rep->series[i].sum);
 	free(rep);
 	return code;
 }

@@ -99,6 +99,10 @@ bool load_hlog_read(const char *path, struct load_service *out)
 			  path);
 		goto out;
 	}
+	if (shunt_hist_saturated(h))
+		cli_error("--service: '%s': warning: %" PRIu64 " of %" PRIu64 " run times are above one hour; they "
+			  "count as that",
+			  path, shunt_hist_saturated(h), shunt_hist_count(h));
 	good = take_buckets(h, out);
 	if (!good)
 		cli_error("--service: '%s': out of memory", path);
