@@ -182,8 +182,7 @@ const char *sh_value_name(const char *text)
 	return NULL;
 }
 
-/* Length of the UTF-8 character at s; 0 for an invalid one, and for control characters. */
-static size_t character(const char *s)
+size_t sh_value_character(const char *s)
 {
 	static const uint32_t least[] = { 0, 0x20, 0xa0, 0x800, 0x10000 };
 	unsigned char lead = (unsigned char)s[0];
@@ -208,7 +207,7 @@ const char *sh_value_string(const char *text, uint64_t len_max)
 	if (!text[0])
 		return "is empty";
 	while (text[i]) {
-		size_t n = character(text + i);
+		size_t n = sh_value_character(text + i);
 
 		if (n == 0)
 			return "has a control character or is not UTF-8";
@@ -220,7 +219,7 @@ const char *sh_value_string(const char *text, uint64_t len_max)
 void sh_value_clean(char *text)
 {
 	while (*text) {
-		size_t n = character(text);
+		size_t n = sh_value_character(text);
 
 		if (n == 0)
 			*text = '?';
@@ -341,7 +340,7 @@ char *sh_value_quote(char *buf, size_t size, const char *text)
 	size_t i = 0;
 
 	while (text[i]) {
-		size_t n = character(text + i);
+		size_t n = sh_value_character(text + i);
 
 		if (i + (n ? n : 1) > limit)
 			break;

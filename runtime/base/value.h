@@ -49,6 +49,8 @@ char *sh_value_print_int(char *buf, uint64_t v);
  */
 const char *sh_value_nearest(const char *word, const char *const *candidates, size_t n);
 
+/* Bytes of the UTF-8 character at s; 0 for an invalid one, and for control characters. */
+size_t sh_value_character(const char *s) SH_MUST_USE;
 /* Replaces control characters and invalid bytes by '?', in place. */
 void sh_value_clean(char *text);
 /* Copies text for a message: at most 40 characters, cleaned as by sh_value_clean. Returns buf. */

@@ -17,7 +17,12 @@ fail() {
 }
 
 advise() {
-	timeout 120 "$shunt" advise --duration 2s --rounds 3 --rate 2k --service fixed:2us "$@"
+	local option default given=()
+	for option in --duration=2s --rounds=3 --rate=2k --service=fixed:2us; do # an option may come once
+		default=${option%%=*}
+		[[ " $* " == *" $default "* ]] || given+=("$option")
+	done
+	timeout 120 "$shunt" advise "${given[@]}" "$@"
 }
 
 # wants CODE "words of the message" arguments...

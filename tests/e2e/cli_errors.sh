@@ -40,8 +40,12 @@ wants 2 "shunt run: 'stray': no argument is expected here" run stray
 wants 2 "shunt run: --tree: '': want a directory" run --tree ''
 wants 2 "shunt run: --tree: '$tmp/none': No such file or directory" run --tree "$tmp/none"
 wants 2 "shunt run: --tree: '/dev/null': not a directory" run --tree /dev/null
-wants 2 "shunt run: --sample: '5 apples': want a size" run --sample '5 apples'
-wants 2 "shunt run: --sample: '-1': want a size" run --sample -1
+wants 2 "shunt run: --sample: '5 apples': has an unknown unit; want a size" run --sample '5 apples'
+wants 2 "shunt run: --sample: '-1': is negative; want a size" run --sample -1
+wants 2 "shunt run: --sample: '64K': has an unknown unit; want a size" run --sample 64K
+wants 2 "shunt run: --sample: '4096': has no unit; want a size" run --sample 4096
+wants 2 "shunt run: --sample: '2TiB': is out of range; want a size such as 64KiB or 1MiB, from 1B to 1TiB" run --sample 2TiB
+wants 2 "'$tmp/none'" run --sample 10MB --tree "$tmp/none" # a unit of the file is one of the flag
 wants 2 'shunt run: --workers: ' run --workers 0
 wants 2 'shunt run: --workers: ' run --workers many
 wants 2 'shunt run: --pin: ' run --pin sideways
@@ -79,8 +83,21 @@ wants 2 'no durations in it' load --service "file:$tmp/times"
 wants 2 "shunt load: --levels: 'a=50%': the shares add up to 50%; want 100%" load --levels a=50%
 wants 2 "'a' is there twice" load --levels a=50%,a=50%
 wants 2 "shunt load: --levels: 'A=1': want up to" load --levels A=1
-wants 2 "shunt load: --duration: '5': want a duration" load --duration 5
-wants 2 "shunt load: --duration: '1ms': out of range" load --duration 1ms
+wants 2 "shunt load: --duration: '5': has no unit; want a duration" load --duration 5
+wants 2 "shunt load: --duration: '1m': has an unclear unit (min or ms?); want a duration" load --duration 1m
+wants 2 "shunt load: --duration: '1ms': out of range; want 10ms to 24h" load --duration 1ms
+wants 2 "shunt load: --rate: '0': want a whole number" load --duration 1min --warmup 0.5h --rate 0
+wants 2 "shunt load: --rate: '5K': want a whole number" load --rate 5K
+wants 2 'shunt load: --seed: is there twice; want it once' load --seed 1 --seed 1
+wants 2 'shunt run: --quiet: is there twice; want it once' run --quiet --quiet
+wants 2 'shunt hist: --tag: is there twice; want it once' hist --tag a --tag a x
+wants 2 'shunt topo: --workers: is there twice; want it once' topo --workers 1 --workers=2
+wants 2 'shunt config: --json: is there twice; want it once' config -j --json
+wants 2 "shunt config: --set: 'runtime.name' is also in --set; want it once" config --set runtime.name=a --set runtime.name=b
+wants 2 "shunt run: --set: 'runtime.name' is also in --set; want it once" run --set runtime.name=a --set runtime.name=b
+wants 2 "shunt run: --workers: 'pools.main.workers' is also in --set; want it once" run --workers 1 --set pools.main.workers=1
+wants 2 "shunt run: --set: runtime.nmae" run --set runtime.nmae=a
+wants 2 "shunt advise: --set: no such option" advise --set pools.main.idle=park
 wants 2 "shunt load: --submitters: '65': want a whole number from 1 to 64" load --submitters 65
 wants 2 "shunt load: --seed: 'x': want a whole number" load --seed x
 printf 'runtime: {levels: [one, two]}\npools:\n  a: {}\n' > "$tmp/levels.yaml"

@@ -19,7 +19,8 @@ for i in $(seq 32); do truncate -s 512M "$tmp/tree/hole$i"; done
 
 for signal in INT TERM; do
 	rm -f "$tmp/log.hlog"
-	"$shunt" run --tree "$tmp/tree" --workers 1 --digests "$tmp/digests" --json "$tmp/report.json" --hist "$tmp/log.hlog" \
+	# A shell starts background jobs with SIGINT ignored, and an ignored one stays ignored.
+	env --default-signal=INT "$shunt" run --tree "$tmp/tree" --workers 1 --digests "$tmp/digests" --json "$tmp/report.json" --hist "$tmp/log.hlog" \
 		> "$tmp/out" 2> "$tmp/err" &
 	pid=$!
 	# The first interval of the log shows that the walk is well under way.

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/value.h"
 
 #define LINE_MAX_BYTES 512u
+#define MESSAGE_MAX 2048u
 #define NEAR_MAX 32u /* longest word that is compared */
 
 static const char *command = "";
@@ -37,17 +39,69 @@ static void line_clear(void)
 	progress_shown = false;
 }
 
+bool cli_text_clean(const char *text)
+{
+	while (*text) { /* bound: the text */
+		size_t n = sh_value_character(text);
+
+		if (n == 0)
+			return false;
+		text += n;
+	}
+	return true;
+}
+
+size_t cli_text_escape(char *out, const char *text)
+{
+	static const char hex[] = "0123456789abcdef";
+	char *to = out;
+
+	while (*text) { /* bound: the text */
+		size_t n = sh_value_character(text);
+		unsigned char c = (unsigned char)*text;
+
+		if (n > 0) {
+			(void)memcpy(to, text, n);
+			to += n;
+		} else if (c == '\n') {
+			*to++ = '\\';
+			*to++ = 'n';
+		} else {
+			*to++ = '\\';
+			*to++ = 'x';
+			*to++ = hex[c >> 4];
+			*to++ = hex[c & 15u];
+		}
+		text += n ? n : 1;
+	}
+	*to = '\0';
+	return (size_t)(to - out);
+}
+
 static void message(const char *mark, const char *text)
 {
+	char shown[MESSAGE_MAX * CLI_ESCAPE_MAX];
+
+	(void)cli_text_escape(shown, text);
 	(void)pthread_mutex_lock(&terminal);
 	line_clear();
-	(void)fprintf(stderr, "shunt%s%s: %s%s\n", command[0] ? " " : "", command, mark, text);
+	(void)fprintf(stderr, "shunt%s%s: %s%s\n", command[0] ? " " : "", command, mark, shown);
 	(void)pthread_mutex_unlock(&terminal);
+}
+
+void cli_put_line(const char *text, size_t n)
+{
+	char line[MESSAGE_MAX];
+	char shown[MESSAGE_MAX * CLI_ESCAPE_MAX];
+
+	(void)snprintf(line, sizeof(line), "%.*s", (int)(n < sizeof(line) ? n : sizeof(line) - 1), text);
+	(void)cli_text_escape(shown, line);
+	(void)fprintf(stderr, "%s\n", shown);
 }
 
 void cli_error(const char *fmt, ...)
 {
-	char text[2048];
+	char text[MESSAGE_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -59,7 +113,12 @@ void cli_error(const char *fmt, ...)
 void cli_log(void *unused, enum shunt_log_level level, const char *text)
 {
 	(void)unused;
-	message(level == SHUNT_LOG_WARN ? "warning: " : level > SHUNT_LOG_WARN ? "log: " : "", text);
+	char line[MESSAGE_MAX];
+
+	(void)snprintf(line, sizeof(line), "%s", text);
+	message(level == SHUNT_LOG_WARN ? "warning: " : level > SHUNT_LOG_WARN ? "log: "
+									       : "",
+		line);
 }
 
 /* ---- options ---- */
@@ -160,9 +219,26 @@ static int bad_option(char *const *argv, int got, const struct option *options)
 	return CLI_USAGE;
 }
 
+/* Marks an option as given; false after a message if it was before. Bound: the table. */
+static bool first_time(const struct option *options, int got, uint64_t *given)
+{
+	size_t i = 0;
+
+	while (options[i].name && options[i].val != got)
+		i++;
+	assert(options[i].name && i < 64); /* each short form has a long one */
+	if (*given >> i & 1u) {
+		cli_error("--%s: is there twice; want it once", options[i].name);
+		return false;
+	}
+	*given |= UINT64_C(1) << i;
+	return true;
+}
+
 int cli_options(int argc, char **argv, const char *shorts, const struct option *options, const char *help,
 		int (*take)(void *arg, int option), void *arg)
 {
+	uint64_t given = 0;
 	int code = CLI_GO_ON;
 	int got;
 
@@ -175,9 +251,23 @@ int cli_options(int argc, char **argv, const char *shorts, const struct option *
 			(void)fputs(help, stdout);
 			return cli_stdout_flush();
 		}
+		if (got != CLI_SET && !first_time(options, got, &given))
+			return CLI_USAGE;
 		code = take(arg, got);
 	}
 	return code;
+}
+
+bool cli_set_repeated(const char *origin, const char *text, const char *const *sets, size_t n)
+{
+	size_t key = strcspn(text, "=");
+
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(sets[i], text, key) == 0 && sets[i][key] == '=' && text[key] == '=') {
+			cli_error("%s: '%.*s' is also in --set; want it once", origin, (int)key, text);
+			return true;
+		}
+	return false;
 }
 
 int cli_no_arguments(int argc, char *const *argv)
@@ -215,11 +305,8 @@ static bool number_with_unit(const char *text, const struct unit *units, double 
 	return false;
 }
 
-static const struct unit count_units[] = { { "", 1 }, { "k", 1e3 }, { "K", 1e3 }, { "M", 1e6 }, { "G", 1e9 }, { NULL, 0 } };
-static const struct unit time_units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "m", 60e9 }, { NULL, 0 } };
-static const struct unit size_units[] = { { "", 1 }, { "B", 1 }, { "K", 1024.0 }, { "KiB", 1024.0 }, { "M", 1048576.0 },
-					  { "MiB", 1048576.0 }, { "G", 1073741824.0 }, { "GiB", 1073741824.0 }, { NULL, 0 } };
-static const struct unit share_units[] = { { "", 1 }, { "%", 0.01 }, { NULL, 0 } };
+static const struct unit count_units[] = { { "", 1 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 }, { NULL, 0 } };
+static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };
 
 bool cli_parse_count(const char *opt, const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
@@ -246,47 +333,64 @@ bool cli_parse_count32(const char *opt, const char *text, uint32_t min, uint32_t
 
 bool cli_duration_value(const char *text, double *out_ns)
 {
-	if (strcmp(text, "0") == 0) {
-		*out_ns = 0;
-		return true;
-	}
-	return number_with_unit(text, time_units, out_ns);
+	uint64_t ns = 0;
+
+	if (sh_value_duration(text, &ns))
+		return false;
+	*out_ns = (double)ns;
+	return true;
 }
 
 bool cli_parse_duration(const char *opt, const char *text, uint64_t min_ns, uint64_t max_ns, uint64_t *out_ns)
 {
-	double v = 0;
+	char low[SH_VALUE_TEXT], high[SH_VALUE_TEXT];
+	uint64_t v = 0;
+	const char *why = sh_value_duration(text, &v);
 
-	if (!cli_duration_value(text, &v)) {
-		cli_error("%s: '%s': want a duration such as 250us, 10ms or 5s", opt, text);
+	if (why) {
+		cli_error("%s: '%s': %s; want a duration such as 250us, 10ms or 5s; units: " SH_DURATION_UNITS, opt, text, why);
 		return false;
 	}
-	if (v < (double)min_ns || v > (double)max_ns) {
-		cli_error("%s: '%s': out of range; want %gs to %gs", opt, text, (double)min_ns / 1e9, (double)max_ns / 1e9);
+	if (v < min_ns || v > max_ns) {
+		cli_error("%s: '%s': out of range; want %s to %s", opt, text, sh_value_print_duration(low, min_ns),
+			  sh_value_print_duration(high, max_ns));
 		return false;
 	}
-	*out_ns = (uint64_t)v;
+	*out_ns = v;
 	return true;
 }
 
 bool cli_parse_size(const char *opt, const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-	double v = 0;
+	char low[SH_VALUE_TEXT], high[SH_VALUE_TEXT];
+	uint64_t v = 0;
+	const char *why = sh_value_size(text, &v);
 
-	if (!number_with_unit(text, size_units, &v) || v < (double)min || v > (double)max) {
-		cli_error("%s: '%s': want a size such as 64KiB or 1MiB, from %" PRIu64 " to %" PRIu64 " bytes", opt, text, min,
-			  max);
+	if (!why && (v < min || v > max))
+		why = "is out of range";
+	if (why) {
+		cli_error("%s: '%s': %s; want a size such as 64KiB or 1MiB, from %s to %s; units: " SH_SIZE_UNITS, opt, text,
+			  why, sh_value_print_size(low, min), sh_value_print_size(high, max));
 		return false;
 	}
-	*out = (uint64_t)v;
+	*out = v;
 	return true;
 }
 
 bool cli_parse_share(const char *opt, const char *text, double min, double max, double *out)
 {
+	size_t n = strlen(text);
+	uint64_t hundredths = 0;
 	double v = 0;
+	bool good;
 
-	if (!number_with_unit(text, share_units, &v) || v < min || v > max) {
+	if (n > 0 && text[n - 1] == '%') {
+		good = sh_value_percent(text, &hundredths) == NULL;
+		v = (double)hundredths / 10000.0;
+	} else {
+		good = number_with_unit(text, no_units, &v);
+	}
+	if (!good || v < min || v > max) {
 		cli_error("%s: '%s': want a share such as 70%% or 0.7, from %g%% to %g%%", opt, text, min * 100, max * 100);
 		return false;
 	}
@@ -305,6 +409,16 @@ static void on_signal(int sig)
 		_exit(CLI_STOPPED);
 }
 
+/* Catches one signal, unless it was ignored when the command started (nohup, a background job of a script). */
+static bool catch_signal(int sig, const struct sigaction *sa)
+{
+	struct sigaction before;
+
+	if (sigaction(sig, NULL, &before) != 0)
+		return false;
+	return before.sa_handler == SIG_IGN || sigaction(sig, sa, NULL) == 0;
+}
+
 int cli_signals_catch(void)
 {
 	struct sigaction sa;
@@ -313,7 +427,7 @@ int cli_signals_catch(void)
 	sa.sa_handler = on_signal;
 	(void)sigemptyset(&sa.sa_mask);
 	sa.sa_flags = SA_RESTART; /* reads of files continue; waits have short limits */
-	if (sigaction(SIGINT, &sa, NULL) != 0 || sigaction(SIGTERM, &sa, NULL) != 0) {
+	if (!catch_signal(SIGINT, &sa) || !catch_signal(SIGTERM, &sa)) {
 		cli_error("signals: %s", strerror(errno));
 		return CLI_FAILED;
 	}

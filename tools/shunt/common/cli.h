@@ -31,27 +31,39 @@
 void cli_begin(const char *command);
 /* Prints one line on standard error, after clearing the progress line. Any thread. */
 void cli_error(const char *fmt, ...) SH_PRINTF(1, 2);
+/* Prints n bytes as one line on standard error, without the name of the command. */
+void cli_put_line(const char *text, size_t n);
 /* A log hook for runtimes: warnings and errors as messages of the command. */
 void cli_log(void *unused, enum shunt_log_level level, const char *message);
 
+/* ---- text that came from outside ---- */
+#define CLI_ESCAPE_MAX 4u /* bytes that one byte becomes at most */
+/* No control character and no invalid UTF-8 in it? */
+bool cli_text_clean(const char *text);
+/* Copies text with control characters and invalid bytes as \n and \xHH: at most CLI_ESCAPE_MAX a byte, and a zero. */
+size_t cli_text_escape(char *out, const char *text);
+
 /* ---- options ---- */
 #define CLI_HELP 'h' /* the value of --help in every table of options */
+#define CLI_SET 's'  /* of --set, the only one that may be repeated */
 
 /*
  * Reads all options. --help prints `help`. For every other one `take` finds the argument in optarg
- * and returns CLI_GO_ON or an exit code, which ends the reading. `shorts` is getopt's string, ":"
- * if there are none. Returns CLI_GO_ON with optind at the first argument, or the exit code after
+ * and returns CLI_GO_ON or an exit code, which ends the reading. An option may come once, but for CLI_SET.
+ * `shorts` is getopt's string, ":" if there are none. Returns CLI_GO_ON with optind at the first argument, or the exit code after
  * the messages.
  */
 int cli_options(int argc, char **argv, const char *shorts, const struct option *options, const char *help,
 		int (*take)(void *arg, int option), void *arg);
+/* Does one of n sets (KEY=VALUE) have the key of `text`, which `origin` gave? Then true, after a message. */
+bool cli_set_repeated(const char *origin, const char *text, const char *const *sets, size_t n);
 /* An argument where none is allowed: CLI_USAGE after a message; CLI_GO_ON if there is none. */
 int cli_no_arguments(int argc, char *const *argv);
 /* The candidate that `word` most likely means, NULL if none is near. NULL ends `candidates`. */
 const char *cli_nearest(const char *word, const char *const *candidates);
 /*
- * Parsers: false after a message that names the option. Counts take k, M, G (thousands); durations
- * ns, us, ms, s, m; sizes KiB, MiB, GiB (also K, M, G); shares `70%` or `0.7`.
+ * Parsers: false after a message that names the option. Counts take k, M, G (thousands); durations, sizes and
+ * percentages are read as in the configuration (base/value.h); shares also as `0.7`.
  */
 bool cli_parse_count(const char *opt, const char *text, uint64_t min, uint64_t max, uint64_t *out);
 bool cli_parse_count32(const char *opt, const char *text, uint32_t min, uint32_t max, uint32_t *out);
@@ -62,7 +74,10 @@ bool cli_parse_share(const char *opt, const char *text, double min, double max, 
 bool cli_duration_value(const char *text, double *out_ns);
 
 /* ---- signals ---- */
-/* From now on counts SIGINT and SIGTERM; the second ends the process at once. 0 or CLI_FAILED. */
+/*
+ * From now on counts SIGINT and SIGTERM; the second ends the process at once. One that was ignored when the command
+ * started stays ignored. 0 or CLI_FAILED.
+ */
 int cli_signals_catch(void);
 /* The first signal received, 0 = none. Any thread, also in jobs. */
 int cli_stopped(void);

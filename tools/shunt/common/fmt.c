@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/value.h"
+#include "common/cli.h"
 
 /* Three significant digits of v in the largest unit that keeps it above 1; `step` between units. */
 static struct fmt_text scaled(double v, double step, const char *const *units, size_t n)
@@ -88,7 +92,8 @@ void fmt_table_init(struct fmt_table *t, const char *align)
 	(void)memset(t, 0, sizeof(*t));
 	t->align = align;
 	t->columns = strlen(align);
-	assert(t->columns > 0 && t->columns <= FMT_COLUMNS_MAX);
+	t->keys = 1;
+	assert(t->columns > 1 && t->columns <= FMT_COLUMNS_MAX);
 }
 
 void fmt_table_cell(struct fmt_table *t, const char *fmt, ...)
@@ -113,41 +118,87 @@ void fmt_table_cell(struct fmt_table *t, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
+	if (n >= 0 && !cli_text_clean(text)) {
+		char *clean = malloc((size_t)n * CLI_ESCAPE_MAX + 1);
+
+		if (clean)
+			(void)cli_text_escape(clean, text);
+		free(text);
+		text = clean;
+	}
+	if (n < 0 || !text) {
 		t->cut = true;
 		return;
 	}
 	t->cell[t->cells++] = text;
 }
 
-static void print_row(const struct fmt_table *t, FILE *f, int indent, const size_t *width, size_t row)
-{
-	(void)fprintf(f, "%*s", indent, "");
-	for (size_t c = 0; c < t->columns; c++) {
-		size_t i = row * t->columns + c;
-		const char *text = i < t->cells ? t->cell[i] : "";
-		int w = (int)width[c];
+/* Columns of one part of a table: the keys, then from..to - 1. */
+struct part {
+	size_t from, to;
+};
 
-		if (t->align[c] == 'r')
-			(void)fprintf(f, "%s%*s", c ? "  " : "", w, text);
-		else if (c + 1 < t->columns)
-			(void)fprintf(f, "%s%-*s", c ? "  " : "", w, text);
-		else
-			(void)fprintf(f, "%s%s", c ? "  " : "", text);
+static void print_cell(const struct fmt_table *t, FILE *f, const struct part *part, int width, size_t row, size_t c)
+{
+	size_t i = row * t->columns + c;
+	const char *text = i < t->cells ? t->cell[i] : "";
+
+	if (t->align[c] == 'r')
+		(void)fprintf(f, "%s%*s", c ? "  " : "", width, text);
+	else if (c + 1 < part->to)
+		(void)fprintf(f, "%s%-*s", c ? "  " : "", width, text);
+	else
+		(void)fprintf(f, "%s%s", c ? "  " : "", text);
+}
+
+static void print_part(const struct fmt_table *t, FILE *f, int indent, const size_t *width, const struct part *part)
+{
+	size_t rows = (t->cells + t->columns - 1) / t->columns;
+
+	for (size_t row = 0; row < rows; row++) {
+		(void)fprintf(f, "%*s", indent, "");
+		for (size_t c = 0; c < part->to; c++)
+			if (c < t->keys || c >= part->from)
+				print_cell(t, f, part, (int)width[c], row, c);
+		(void)fputc('\n', f);
 	}
-	(void)fputc('\n', f);
+}
+
+/* What a column needs of the line. A last one of words may run on: the terminal wraps it. */
+static size_t needs(const struct fmt_table *t, const size_t *width, size_t c)
+{
+	return c + 1 == t->columns && t->align[c] == 'l' ? 0 : width[c] + 2;
+}
+
+/* The width that tables may have: that of a terminal, else 80. */
+static size_t line_width(FILE *f)
+{
+	struct winsize size = { 0, 0, 0, 0 };
+
+	return ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 void fmt_table_print(struct fmt_table *t, FILE *f, int indent)
 {
 	size_t width[FMT_COLUMNS_MAX] = { 0 };
-	size_t rows = (t->cells + t->columns - 1) / t->columns;
+	size_t limit = line_width(f);
+	size_t keys = (size_t)indent;
+	size_t used;
 
 	for (size_t i = 0; i < t->cells; i++)
 		if (strlen(t->cell[i]) > width[i % t->columns])
 			width[i % t->columns] = strlen(t->cell[i]);
-	for (size_t row = 0; row < rows; row++)
-		print_row(t, f, indent, width, row);
+	for (size_t c = 0; c < t->keys; c++)
+		keys += width[c] + (c ? 2 : 0);
+	for (struct part part = { t->keys, t->keys }; part.from < t->columns; part.from = part.to) {
+		if (part.from > t->keys)
+			(void)fputc('\n', f);
+		used = keys;
+		do /* at least one column, however wide */
+			used += needs(t, width, part.to++);
+		while (part.to < t->columns && used + needs(t, width, part.to) <= limit);
+		print_part(t, f, indent, width, &part);
+	}
 	if (t->cut)
 		(void)fprintf(f, "%*s(out of memory: the rest is missing)\n", indent, "");
 	for (size_t i = 0; i < t->cells; i++)
@@ -158,15 +209,19 @@ void fmt_table_print(struct fmt_table *t, FILE *f, int indent)
 
 void fmt_print_path(FILE *f, const char *path)
 {
-	for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
-		if (*p == '\n')
+	size_t n;
+
+	for (; *path; path += n) { /* bound: the text */
+		n = sh_value_character(path);
+		if (*path == '\n')
 			(void)fputs("\\n", f);
-		else if (*p == '\\')
+		else if (*path == '\\')
 			(void)fputs("\\\\", f);
-		else if (*p < 32 || *p == 127)
-			(void)fprintf(f, "\\x%02x", *p);
+		else if (n == 0)
+			(void)fprintf(f, "\\x%02x", (unsigned)(unsigned char)*path);
 		else
-			(void)fputc(*p, f);
+			(void)fprintf(f, "%.*s", (int)n, path);
+		n += n == 0;
 	}
 }
 

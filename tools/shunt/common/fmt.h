@@ -32,6 +32,7 @@ struct fmt_text fmt_eta(double seconds);    /* "12s", "3m05s", "2h10m" */
 struct fmt_table {
 	size_t columns;
 	const char *align; /* 'l' or 'r' per column */
+	size_t keys;       /* first columns, which name the row: 1 after fmt_table_init */
 	char **cell;
 	size_t cells, capacity;
 	bool cut; /* out of memory: later cells are missing */
@@ -39,7 +40,11 @@ struct fmt_table {
 
 void fmt_table_init(struct fmt_table *t, const char *align);
 void fmt_table_cell(struct fmt_table *t, const char *fmt, ...) SH_PRINTF(2, 3);
-/* Prints with `indent` blanks before each row and two between columns, and empties the table. */
+/*
+ * Prints with `indent` blanks before each row and two between columns, and empties the table. Columns beyond the width
+ * of the terminal (80 if `f` is none) follow below, beside the key columns again; a last column of words may run on.
+ * Control characters are escaped.
+ */
 void fmt_table_print(struct fmt_table *t, FILE *f, int indent);
 
 /* Prints text on one line: escapes control characters, newlines and backslashes. */

@@ -44,6 +44,7 @@ void report_series(const struct shunt_snapshot *s, FILE *f)
 	struct fmt_table t;
 
 	fmt_table_init(&t, "llrlrrrrr");
+	t.keys = 4;
 	for (size_t i = 0; i < SH_COUNT(head); i++)
 		fmt_table_cell(&t, "%s", head[i]);
 	for (size_t i = 0; i < shunt_snapshot_series_count(s); i++) {
@@ -73,6 +74,12 @@ static void cpu_cell(struct fmt_table *t, int32_t cpu, const char *none)
 		fmt_table_cell(t, "%" PRId32, cpu);
 }
 
+/* A job counts where it ends, so the one that was running at the start may add more than there was time. */
+static double used_ns(const struct shunt_worker_info *w, uint64_t elapsed_ns)
+{
+	return (double)(w->busy_ns < elapsed_ns ? w->busy_ns : elapsed_ns);
+}
+
 void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f)
 {
 	static const char *const head[] = { "pool", "worker", "cpu", "seen", "pin", "node", "jobs", "stolen", "parks", "EWMA",
@@ -80,6 +87,7 @@ void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f
 	struct fmt_table t;
 
 	fmt_table_init(&t, "lrrrlrrrrrr");
+	t.keys = 2;
 	for (size_t i = 0; i < SH_COUNT(head); i++)
 		fmt_table_cell(&t, "%s", head[i]);
 	for (size_t i = 0; i < shunt_snapshot_worker_count(s); i++) {
@@ -98,7 +106,7 @@ void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f
 		fmt_table_cell(&t, "%s", fmt_count(w->stolen).s);
 		fmt_table_cell(&t, "%s", fmt_count(w->parks).s);
 		fmt_table_cell(&t, "%s", fmt_ns((double)w->ewma_ns).s);
-		fmt_table_cell(&t, "%s", fmt_permille((double)w->busy_ns, (double)elapsed_ns).s);
+		fmt_table_cell(&t, "%s", fmt_permille(used_ns(w, elapsed_ns), (double)elapsed_ns).s);
 	}
 	fmt_table_print(&t, f, 2);
 	for (size_t i = 0; i < shunt_snapshot_worker_count(s); i++) {
@@ -117,12 +125,17 @@ void report_pools(const struct shunt_snapshot *s, FILE *f)
 
 		(void)fprintf(f, "  pool %s: %" PRIu32 " workers, %s submitted, %s finished", p->name, p->workers,
 			      fmt_count(p->submitted).s, fmt_count(p->finished).s);
-		(void)fprintf(f, ", %s of memory\n", fmt_bytes((double)p->bytes).s);
+		if (p->finished > p->submitted) /* in an interval */
+			(void)fprintf(f, " (at least %s of them submitted before)",
+				      fmt_count(p->finished - p->submitted).s);
+		(void)fprintf(f, ", %s of memory\n", fmt_bytes((double)p->bytes + (double)p->bytes_mapped).s);
 		if (p->ran_inline || p->rejected_full)
 			(void)fprintf(f, "    when full: %s run in their submitter, %s submits refused\n", fmt_count(p->ran_inline).s,
 				      fmt_count(p->rejected_full).s);
 	}
-	(void)fprintf(f, "  cpus: %s%s\n", shunt_snapshot_budget(s)->why,
+	(void)fputs("  cpus: ", f);
+	fmt_print_path(f, shunt_snapshot_budget(s)->why);
+	(void)fprintf(f, "%s\n",
 		      shunt_snapshot_runtime(s)->over_budget ? "; more threads than cpus" : "");
 }
 
@@ -184,7 +197,7 @@ static json_t *worker_json(const struct shunt_worker_info *w, uint64_t elapsed_n
 	fmt_json_set_u64(o, "busy_ns", w->busy_ns, bad);
 	fmt_json_set_u64(o, "ewma_ns", w->ewma_ns, bad);
 	fmt_json_set_u64(o, "speed_permille", w->speed_permille, bad);
-	fmt_json_set_real(o, "utilisation", elapsed_ns ? (double)w->busy_ns / (double)elapsed_ns : 0, bad);
+	fmt_json_set_real(o, "utilisation", elapsed_ns ? used_ns(w, elapsed_ns) / (double)elapsed_ns : 0, bad);
 	return o;
 }
 
@@ -199,6 +212,7 @@ static json_t *pool_json(const struct shunt_pool_info *p, bool *bad)
 	fmt_json_set_u64(o, "rejected_full", p->rejected_full, bad);
 	fmt_json_set_u64(o, "ran_inline", p->ran_inline, bad);
 	fmt_json_set_u64(o, "bytes", p->bytes, bad);
+	fmt_json_set_u64(o, "bytes_mapped", p->bytes_mapped, bad);
 	return o;
 }
 

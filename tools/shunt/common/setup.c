@@ -42,6 +42,11 @@ int setup_flag(struct setup_flags *flags, int option, const char *value)
 	case SETUP_HIST:
 		flags->hist_path = value;
 		return 1;
+	case CLI_SET:
+		if (flags->sets_count < SETUP_SETS_MAX)
+			flags->sets[flags->sets_count] = value;
+		flags->sets_count++;
+		return 1;
 	case SETUP_QUIET:
 		flags->quiet = true;
 		return 1;
@@ -128,6 +133,31 @@ static int look(void *arg, const char *key, const char *value, const char *origi
 	return 0;
 }
 
+/* Sets one key; the keys of --set may not repeat it. `text` is KEY=VALUE. */
+static int set_one(struct shunt_config *c, const struct setup_flags *f, const char *origin, const char *text)
+{
+	if (cli_set_repeated(origin, text, f->sets, f->sets_count))
+		return SHUNT_ENOENT; /* reported, as config_failed understands it */
+	return shunt_config_set(c, origin, text);
+}
+
+static int set_sets(struct shunt_config *c, const struct setup_flags *f)
+{
+	int result = 0;
+
+	if (f->sets_count > SETUP_SETS_MAX) {
+		cli_error("--set: want at most %u of them", SETUP_SETS_MAX);
+		return SHUNT_ENOENT;
+	}
+	for (size_t i = 0; i < f->sets_count; i++) {
+		int rc = cli_set_repeated("--set", f->sets[i], f->sets, i) ? SHUNT_ENOENT
+									   : shunt_config_set(c, "--set", f->sets[i]);
+
+		result = result ? result : rc;
+	}
+	return result;
+}
+
 static int set_flags(struct shunt_config *c, const struct setup *s, const struct setup_flags *f)
 {
 	const struct {
@@ -138,22 +168,24 @@ static int set_flags(struct shunt_config *c, const struct setup *s, const struct
 		     { "--idle", "idle", f->idle },
 		     { "--strategy", "strategy", f->strategy } };
 	char text[1024];
-	int result = 0;
+	int result = set_sets(c, f);
 
+	if (f->sets_count > SETUP_SETS_MAX)
+		return result;
 	for (size_t i = 0; i < SH_COUNT(pool); i++) {
 		int rc;
 
 		if (!pool[i].value)
 			continue;
 		(void)snprintf(text, sizeof(text), "pools.%s.%s=%s", s->pool, pool[i].field, pool[i].value);
-		rc = shunt_config_set(c, pool[i].origin, text);
+		rc = set_one(c, f, pool[i].origin, text);
 		result = result ? result : rc;
 	}
 	if (f->jobs_max) {
 		int rc;
 
 		(void)snprintf(text, sizeof(text), "runtime.jobs_max=%s", f->jobs_max);
-		rc = shunt_config_set(c, "--jobs-max", text);
+		rc = set_one(c, f, "--jobs-max", text);
 		result = result ? result : rc;
 	}
 	return result;

@@ -15,6 +15,7 @@
 #include <shunt/runtime.h>
 
 #define SETUP_TYPES_MAX 8u
+#define SETUP_SETS_MAX 64u
 
 /* Values of flags as the user wrote them; NULL = not given. The configuration checks them. */
 struct setup_flags {
@@ -23,6 +24,8 @@ struct setup_flags {
 	const char *jobs_max;                                /* of the runtime */
 	const char *pool;                                    /* which pool; NULL = the first */
 	const char *json_path, *hist_path;                   /* NULL = not wanted */
+	const char *sets[SETUP_SETS_MAX];                    /* KEY=VALUE of each --set */
+	size_t sets_count;                                   /* above SETUP_SETS_MAX: too many were given */
 	bool quiet, no_progress;
 	/* not a flag: the runtime's warnings were reported before */
 	bool no_log;
@@ -52,6 +55,13 @@ enum setup_option {
 	{ "place", required_argument, NULL, SETUP_PLACE }, { "pin", required_argument, NULL, SETUP_PIN }, \
 	{ "idle", required_argument, NULL, SETUP_IDLE }, { "strategy", required_argument, NULL, SETUP_STRATEGY }, \
 	{ "jobs-max", required_argument, NULL, SETUP_JOBS_MAX }, { "pool", required_argument, NULL, SETUP_POOL }
+/* Only where the key has an effect: advise sets the keys of its rows itself. */
+#define SETUP_SET_OPTION \
+	{ \
+		"set", required_argument, NULL, CLI_SET \
+	}
+#define SETUP_SET_HELP \
+	"  --set KEY=VALUE    any key of the configuration, such as pools.main.queue_max=1000; may be repeated\n"
 #define SETUP_HELP \
 	"  --hist FILE.hlog   HdrHistogram interval log, one interval a second\n" \
 	SETUP_REPORT_HELP \

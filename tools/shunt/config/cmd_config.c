@@ -8,8 +8,12 @@
 #include <shunt/config.h>
 
 #include "common/cli.h"
+#include "common/fmt.h"
 #include "config/doc_shim.h"
 #include "config/place_check.h"
+
+#define LINE_WIDTH 80u
+#define FROM_WIDTH 11u /* the column "from" with two gaps: "default" */
 
 static const char config_help[] =
 	"usage: shunt config [--config FILE] [--set KEY=VALUE]... [--json]\n"
@@ -91,17 +95,28 @@ static int table_add(void *arg, const char *key, const char *value, const char *
 	return 0;
 }
 
+/* One line; a value may push its own line beyond the width that the others keep to. */
+static void print_row(const struct table *t, const struct row *r)
+{
+	(void)printf("%-*s  ", (int)t->key_width, r->key);
+	fmt_print_path(stdout, r->value);
+	(void)printf("%*s  ", strlen(r->value) < t->value_width ? (int)(t->value_width - strlen(r->value)) : 0, "");
+	fmt_print_path(stdout, r->origin);
+	(void)putchar('\n');
+}
+
 static int print_table(const struct shunt_config *c)
 {
 	struct table t = { .key_width = 3, .value_width = 5 };
 	size_t i;
 	int rc = shunt_config_visit(c, table_add, &t);
 
+	if (t.key_width + t.value_width + FROM_WIDTH > LINE_WIDTH)
+		t.value_width = t.key_width + FROM_WIDTH + 5 < LINE_WIDTH ? LINE_WIDTH - FROM_WIDTH - t.key_width : 5;
 	if (rc == 0) {
 		(void)printf("%-*s  %-*s  %s\n", (int)t.key_width, "key", (int)t.value_width, "value", "from");
 		for (i = 0; i < t.count; i++)
-			(void)printf("%-*s  %-*s  %s\n", (int)t.key_width, t.row[i].key, (int)t.value_width, t.row[i].value,
-				     t.row[i].origin);
+			print_row(&t, &t.row[i]);
 	}
 	table_free(&t);
 	return rc;
@@ -136,10 +151,22 @@ static int print_json(const struct shunt_config *c)
 	return rc;
 }
 
+/* One problem a line; a file's name may hold anything. */
+static void print_errors(const char *line)
+{
+	while (*line) { /* bound: the text */
+		size_t n = strcspn(line, "\n");
+
+		cli_put_line(line, n);
+		line += n + (line[n] == '\n');
+	}
+}
+
 /* A visitor: checks the grammar of a place. The configuration itself checks only its length. */
 static int check_place(void *arg, const char *key, const char *value, const char *origin, const char *help)
 {
 	bool *bad = arg;
+	char line[2048];
 	char why[512];
 	int rc;
 
@@ -150,7 +177,8 @@ static int check_place(void *arg, const char *key, const char *value, const char
 	rc = place_check(value, why, sizeof(why));
 	if (rc != SHUNT_EPLACE)
 		return rc;
-	(void)fprintf(stderr, "%s: %s: %s; want a place such as 0-3,8 or numa:1.core:*.pu:0\n", origin, key, why);
+	(void)snprintf(line, sizeof(line), "%s: %s: %s; want a place such as 0-3,8 or numa:1.core:*.pu:0", origin, key, why);
+	cli_put_line(line, strlen(line));
 	*bad = true;
 	return 0;
 }
@@ -182,13 +210,14 @@ static int show(const struct args *a)
 		rc = load(c, a);
 	if (rc == 0) {
 		bad = shunt_config_errors(c)[0] != '\0';
-		(void)fputs(shunt_config_errors(c), stderr);
+		print_errors(shunt_config_errors(c));
 		rc = shunt_config_visit(c, check_place, &bad);
 	}
 	if (rc == 0 && bad) {
 		code = CLI_USAGE;
 	} else if (rc == 0 && a->check) {
-		(void)printf("%s: ok\n", a->check);
+		fmt_print_path(stdout, a->check);
+		(void)fputs(": ok\n", stdout);
 	} else if (rc == 0) {
 		rc = a->json ? print_json(c) : print_table(c);
 	}
@@ -206,7 +235,11 @@ static int take_option(void *arg, int option)
 
 	switch (option) {
 	case 'f': a->file = optarg; return CLI_GO_ON;
-	case 's': a->sets[a->sets_count++] = optarg; return CLI_GO_ON;
+	case CLI_SET:
+		if (cli_set_repeated("--set", optarg, a->sets, a->sets_count))
+			return CLI_USAGE;
+		a->sets[a->sets_count++] = optarg;
+		return CLI_GO_ON;
 	case 'c': a->check = optarg; return CLI_GO_ON;
 	case 'j': a->json = true; return CLI_GO_ON;
 	case 'm': a->markdown = true; return CLI_GO_ON;
@@ -217,9 +250,12 @@ static int take_option(void *arg, int option)
 static int parse(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'f' }, { "set", required_argument, NULL, 's' },
-		{ "check", required_argument, NULL, 'c' }, { "json", no_argument, NULL, 'j' },
-		{ "markdown", no_argument, NULL, 'm' },   { "help", no_argument, NULL, CLI_HELP },
+		{ "config", required_argument, NULL, 'f' },
+		{ "set", required_argument, NULL, CLI_SET },
+		{ "check", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "markdown", no_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, CLI_HELP },
 		{ NULL, 0, NULL, 0 },
 	};
 	int code = cli_options(argc, argv, ":f:s:c:jmh", options, config_help, take_option, a);

@@ -159,14 +159,13 @@ static bool selected(const struct hist_report *rep, const struct series *s)
 
 static void print_table(const struct hist_report *rep)
 {
-	int width = 4;
+	static const char *const head[] = { "tag", "count", "mean", "p50", "p90", "p99", "p99.9", "max" };
+	struct fmt_table t;
 	size_t i;
 
-	for (i = 0; i < rep->count; i++)
-		if (selected(rep, &rep->series[i]) && (int)strlen(rep->series[i].tag) > width)
-			width = (int)strlen(rep->series[i].tag);
-	(void)printf("%-*s %12s %9s %9s %9s %9s %9s %9s\n", width, "tag", "count", "mean", "p50", "p90", "p99", "p99.9",
-		     "max");
+	fmt_table_init(&t, "lrrrrrrr");
+	for (i = 0; i < SH_COUNT(head); i++)
+		fmt_table_cell(&t, "%s", head[i]);
 	for (i = 0; i < rep->count; i++) {
 		const struct series *s = &rep->series[i];
 		char b[32];
@@ -174,12 +173,17 @@ static void print_table(const struct hist_report *rep)
 
 		if (!selected(rep, s))
 			continue;
-		(void)printf("%-*s %12" PRIu64 " %9s", width, s->tag[0] ? s->tag : "-", s->sum.count,
-			     duration(cells_mean(&s->sum), b, sizeof(b)));
-		for (k = 0; k < PERCENTILES; k++)
-			(void)printf(" %9s", duration((double)cells_percentile(&s->sum, percentiles[k]), b, sizeof(b)));
-		(void)printf(" %9s\n", duration((double)cells_max(&s->sum), b, sizeof(b)));
+		fmt_table_cell(&t, "%s", s->tag[0] ? s->tag : "-");
+		fmt_table_cell(&t, "%" PRIu64, s->sum.count);
+		fmt_table_cell(&t, "%s", duration(cells_mean(&s->sum), b, sizeof(b)));
+		for (k = 0; k < PERCENTILES; k++) {
+			double p = (double)cells_percentile(&s->sum, percentiles[k]);
+
+			fmt_table_cell(&t, "%s", duration(p, b, sizeof(b)));
+		}
+		fmt_table_cell(&t, "%s", duration((double)cells_max(&s->sum), b, sizeof(b)));
 	}
+	fmt_table_print(&t, stdout, 0);
 }
 
 /* Under the table: where the log may hold less than was measured. */
@@ -190,10 +194,12 @@ static void print_limits(const struct hist_report *rep)
 	for (i = 0; i < rep->count; i++) {
 		uint64_t n = cells_at_limit(&rep->series[i].sum);
 
-		if (n && selected(rep, &rep->series[i]))
-			(void)printf("%s: %" PRIu64 " of %" PRIu64 " values in the last bucket, that of one hour;\n"
-				     "a log of shunt counts longer ones there\n",
-				     rep->series[i].tag[0] ? rep->series[i].tag : "-", n, rep->series[i].sum.count);
+		if (n == 0 || !selected(rep, &rep->series[i]))
+			continue;
+		fmt_print_path(stdout, rep->series[i].tag[0] ? rep->series[i].tag : "-");
+		(void)printf(": %" PRIu64 " of %" PRIu64 " values in the last bucket, that of one hour;\n"
+			     "a log of shunt counts longer ones there\n",
+			     n, rep->series[i].sum.count);
 	}
 }
 

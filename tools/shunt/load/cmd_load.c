@@ -25,16 +25,16 @@ static const char load_help[] =
 	"Open-loop load: jobs arrive when they arrive, whatever became of those before, and every delay counts from the\n"
 	"intended start. A job spins for its service time (wall clock). Prints percentiles per level, how late the\n"
 	"generator itself was, and the machine's own limits, measured before and after.\n"
-	"\n"
-	LOAD_HELP("50%")
-	"  --duration T       measured time (default 5s)\n"
-	"  --warmup T         time before it (default 500ms); the interval log has it too\n"
-	"  --overload         allow more load than the workers can do; the queue then grows to the end\n"
-	"  --no-limits        do not measure the machine's limits\n"
-	SETUP_HELP
-	"  --help             this text\n"
-	"\n"
-	"Exit code: 0 ok, 1 failed, 2 bad usage, 130 stopped by SIGINT or SIGTERM.\n";
+	"\n" LOAD_HELP("50%") "  --duration T       measured time (default 5s)\n"
+			      "  --warmup T         time before it (default 500ms); the interval log has it too\n"
+			      "  --overload         allow more load than the workers can do; the queue then grows to the end\n"
+			      "  --no-limits        do not measure the machine's limits\n" SETUP_HELP
+				      SETUP_SET_HELP
+			      "  Without --config, --workers, --place, --pin and --set the generators get cpus of their own, one each, where\n"
+			      "  there is more than one cpu; the workers run on the others.\n"
+			      "  --help             this text\n"
+			      "\n"
+			      "Exit code: 0 ok, 1 failed, 2 bad usage, 130 stopped by SIGINT or SIGTERM.\n";
 
 enum { OPT_DURATION = 1, OPT_OVERLOAD, OPT_NO_LIMITS };
 
@@ -45,6 +45,7 @@ static const struct option load_options[] = {
 	{ "no-limits", no_argument, NULL, OPT_NO_LIMITS },
 	{ "help", no_argument, NULL, CLI_HELP },
 	SETUP_OPTIONS,
+	SETUP_SET_OPTION,
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -156,6 +157,7 @@ static int run(struct load *l)
 	r->duration_ns = l->duration_ns;
 	r->warmup_ns = l->shape.warmup_ns;
 	r->overload = l->overload;
+	r->own_cpus = true;
 	r->drain_ns_max = l->overload ? OVERLOAD_DRAIN_NS : DRAIN_LIMIT_NS;
 	r->hint = ", or say --overload";
 	r->tick = tick;

@@ -155,6 +155,22 @@ static void *submitter_main(void *arg)
 	return NULL;
 }
 
+/* Starts one generator on the cpus of the plan. 0 or SHUNT_ESYS. */
+static int start_one(struct load_submitter *s)
+{
+	const cpu_set_t *cpus = &s->plan->cpus;
+	pthread_attr_t attr;
+	int rc;
+
+	if (pthread_attr_init(&attr) != 0)
+		return SHUNT_ESYS;
+	rc = CPU_COUNT(cpus) ? pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus) : 0;
+	if (rc == 0)
+		rc = pthread_create(&s->thread, &attr, submitter_main, s);
+	(void)pthread_attr_destroy(&attr);
+	return rc == 0 ? 0 : SHUNT_ESYS;
+}
+
 int load_gen_start(struct load_gen *g, const struct load_plan *plan)
 {
 	int rc = 0;
@@ -170,10 +186,8 @@ int load_gen_start(struct load_gen *g, const struct load_plan *plan)
 		rc = shunt_hist_create(&s->lag);
 	}
 	for (uint32_t i = 0; i < plan->submitters && rc == 0; i++) {
-		if (pthread_create(&g->submitter[i].thread, NULL, submitter_main, &g->submitter[i]) != 0)
-			rc = SHUNT_ESYS;
-		else
-			g->running++;
+		rc = start_one(&g->submitter[i]);
+		g->running += rc == 0;
 	}
 	if (rc != 0) {
 		sh_a32_store_rlx(&g->quit, 1); /* mo rlx: a flag. */

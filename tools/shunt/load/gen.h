@@ -11,6 +11,7 @@
 #define SHUNT_LOAD_GEN_H
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <shunt/hist.h>
 #include <shunt/job.h>
@@ -38,6 +39,7 @@ struct load_plan { /* const while generators run */
 	uint64_t start_ns, measure_ns, end_ns;
 	uint64_t seed;
 	uint32_t submitters;
+	cpu_set_t cpus; /* of the generators; empty = any */
 };
 
 struct load_gen;

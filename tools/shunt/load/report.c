@@ -35,8 +35,9 @@ static void print_head(const struct load_result *r, FILE *f)
 	const struct load_plan *p = r->plan;
 	double s = (double)(p->end_ns - p->measure_ns) / 1e9;
 
-	(void)fprintf(f, "shunt load: %s jobs a second, %s arrivals, service %s", fmt_count((uint64_t)p->rate_per_s).s, r->arrivals,
-		      r->service);
+	(void)fprintf(f, "shunt load: %s jobs a second, %s arrivals, service ", fmt_count((uint64_t)p->rate_per_s).s,
+		      r->arrivals);
+	fmt_print_path(f, r->service);
 	if (r->signal)
 		(void)fprintf(f, ": stopped by signal (%s)", cli_signal_name(r->signal));
 	(void)fprintf(f, "\n  mean service %s: %s of what %" PRIu32 " worker%s on %" PRIu32 " cpu%s can do (%s jobs/s); seed %" PRIu64
@@ -52,7 +53,10 @@ static void print_head(const struct load_result *r, FILE *f)
 		(void)fprintf(f, ", %s cancelled at the end", fmt_count(r->unfinished).s);
 	(void)fprintf(f, "; the last job ended %s after it\n", fmt_ns((double)r->elapsed_ns).s);
 	print_lag(r->lag, f);
-	if (r->workers + p->submitters > r->cpus)
+	if (r->generator_cpus)
+		(void)fprintf(f, "  generator on %" PRIu32 " cpu%s of its own; --workers or --place chooses otherwise\n",
+			      r->generator_cpus, plural(r->generator_cpus));
+	else if (r->workers + p->submitters > r->cpus)
 		(void)fprintf(f, "  note: %" PRIu32 " worker%s and %" PRIu32 " generator%s share %" PRIu32 " cpu%s: the delays "
 			      "include waiting for a cpu\n", r->workers, plural(r->workers), p->submitters, plural(p->submitters),
 			      r->cpus, plural(r->cpus));
@@ -89,7 +93,7 @@ void load_report_print(const struct load_result *r, FILE *f)
 	(void)fputs("\njobs (queue: from the intended start to the handler; run: the handler; total: both)\n", f);
 	report_series(r->measured, f);
 	(void)fputs("\nworkers (used: busy time of the measured time)\n", f);
-	report_workers(r->measured, r->elapsed_ns, f);
+	report_workers(r->measured, r->span_ns, f);
 	(void)fputc('\n', f);
 	report_pools(r->measured, f);
 	if (r->limits)
@@ -132,6 +136,7 @@ bool load_report_json(const struct load_result *r, FILE *f)
 	fmt_json_set_real(root, "utilisation_offered", offered(r), &bad);
 	fmt_json_set_u64(root, "seed", p->seed, &bad);
 	fmt_json_set_u64(root, "submitters", p->submitters, &bad);
+	fmt_json_set_u64(root, "generator_cpus", r->generator_cpus, &bad);
 	fmt_json_set_u64(root, "warmup_ns", p->measure_ns - p->start_ns, &bad);
 	fmt_json_set_u64(root, "elapsed_ns", r->elapsed_ns, &bad);
 	fmt_json_set_u64(root, "submitted", r->submitted, &bad);
@@ -143,7 +148,7 @@ bool load_report_json(const struct load_result *r, FILE *f)
 		fmt_json_set(root, "limits_before", limits_json(&r->before, &bad), &bad);
 		fmt_json_set(root, "limits_after", limits_json(&r->after, &bad), &bad);
 	}
-	report_snapshot_json(r->measured, r->elapsed_ns, root, &bad);
+	report_snapshot_json(r->measured, r->span_ns, root, &bad);
 	if (!bad)
 		bad = !fmt_json_write(root, f);
 	json_decref(root);

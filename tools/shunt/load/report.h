@@ -20,9 +20,11 @@ struct load_result {
 	const char *service, *arrivals; /* as the user wrote them */
 	double capacity_per_s;          /* most jobs a second that the workers can run */
 	uint32_t workers, cpus;
+	uint32_t generator_cpus;               /* cpus that only generators have; 0 = they share those of the workers */
 	const struct shunt_snapshot *measured; /* after the warm-up */
 	/* of the measured part, to the end of the last job */
 	uint64_t elapsed_ns;
+	uint64_t span_ns;       /* between the two snapshots behind `measured` */
 	struct shunt_hist *lag; /* all generators */
 	uint64_t submitted, refused;
 	uint64_t unfinished; /* jobs left at the time of the report */

@@ -6,6 +6,7 @@
 #include "load/run.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 
 #define LEAD_NS UINT64_C(20000000) /* from now to the first arrival */
 #define TICK_NS UINT64_C(50000000)
+#define GENERATOR_CPUS_MAX 16u
 #define DRAIN_STEP_NS UINT64_C(100000000)
 
 void load_run_init(struct load_run *r, const struct load_flags *flags)
@@ -28,14 +30,57 @@ void load_run_init(struct load_run *r, const struct load_flags *flags)
 
 /* ---- the plan ---- */
 
-static void builtin_config(const struct load_flags *f, char *buf, size_t size)
+/* Does a flag or the environment say which cpus the workers get? */
+static bool workers_placed(const struct setup_flags *flags)
 {
+	static const char *const env[] = { "SHUNT_POOLS_MAIN_WORKERS", "SHUNT_POOLS_MAIN_PLACE",
+					   "SHUNT_POOLS_MAIN_PIN" };
+
+	for (size_t i = 0; i < SH_COUNT(env); i++)
+		if (getenv(env[i]))
+			return true;
+	return flags->config || flags->workers || flags->place || flags->pin || flags->sets_count;
+}
+
+/* Takes the last allowed cpus for the generators, one each, but leaves one for the workers. */
+static void take_cpus(struct load_run *r)
+{
+	struct load_plan *p = &r->plan;
+	cpu_set_t allowed;
+	int left;
+
+	CPU_ZERO(&p->cpus);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+		return; /* more cpus than the set holds: nothing is kept apart */
+	left = CPU_COUNT(&allowed) - 1;
+	for (size_t cpu = CPU_SETSIZE; cpu-- > 0 && left > 0;) {
+		if (!CPU_ISSET(cpu, &allowed) || r->result.generator_cpus == p->submitters ||
+		    r->result.generator_cpus == GENERATOR_CPUS_MAX)
+			continue;
+		CPU_SET(cpu, &p->cpus);
+		r->result.generator_cpus++;
+		left--;
+	}
+}
+
+static void builtin_config(const struct load_run *r, char *buf, size_t size)
+{
+	const struct load_flags *f = r->flags;
 	int n = snprintf(buf, size, "runtime: {name: shunt-load, levels: [");
 
 	for (uint32_t i = 0; i < f->levels && n > 0 && (size_t)n < size; i++)
 		n += snprintf(buf + n, size - (size_t)n, "%s%s", i ? ", " : "", f->level[i].name);
 	if (n > 0 && (size_t)n < size)
-		(void)snprintf(buf + n, size - (size_t)n, "]}\npools:\n  main: {on_full: error}\n");
+		n += snprintf(buf + n, size - (size_t)n, "]}\npools:\n  main:\n    on_full: error\n");
+	if (r->result.generator_cpus == 0)
+		return;
+	if (n > 0 && (size_t)n < size)
+		n += snprintf(buf + n, size - (size_t)n, "    place: \"all");
+	for (size_t cpu = 0; cpu < CPU_SETSIZE && n > 0 && (size_t)n < size; cpu++)
+		if (CPU_ISSET(cpu, &r->plan.cpus))
+			n += snprintf(buf + n, size - (size_t)n, ",!cpus:%zu", cpu);
+	if (n > 0 && (size_t)n < size)
+		(void)snprintf(buf + n, size - (size_t)n, "\"\n");
 }
 
 /* Index of a level, or s->levels. */
@@ -154,7 +199,7 @@ int load_run_open(struct load_run *r, const struct setup_flags *flags)
 	const struct load_flags *f = r->flags;
 	struct setup_type type = { "load", load_handler, 1, 0 };
 	struct load_plan *p = &r->plan;
-	char text[1024];
+	char text[2048];
 	int code;
 
 	p->service = f->service;
@@ -168,7 +213,9 @@ int load_run_open(struct load_run *r, const struct setup_flags *flags)
 	r->result.arrivals = f->trace.jobs ? "recorded" : f->arrivals_text ? f->arrivals_text
 									   : "poisson";
 	type.expected_ns = (uint64_t)p->mean_ns;
-	builtin_config(f, text, sizeof(text));
+	if (r->own_cpus && !workers_placed(flags))
+		take_cpus(r);
+	builtin_config(r, text, sizeof(text));
 	code = setup_create(&r->setup, flags, text, &type, 1);
 	if (code == CLI_OK)
 		code = plan_levels(r);
@@ -291,6 +338,8 @@ static int collect(struct load_run *r)
 		cli_error("%s", shunt_strerror(rc));
 		return CLI_FAILED;
 	}
+	result->span_ns = shunt_snapshot_runtime(r->end)->taken_ns -
+			  (r->warm ? shunt_snapshot_runtime(r->warm)->taken_ns : r->plan.start_ns);
 	/* no warm-up, or a signal during it */
 	result->measured = r->measured ? r->measured : r->end;
 	for (size_t i = 0; i < shunt_snapshot_pool_count(r->end); i++) {

@@ -24,6 +24,7 @@ struct load_run {
 	uint64_t duration_ns, warmup_ns;
 	uint64_t drain_ns_max; /* limit for draining the queues */
 	bool overload;         /* a load beyond the capacity is allowed */
+	bool own_cpus;         /* generators get cpus of their own where nothing says where workers run */
 	const char *hint;      /* end of the message that refuses it; "" = nothing */
 	/* Runs 20 times a second, then with draining = true. CLI_OK or an exit code. Or NULL. */
 	int (*tick)(void *arg, const struct load_run *run, bool draining);

@@ -40,8 +40,8 @@ static const char run_help[] =
 	"  --tree DIR         the tree (default /usr/share); symbolic links below it are counted, not followed\n"
 	"  --one-file-system  do not enter other filesystems\n"
 	"  --sample SIZE      compress at most so much of each file (default 1MiB)\n"
-	"  --digests FILE     digests in sha256sum's format, sorted by path; `sha256sum -c FILE` accepts it\n"
-	SETUP_HELP
+	"  --digests FILE     digests in sha256sum's format, sorted by path; `sha256sum -c FILE` accepts it\n" SETUP_HELP
+		SETUP_SET_HELP
 	"  --help             this text\n"
 	"\n"
 	"Files that cannot be read are counted and named; they are no failure. Exit code: 0 ok, 1 failed, 2 bad usage or\n"
@@ -61,6 +61,7 @@ static const struct option run_options[] = {
 	{ "digests", required_argument, NULL, OPT_DIGESTS },
 	{ "help", no_argument, NULL, CLI_HELP },
 	SETUP_OPTIONS,
+	SETUP_SET_OPTION,
 	{ NULL, 0, NULL, 0 },
 };
 
