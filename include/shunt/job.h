@@ -169,8 +169,9 @@ SHUNT_MUST_USE SHUNT_API int shunt_poll(struct shunt_runtime *rt, struct shunt_j
 SHUNT_MUST_USE SHUNT_API int shunt_detach(struct shunt_runtime *rt, struct shunt_job_id id);
 /*
  * Cancels: a queued job becomes CANCELLED at once (its handler never runs) and 0 is returned. A running one
- * gets its cancel token set (shunt_job_cancelled) and SHUNT_EBUSY is returned. SHUNT_ESTALE, or SHUNT_EAGAIN
- * if it was terminal already. Does not give the handle back. Never blocks.
+ * gets its cancel token set (shunt_job_cancelled) and SHUNT_EBUSY is returned; it ends as its handler says, done or
+ * failed. SHUNT_ESTALE, or SHUNT_EAGAIN if it was terminal already: that is final, a later call says the same. Does not
+ * give the handle back. Never blocks.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_cancel(struct shunt_runtime *rt, struct shunt_job_id id);
 /*
@@ -184,9 +185,9 @@ SHUNT_MUST_USE SHUNT_API int shunt_complete(struct shunt_runtime *rt, struct shu
 /* Makes an empty group. 0, SHUNT_EFULL when all groups are taken (options: groups_max). */
 SHUNT_MUST_USE SHUNT_API int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out);
 /*
- * Waits until every job submitted to the group so far is terminal. Inside a job it runs queued jobs of the
- * group that sit in its own worker's deque, as long as the worker's jobs usually end in time, else declares the worker
- * blocked. 0, SHUNT_ETIMEDOUT, SHUNT_ESTALE, SHUNT_EDEADLK (called by a member of the group, or no spare thread left),
+ * Waits until every job submitted to the group so far is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER =
+ * no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, as long as the worker's
+ * jobs usually end in time, else declares the worker blocked. 0, SHUNT_ETIMEDOUT, SHUNT_ESTALE, SHUNT_EDEADLK (called by a member of the group, or no spare thread left),
  * SHUNT_ESTOPPED (the runtime is destroyed meanwhile: its queued jobs were cancelled).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group,

@@ -63,9 +63,9 @@ struct shunt_runtime_opts {
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
- * Stops accepting, and waits up to timeout_ns until every accepted job is terminal. 0 when all ended; SHUNT_ETIMEDOUT
- * when jobs are left (they stay queued; destroy cancels and counts them). SHUNT_EDEADLK inside a job. SHUNT_ESTOPPED:
- * another thread destroys the runtime meanwhile.
+ * Stops accepting, and waits up to timeout_ns (0 = just look, SHUNT_FOREVER = no limit) until every accepted job is
+ * terminal. 0 when all ended; SHUNT_ETIMEDOUT when jobs are left (they stay queued; destroy cancels and counts them).
+ * SHUNT_EDEADLK inside a job. SHUNT_ESTOPPED: another thread destroys the runtime meanwhile.
  * *left (may be NULL): how many accepted jobs were not terminal at the last look; 0 but for SHUNT_ETIMEDOUT. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t *left);
@@ -227,9 +227,10 @@ SHUNT_MUST_USE SHUNT_API int shunt_type_create(struct shunt_runtime *rt, const s
 /* Looks a type up by name; lock-free. 0 or SHUNT_ENOENT. */
 SHUNT_MUST_USE SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const char *name, struct shunt_type_id *out);
 /*
- * Destroys a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns until its accepted jobs are
- * terminal (the handler of an asynchronous job that was completed early may still be returning). 0, SHUNT_ENOENT,
- * SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a job. Detail.
+ * Destroys a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns (0 = just look,
+ * SHUNT_FOREVER = no limit) until its accepted jobs are terminal (the handler of an asynchronous job that was completed
+ * early may still be returning). 0, SHUNT_ENOENT, SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a
+ * job. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_type_destroy(struct shunt_runtime *rt, struct shunt_type_id type,
 						uint64_t timeout_ns);

@@ -50,8 +50,8 @@ size_t cli_text_escape(char *out, const char *text);
 /*
  * Reads all options. --help prints `help`. For every other one `take` finds the argument in optarg
  * and returns CLI_GO_ON or an exit code, which ends the reading. An option may come once, but for CLI_SET.
- * `shorts` is getopt's string, ":" if there are none. Returns CLI_GO_ON with optind at the first argument, or the exit code after
- * the messages.
+ * `shorts` is getopt's string, ":" if there are none. Returns CLI_GO_ON with optind at the first argument, or the exit
+ * code after the messages.
  */
 int cli_options(int argc, char **argv, const char *shorts, const struct option *options, const char *help,
 		int (*take)(void *arg, int option), void *arg);
