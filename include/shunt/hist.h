@@ -129,7 +129,10 @@ SHUNT_MUST_USE SHUNT_API int shunt_hlog_write(struct shunt_hlog *log, const char
 /* Ends the log and frees it; NULL is allowed. Errors: SHUNT_EIO (something may not have been written). */
 SHUNT_MUST_USE SHUNT_API int shunt_hlog_close(struct shunt_hlog *log);
 
-/* Opens a log for reading; *out goes back with shunt_hlog_reader_close. Errors: as shunt_hlog_open. */
+/*
+ * Opens a log for reading, a regular file of at most 4 GiB or a pipe; *out goes back with shunt_hlog_reader_close.
+ * Errors: as shunt_hlog_open; a device or a longer file is SHUNT_EIO.
+ */
 SHUNT_MUST_USE SHUNT_API int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out);
 /*
  * Reads the next histogram into *entry and h (whose old content is replaced). Returns 1, or 0 at the end. A bucket of

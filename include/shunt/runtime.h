@@ -54,6 +54,11 @@ struct shunt_runtime_opts {
 	shunt_log_fn log;               /* NULL = quiet */
 	void *log_arg;                  /* with log */
 	enum shunt_log_level log_level; /* default warn */
+	/*
+	 * cpus that the workers may use; default the affinity of the thread that creates the runtime and of the main
+	 * thread, and a line in the log if the machine grants more. Not with topo, which has its own. See shunt/topo.h
+	 */
+	enum shunt_cpu_mask cpu_mask;
 };
 #define SHUNT_RUNTIME_OPTS_INIT SHUNT_OPTS_INIT(shunt_runtime_opts)
 
@@ -155,7 +160,7 @@ struct shunt_pool_opts {
 	uint32_t workers;                      /* 1..256, 0 = cpu budget */
 	uint32_t spares_max;                   /* spares: threads that run while workers are blocked, default 64; SHUNT_ANY = none */
 	const char *place;                     /* place expression (docs/TUNING.md), NULL = every allowed cpu */
-	enum shunt_pin_policy pin;             /* default compact */
+	enum shunt_pin_policy pin;             /* default compact, or none (shunt/topo.h); taken cpus come last */
 	uint32_t pin_required;                 /* 1 = a pin that fails is an error of create; 0 = a warning and visible */
 	enum shunt_idle idle;
 	uint64_t spin_ns;                      /* adaptive: spin this long, up to 1 s; 0 = calibrated; see below */

@@ -37,6 +37,13 @@ extern "C" {
 struct shunt_topo;
 struct shunt_plan;
 
+/* Which cpus a process may use, where a thread's affinity mask is narrower than what the machine grants. */
+enum shunt_cpu_mask {
+	SHUNT_MASK_DEFAULT = 0, /* caller; a runtime logs when the machine grants more */
+	SHUNT_MASK_CALLER = 1,  /* the affinity of the calling and the main thread together */
+	SHUNT_MASK_MACHINE = 2  /* all that the cgroup's cpuset grants, whatever mask the program's threads have */
+};
+
 struct shunt_topo_opts {
 	size_t size;                /* sizeof(struct shunt_topo_opts) */
 	const char *xml_file;       /* a machine saved by hwloc (`lstopo file.xml`); NULL = this machine */
@@ -44,12 +51,19 @@ struct shunt_topo_opts {
 	const char *sysfs_root;     /* prefix of /proc and /sys for cpuset and quota files, NULL = "/" */
 	const char *allowed_cpus;   /* cpu list that replaces the allowed set found, NULL = as found */
 	uint32_t cpu_budget_config; /* upper limit of the budget in cpus, 0 = none */
+	/* of this machine; default caller */
+	enum shunt_cpu_mask cpu_mask;
 };
 #define SHUNT_TOPO_OPTS_INIT SHUNT_OPTS_INIT(shunt_topo_opts)
 
 enum shunt_cpu_kind {
 	SHUNT_CPU_PERFORMANCE = 0, /* also every cpu of a machine with one kind of core */
-	SHUNT_CPU_EFFICIENCY = 1   /* cores ranked below the fastest kind */
+	/*
+	 * capacity (as the kernel gives it) below 75 % of the highest one. Where it is not known for every kind of
+	 * core: Intel's Atom beside Core, else a highest frequency below 75 % of the highest, else all but hwloc's
+	 * fastest kind
+	 */
+	SHUNT_CPU_EFFICIENCY = 1
 };
 
 /* One hardware thread. All indexes but os_cpu count from 0 without holes, in the order of the machine. */
@@ -75,7 +89,8 @@ struct shunt_topo_node {
  * Reads the machine: 0; SHUNT_EINVAL (opts, a bad synthetic description, a bad cpu list or one with cpus that the
  * machine lacks), SHUNT_EIO (the file cannot be read or is no hwloc XML), SHUNT_EPLACE (no cpu is allowed),
  * SHUNT_ELIMIT (more than 8192 cpus), SHUNT_ENOMEM, SHUNT_ESYS. opts NULL = this machine. Detail.
- * "Allowed" is what hwloc reports, cut down to the affinity of the calling and the main thread and to the cpuset.
+ * "Allowed" is what hwloc reports, cut down to the cpuset and (but with SHUNT_MASK_MACHINE) to the affinity of the
+ * calling and the main thread.
  * For another machine than this one affinity does not count, and cpuset and quota files only if sysfs_root is given.
  * Thread: any. Blocks: on files, some milliseconds. The caller owns *out until shunt_topo_close.
  */
@@ -107,7 +122,7 @@ SHUNT_MUST_USE SHUNT_API int shunt_topo_allowed(const struct shunt_topo *topo, c
 /* What may be used. More fields may come at the end. */
 struct shunt_cpu_budget {
 	uint32_t budget;            /* cpus to use: the least of those below, a quota rounded down, at least 1 */
-	uint32_t affinity;          /* cpus in the affinity mask */
+	uint32_t affinity;          /* cpus in the affinity mask; with SHUNT_MASK_MACHINE the allowed ones */
 	uint32_t cpuset;            /* cpus in the cgroup's cpuset, 0 = none found */
 	uint32_t quota_milli;       /* tightest cgroup quota in 1/1000 cpu, 0 = none */
 	uint32_t config;            /* configured limit, 0 = none */
@@ -125,7 +140,11 @@ SHUNT_MUST_USE SHUNT_API int shunt_topo_budget(const struct shunt_topo *topo, st
 					       size_t size);
 
 enum shunt_pin_policy {
-	SHUNT_PIN_DEFAULT = 0,      /* compact */
+	/*
+	 * compact; none where the least quota is below the affinity, no cpuset is narrower than the machine and no place is
+	 * given: each container would take the same first cpus
+	 */
+	SHUNT_PIN_DEFAULT = 0,
 	SHUNT_PIN_COMPACT = 1,      /* neighbours first: a core's threads, then the next core of the same cache */
 	SHUNT_PIN_SCATTER = 2,      /* as far apart as possible: packages, nodes, caches, cores in turn */
 	SHUNT_PIN_ONE_PER_CORE = 3, /* one worker a core, never two; compact order */
@@ -143,7 +162,11 @@ struct shunt_plan_opts {
 	size_t size;       /* sizeof(struct shunt_plan_opts) */
 	const char *place; /* place expression, at most 4095 characters, NULL = all */
 	enum shunt_pin_policy policy;
-	uint32_t workers;  /* 1..1024; 0 = min(budget, cpus that place and policy select) */
+	/*
+	 * 1..1024; 0 = min(budget, cpus that place and policy select, workers of a pool). If those are more cpus than a
+	 * pool can have workers, compact, one-per-core and avoid-cpu0 take as many of each package.
+	 */
+	uint32_t workers;
 };
 #define SHUNT_PLAN_OPTS_INIT SHUNT_OPTS_INIT(shunt_plan_opts)
 #define SHUNT_PLAN_WORKERS_MAX 1024
@@ -163,7 +186,9 @@ struct shunt_plan_worker {
  * one-per-core or explicit cannot seat so many workers), SHUNT_EINVAL (opts), SHUNT_ENOMEM. Detail: what and what would
  * be right, e.g. "'numa:9': no NUMA node 9; available: 0-1".
  * compact, scatter and avoid-cpu0 start over when there are more workers than cpus (see shunt_plan_note).
- * Thread: any. Blocks: on the files of the budget if opts->workers is 0. The caller owns *out until destroy.
+ * A pool's own plan takes first the cpus to which this process has bound the fewest workers; this call counts none.
+ * Thread: any. Blocks: on the files of the budget if opts->workers or opts->policy is 0. The caller owns *out until
+ * destroy.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_plan_create(const struct shunt_topo *topo, const struct shunt_plan_opts *opts,
 					       struct shunt_plan **out);
@@ -180,7 +205,10 @@ SHUNT_API const struct shunt_plan_worker *shunt_plan_worker_at(const struct shun
  * Valid until destroy. Thread: any. Blocks: never.
  */
 SHUNT_API const uint32_t *shunt_plan_steal_order(const struct shunt_plan *plan, uint32_t worker, uint32_t *n);
-/* What a user should know about the plan, such as "8 workers share 4 cpus"; "" if nothing. Valid until destroy. */
+/*
+ * What a user should know about the plan, such as "8 workers share 4 cpus" or why it does not pin; "" if nothing. Valid
+ * until destroy.
+ */
 SHUNT_API const char *shunt_plan_note(const struct shunt_plan *plan);
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <shunt/error.h>
 #include <shunt/runtime.h>
@@ -13,6 +14,7 @@
 
 /* The words of an enum in the order of its values, which start at 1 (0 is "default" in every options struct). */
 static const char *const pin_words[] = { "compact", "scatter", "one-per-core", "avoid-cpu0", "none", "explicit", NULL };
+static const char *const mask_words[] = { "caller", "machine", NULL };
 static const char *const idle_words[] = { "poll", "adaptive", "park", NULL };
 static const char *const mode_words[] = { "strict", "weighted", "reserved", NULL };
 static const char *const strategy_words[] = { "least-work", "peak-ewma", "least-loaded", "round-robin",
@@ -22,6 +24,7 @@ static const char *const log_words[] = { "error", "warn", "info", "debug", NULL 
 
 _Static_assert(SHUNT_PIN_COMPACT == 1 && SHUNT_PIN_SCATTER == 2 && SHUNT_PIN_ONE_PER_CORE == 3 &&
 	       SHUNT_PIN_AVOID_CPU0 == 4 && SHUNT_PIN_NONE == 5 && SHUNT_PIN_EXPLICIT == 6, "pin_words");
+_Static_assert(SHUNT_MASK_CALLER == 1 && SHUNT_MASK_MACHINE == 2, "mask_words");
 _Static_assert(SHUNT_IDLE_POLL == 1 && SHUNT_IDLE_ADAPTIVE == 2 && SHUNT_IDLE_PARK == 3, "idle_words");
 _Static_assert(SHUNT_LEVELS_STRICT == 1 && SHUNT_LEVELS_WEIGHTED == 2 && SHUNT_LEVELS_RESERVED == 3, "mode_words");
 _Static_assert(SHUNT_SELECT_LEAST_WORK == 1 && SHUNT_SELECT_PEAK_EWMA == 2 && SHUNT_SELECT_LEAST_LOADED == 3 &&
@@ -60,6 +63,11 @@ const struct sh_key sh_keys[] = {
 	{ RUNTIME("cpu_budget", INT), RANGE("cpus", 1, 4096), .def = "auto", OR("auto", 0),
 	  TO(NUMBER, shunt_runtime_opts, cpu_budget),
 	  .help = "cpus this runtime may assume; auto = what affinity, cpuset and cgroup quota grant" },
+	{ RUNTIME("cpu_mask", ENUM), .words = mask_words, .def = "auto", OR("auto", 0),
+	  TO(NUMBER, shunt_runtime_opts, cpu_mask),
+	  .help = "cpus that the workers may use: those of the affinity mask of the thread that starts the runtime and "
+		  "of the main thread, or all that the cgroup's cpuset grants; auto = caller, with a warning if the "
+		  "machine grants more" },
 
 	{ POOL("workers", INT), RANGE("workers", 1, SHUNT_WORKERS_MAX), .def = "auto", OR("auto", 0),
 	  .env = "WORKER_CONCURRENCY", TO(NUMBER, shunt_pool_opts, workers), .help = "worker threads; auto = the cpu budget" },
@@ -67,8 +75,9 @@ const struct sh_key sh_keys[] = {
 	  TO(NUMBER, shunt_pool_opts, spares_max), .help = "threads that may run in place of workers declared blocked" },
 	{ POOL("place", PLACE), RANGE(NULL, 1, 255), .def = "(every allowed cpu)", TO(TEXT, shunt_pool_opts, place),
 	  .help = "where the workers may run: a cpu list or a symbolic place such as numa:1.core:*.pu:0 or l3:0" },
-	{ POOL("pin", ENUM), .words = pin_words, .def = "compact", TO(NUMBER, shunt_pool_opts, pin),
-	  .help = "how the workers are spread over the cpus of the place" },
+	{ POOL("pin", ENUM), .words = pin_words, .def = "auto", OR("auto", 0), TO(NUMBER, shunt_pool_opts, pin),
+	  .help = "how the workers are spread over the cpus of the place; auto = compact, but none where a cgroup "
+		  "quota is below the cpus and neither a cpuset nor a place nor pin_required says which ones to use" },
 	{ POOL("pin_required", BOOL), .def = "false", TO(NUMBER, shunt_pool_opts, pin_required),
 	  NEED("pin", ~(1u << SHUNT_PIN_NONE), "another pin"),
 	  .help = "true: a pin that fails is an error of start-up; false: it is a warning and visible" },
@@ -265,6 +274,8 @@ char *sh_key_expect(char *buf, size_t size, const struct sh_key *key)
 	case SH_KEY_ENUM:
 		(void)snprintf(buf, size, "one of ");
 		words_join(buf, size, key->words);
+		if (key->word)
+			(void)snprintf(buf + strlen(buf), size - strlen(buf), ", or %s", key->word);
 		break;
 	case SH_KEY_STRING:
 		(void)snprintf(buf, size, "a text of 1 to %" PRIu64 " bytes", key->max);
@@ -449,7 +460,7 @@ char *sh_key_say(char *buf, size_t size, const struct sh_key *key, const char *v
 
 	if (key->type == SH_KEY_ENUM)
 		meant = sh_value_nearest(value, key->words, words_count(key->words));
-	else if (key->word)
+	if (!meant && key->word)
 		meant = sh_value_nearest(value, &key->word, 1);
 	(void)snprintf(buf, size, "'%s' %s; %s%s%swant %s", sh_value_quote(quoted, sizeof(quoted), value), wrong,
 		       meant ? "did you mean '" : "", meant ? meant : "", meant ? "'? " : "",
@@ -559,7 +570,8 @@ int sh_key_parse(const struct sh_key *key, const char *text, uint64_t *num, char
 	uint64_t v = 0;
 
 	*num = 0;
-	if (key->word && strcmp(text, key->word) == 0) {
+	if (key->word && (strcmp(text, key->word) == 0 ||
+			  (key->type == SH_KEY_ENUM && strcasecmp(text, key->word) == 0))) {
 		*num = key->word_value;
 		return 0;
 	}

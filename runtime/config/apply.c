@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 
 #define PLACE_MARK ".place: " /* in the detail of a pool that was refused for its place */
 
@@ -238,6 +239,14 @@ static int runtime_build(struct shunt_config *c, shunt_log_fn log, void *log_arg
 	if (rc) {
 		sh_config_problem(c, &nowhere, "runtime", "the runtime cannot start: %s", shunt_error_detail());
 		return rc;
+	}
+	if (c->links) {
+		const struct sh_log to = { .fn = log, .arg = log_arg, .level = opts.log_level };
+
+		sh_log_write(&to, SHUNT_LOG_WARN,
+			     "runtime %s: passed over, as the variables of a Kubernetes service: %s; a service of"
+			     " another name, or enableServiceLinks: false, keeps them away",
+			     opts.name, c->links);
 	}
 	rc = pools_create(c, rt, ids);
 	if (rc == 0)

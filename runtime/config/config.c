@@ -150,6 +150,7 @@ void shunt_config_destroy(struct shunt_config *c)
 	sh_heap_free(c->sources);
 	sh_heap_free(c->bindings);
 	sh_heap_free(c->report);
+	sh_heap_free(c->links);
 	sh_heap_free(c);
 }
 

@@ -88,6 +88,8 @@ struct shunt_config {
 	bool in_check;
 	bool no_memory;   /* a problem could not be kept */
 	char *report;     /* the text of shunt_config_errors */
+	/* Kubernetes' variables of the last load that were passed over, "A, B"; NULL = none */
+	char *links;
 	char **sources;
 	uint32_t sources_count, sources_capacity;
 	struct sh_binding *bindings;

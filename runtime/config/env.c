@@ -4,9 +4,9 @@
  *
  * SHUNT_<PATH> sets the key of that path: capitals for letters, '_' for '.' and '-'. A variable
  * that begins with SHUNT_ and names no key is a problem, so that a typing error is not ignored. What
- * Kubernetes puts into every pod for a service whose name begins with "shunt" is passed over. The
- * table of options also has a few variables that other programs use (WORKER_CONCURRENCY,
- * WORKER_PRIORITIES, LOG_LEVEL). An empty variable counts as not set.
+ * Kubernetes puts into every pod for a service whose name begins with "shunt" is passed over, and the
+ * log of the runtime says so. The table of options also has a few variables that other programs use
+ * (WORKER_CONCURRENCY, WORKER_PRIORITIES, LOG_LEVEL). An empty variable counts as not set.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/inject.h"
+#include "base/mem.h"
 #include "config/config.h"
 
 #define PREFIX "SHUNT_"
@@ -230,6 +232,21 @@ static bool service_link(const char *name, const char *value)
 	return false;
 }
 
+/* Keeps the name for the log of the runtime that is made of c. */
+static int note_link(struct shunt_config *c, const char *name)
+{
+	size_t used = c->links ? strlen(c->links) : 0;
+	size_t more = strlen(name) + sizeof(", ");
+	char *grown;
+
+	grown = SH_FAIL("config.alloc") ? NULL : sh_heap_resize(c->links, used + more, 1);
+	if (!grown)
+		return SHUNT_ENOMEM;
+	(void)snprintf(grown + used, more, "%s%s", used ? ", " : "", name);
+	c->links = grown;
+	return 0;
+}
+
 static int set_variable(struct shunt_config *c, uint32_t levels, const char *name, const char *value, bool single)
 {
 	struct sh_where where = { .rank = SH_RANK_ENV };
@@ -244,8 +261,9 @@ static int set_variable(struct shunt_config *c, uint32_t levels, const char *nam
 	if (!where.source)
 		return SHUNT_ENOMEM;
 	if (!found) {
-		if (!service_link(name, value))
-			unknown_variable(c, &where, name);
+		if (service_link(name, value))
+			return note_link(c, name);
+		unknown_variable(c, &where, name);
 		return 0;
 	}
 	if (matches > 1) {
@@ -346,6 +364,8 @@ int shunt_config_load_env(struct shunt_config *c, const char *const *env)
 	if (!env)
 		env = (const char *const *)environ;
 	before = sh_config_problems(c);
+	sh_heap_free(c->links);
+	c->links = NULL;
 	if (env) {
 		rc = env_pass(c, env, true);
 		if (rc == 0)

@@ -5,12 +5,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/inject.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/yaml_load.h"
@@ -298,46 +297,28 @@ int shunt_config_load_text(struct shunt_config *c, const char *name, const char 
 	return rc == SHUNT_ENOMEM ? rc : report;
 }
 
-/* Reads at most `max` bytes and one more, which shows that the file is too long. 0 or an errno. */
-static int read_all(const char *path, char *buf, size_t max, size_t *len)
-{
-	FILE *f = SH_FAIL("config.file") ? NULL : fopen(path, "re");
-	int error = 0;
-
-	if (!f)
-		return errno;
-	errno = 0;
-	*len = fread(buf, 1, max + 1, f);
-	if (SH_FAIL("config.read") || ferror(f))
-		error = errno ? errno : EIO;
-	(void)fclose(f);
-	return error;
-}
-
 int shunt_config_load_file(struct shunt_config *c, const char *path)
 {
+	char why[SH_FILE_WHY_MAX];
 	char *buf = NULL;
 	size_t len = 0;
-	int error = 0;
 	int rc = 0;
 
 	sh_error_detail_clear();
 	if (!c || !path)
 		return sh_error_set(SHUNT_EINVAL, "config: " SH_NO_ARGUMENT);
-	buf = sh_config_alloc(SH_YAML_BYTES_MAX + 2u);
-	if (!buf)
-		return SHUNT_ENOMEM;
-	error = read_all(path, buf, SH_YAML_BYTES_MAX, &len);
-	if (error) {
+	rc = sh_file_read(path, SH_YAML_BYTES_MAX, &buf, &len, why);
+	if (rc == SHUNT_EIO) {
 		struct sh_where where = { .rank = SH_RANK_FILE, .source = sh_config_source(c, path) };
 
 		if (where.source)
-			sh_config_problem(c, &where, NULL, "cannot be read: %s; want a readable file", strerror(error));
+			sh_config_problem(c, &where, NULL, "cannot be read: %s%s", why,
+					  strstr(why, "want") ? "" : "; want a readable file");
 		rc = sh_config_report(c, sh_config_problems(c));
 		if (rc == 0)
 			sh_config_detail(c);
 		rc = rc || !where.source ? SHUNT_ENOMEM : SHUNT_EIO;
-	} else {
+	} else if (rc == SHUNT_OK) {
 		rc = shunt_config_load_text(c, path, buf, len);
 	}
 	sh_heap_free(buf);

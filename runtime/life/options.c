@@ -254,6 +254,9 @@ int sh_opts_runtime(struct shunt_runtime *rt, const struct shunt_runtime_opts *g
 	if (o->topo && o->cpu_budget != 0)
 		problem(&problems, "runtime.cpu_budget",
 			"has no effect beside topo; want it in cpu_budget_config of the topology's options");
+	if (o->topo && o->cpu_mask != SHUNT_MASK_DEFAULT)
+		problem(&problems, "runtime.cpu_mask",
+			"has no effect beside topo; want it in cpu_mask of the topology's options");
 	if (o->log_arg && !o->log)
 		problem(&problems, "runtime.log_arg", "has no effect without log; want a function there, or NULL here");
 	fields_check(&log);

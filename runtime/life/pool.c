@@ -13,6 +13,8 @@
 #include "base/signals.h"
 #include "life/options.h"
 #include "life/pool_stop.h"
+#include "machine/pins.h"
+#include "machine/plan.h"
 #include "machine/wake_cost.h"
 #include "policy/levels.h"
 #include "sched/pin.h"
@@ -69,20 +71,21 @@ static int threads_start(struct sh_pool *p)
 static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 {
 	struct shunt_plan_opts po = SHUNT_PLAN_OPTS_INIT;
-	uint32_t n;
 	int rc;
 
 	po.place = p->opts.place;
 	/* A described machine has no cpus to bind to; the plan still gives the structure. */
 	po.policy = p->opts.pin;
+	if (po.policy == SHUNT_PIN_DEFAULT && p->opts.pin_required)
+		po.policy = SHUNT_PIN_COMPACT;
 	po.workers = p->opts.workers;
-	rc = shunt_plan_create(p->rt->topo, &po, plan);
+	rc = sh_plan_create(p->rt->topo, &po, p->rt->topo->live, plan);
 	if (rc != 0)
 		return sh_refuse(&p->rt->log, rc, "pools.%s.place: %s", p->name, shunt_error_detail());
 	if (shunt_plan_note(*plan)[0])
 		sh_log_write(&p->rt->log, SHUNT_LOG_WARN, "pool %s: %s", p->name, shunt_plan_note(*plan));
-	n = shunt_plan_worker_count(*plan);
-	p->workers = n > SHUNT_WORKERS_MAX ? SHUNT_WORKERS_MAX : n;
+	p->workers = shunt_plan_worker_count(*plan);
+	assert(p->workers <= SHUNT_WORKERS_MAX);
 	p->opts.workers = p->workers;
 	p->words = (p->workers + p->spares_max + 63u) / 64u;
 	assert(p->workers > 0 && p->words <= SH_WORDS);
@@ -229,7 +232,6 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 		rc = queues_alloc(p);
 	if (rc == 0)
 		rc = workers_alloc(p, plan);
-	shunt_plan_destroy(plan);
 	p->opts.place = p->opts.signals = NULL; /* the caller's strings are valid only in this call */
 	if (rc == 0) {
 		idle_setup(p);
@@ -237,10 +239,15 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 		rc = threads_start(p);
 	}
 	if (rc != 0) {
+		if (rt->topo->live)
+			sh_plan_uncount(plan);
+		shunt_plan_destroy(plan);
 		sh_pool_stop(p);
 		sh_pool_free(p, false);
 		return rc;
 	}
+	shunt_plan_destroy(plan);
+	p->pins_counted = rt->topo->live;
 	*out = p;
 	return 0;
 }
@@ -253,6 +260,9 @@ void sh_pool_free(struct sh_pool *p, bool forked)
 	for (i = 0; i < SH_SLOTS_TOTAL && !forked; i++)
 		if (p->worker[i] && p->worker[i]->has_thread)
 			(void)pthread_join(p->worker[i]->thread, NULL);
+	for (i = 0; i < p->workers && p->pins_counted && !forked; i++)
+		if (p->worker[i]->cpu >= 0)
+			sh_pins_drop((uint32_t)p->worker[i]->cpu);
 	for (i = 0; i < SH_SLOTS_TOTAL; i++)
 		sh_worker_free(p, p->worker[i]);
 	sh_stat_free(&p->mem, p->outside, (size_t)SHUNT_TYPES_MAX * p->levels);

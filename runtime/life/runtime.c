@@ -43,16 +43,13 @@ static int start_topo(struct shunt_runtime *rt)
 		int rc;
 
 		to.cpu_budget_config = rt->opts.cpu_budget;
+		to.cpu_mask = rt->opts.cpu_mask;
 		rc = shunt_topo_open(&rt->topo_own, &to);
 		if (rc != 0)
 			return rc;
 		rt->topo = rt->topo_own;
-		if (rt->topo->replaced)
-			sh_log_write(&rt->log, SHUNT_LOG_WARN,
-				     "runtime %s: HWLOC_SYNTHETIC, HWLOC_XMLFILE or HWLOC_THISSYSTEM in the environment replaces the"
-				     " machine's topology: no thread is pinned, and this machine's cpus limit the budget",
-				     rt->name);
 	}
+	sh_topo_report(rt->topo, &rt->log, rt->name);
 	for (i = 0; (node = shunt_topo_node_at(rt->topo, i)) != NULL && rt->nodes < SH_SLAB_NODES_MAX; i++)
 		if (node->has_cpus)
 			rt->node_os[rt->nodes++] = node->os_node;

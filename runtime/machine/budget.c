@@ -14,11 +14,11 @@
 #include "base/opts.h"
 #include "machine/cgroup.h"
 
-static uint32_t least(const struct shunt_cpu_budget *b, const char **name)
+static uint32_t least(const struct shunt_topo *t, const struct shunt_cpu_budget *b, const char **name)
 {
 	uint32_t n = b->affinity, quota = b->quota_milli / 1000;
 
-	*name = "affinity";
+	*name = t->whole ? "machine" : "affinity";
 	if (b->cpuset && b->cpuset < n) {
 		n = b->cpuset;
 		*name = "cpuset";
@@ -42,16 +42,18 @@ static const char *number(char *buf, size_t len, uint32_t v)
 	return buf;
 }
 
-static void explain(struct shunt_cpu_budget *b, const struct sh_quota *q, const char *decides)
+static void explain(const struct shunt_topo *t, const struct sh_quota *q, const char *decides,
+		    struct shunt_cpu_budget *b)
 {
 	char set[16], config[16], quota[160] = "none";
 
 	if (q->milli)
 		(void)snprintf(quota, sizeof(quota), "%u.%02u of %s%s", q->milli / 1000, q->milli % 1000 / 10, q->where,
 			       q->throttled ? ", throttled" : "");
-	(void)snprintf(b->why, sizeof(b->why), "%s decides: affinity %" PRIu32 ", cpuset %s, quota %s, config %s",
-		       decides, b->affinity, number(set, sizeof(set), b->cpuset), quota,
-		       number(config, sizeof(config), b->config));
+	(void)snprintf(b->why, sizeof(b->why), "%s decides: %s %" PRIu32 ", cpuset %s, quota %s, config %s%s%s",
+		       decides, t->whole ? "machine" : "affinity", b->affinity, number(set, sizeof(set), b->cpuset),
+		       quota, number(config, sizeof(config), b->config),
+		       t->variables[0] ? "; machine as described by " : "", t->variables);
 }
 
 int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out, size_t size)
@@ -66,7 +68,7 @@ int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out, 
 		return sh_error_set(SHUNT_EINVAL, "topology: " SH_NO_ARGUMENT);
 	if (size == 0)
 		return sh_error_set(SHUNT_EINVAL, "topology: budget: size: 0; want sizeof the struct");
-	if (t->live && sh_topo_affinity(t, &set) == SHUNT_OK)
+	if (t->live && !t->whole && sh_topo_affinity(t, &set) == SHUNT_OK)
 		sh_cpus_and(&set, &t->limit);
 	else
 		set = t->allowed;
@@ -82,8 +84,8 @@ int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out, 
 	b.quota_milli = q.milli;
 	b.throttled_periods = q.throttled;
 	b.config = t->budget_config;
-	b.budget = least(&b, &decides);
-	explain(&b, &q, decides);
+	b.budget = least(t, &b, &decides);
+	explain(t, &q, decides, &b);
 	sh_opts_give(out, size, &b, sizeof(b));
 	return SHUNT_OK;
 }

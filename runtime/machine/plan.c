@@ -2,14 +2,18 @@
 #include "machine/plan.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <shunt/runtime.h>
 
 #include "base/error.h"
 #include "base/inject.h"
 #include "base/mem.h"
 #include "base/opts.h"
+#include "machine/pins.h"
 #include "machine/place.h"
 
 #define SIBLINGS_MAX 16u /* threads of one core; Linux machines have up to 8 */
@@ -58,6 +62,22 @@ int shunt_pin_policy_parse(const char *name, enum shunt_pin_policy *out)
 static void *take(size_t n, size_t size)
 {
 	return SH_FAIL("plan.alloc") ? NULL : sh_heap_alloc(n, size);
+}
+
+/* Adds what a user should know. */
+static void note(struct shunt_plan *plan, const char *fmt, ...) SH_PRINTF(2, 3);
+static void note(struct shunt_plan *plan, const char *fmt, ...)
+{
+	size_t at = strlen(plan->note);
+	va_list ap;
+
+	if (at > 0)
+		at += (size_t)snprintf(plan->note + at, sizeof(plan->note) - at, "; ");
+	if (at >= sizeof(plan->note))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(plan->note + at, sizeof(plan->note) - at, fmt, ap);
+	va_end(ap);
 }
 
 static int by_key(const void *pa, const void *pb)
@@ -166,8 +186,7 @@ static void order_avoid_cpu0(struct seats *s, struct shunt_plan *plan)
 		if (pu == zero) {
 			if (total > 1)
 				continue;
-			(void)snprintf(plan->note, sizeof(plan->note),
-				       "cpu 0 could not be avoided: it is the only cpu");
+			note(plan, "cpu 0 could not be avoided: it is the only cpu");
 		} else if (pu->core == zero->core && late_n < SH_COUNT(late)) {
 			late[late_n++] = s->pu[i];
 			continue;
@@ -193,52 +212,148 @@ static int choose_seats(struct seats *s, enum shunt_pin_policy policy, struct sh
 	return SHUNT_OK;
 }
 
-static int choose_count(const struct seats *s, const struct shunt_plan_opts *o, uint32_t *n)
+/*
+ * Keeps n seats, as many in each package as in the others, in their order. What a package lacks the others have more.
+ * Packages are numbered from 0 and are fewer than cpus.
+ */
+static int spread_over_packages(struct seats *s, uint32_t n, uint32_t *packages)
+{
+	struct {
+		uint32_t seats, kept;
+	} *of = take(s->t->pus_n, sizeof(*of));
+	uint32_t left = n, out = 0;
+
+	*packages = 0;
+	if (!of)
+		return SHUNT_ENOMEM;
+	for (uint32_t i = 0; i < s->n; i++)
+		of[s->t->pus[s->pu[i]].package].seats++;
+	while (left > 0) {
+		for (uint32_t p = 0; p < s->t->pus_n && left > 0; p++) {
+			if (of[p].kept == of[p].seats)
+				continue;
+			*packages += of[p].kept == 0;
+			of[p].kept++;
+			left--;
+		}
+	}
+	for (uint32_t i = 0; i < s->n; i++) {
+		uint32_t p = s->t->pus[s->pu[i]].package;
+
+		if (of[p].kept == 0)
+			continue;
+		of[p].kept--;
+		s->pu[out++] = s->pu[i];
+	}
+	assert(out == n);
+	s->n = out;
+	sh_heap_free(of);
+	return SHUNT_OK;
+}
+
+/* More cpus are granted than a pool can have workers. Scatter and explicit have their order already. */
+static int cut_count(struct seats *s, enum shunt_pin_policy policy, struct shunt_plan *plan)
+{
+	const uint32_t most = SHUNT_WORKERS_MAX;
+	uint32_t cpus = plan->workers_n, packages = 0;
+	int rc = SHUNT_OK;
+
+	plan->workers_n = most;
+	if (policy != SHUNT_PIN_SCATTER && policy != SHUNT_PIN_EXPLICIT && policy != SHUNT_PIN_NONE)
+		rc = spread_over_packages(s, most, &packages);
+	note(plan, "%" PRIu32 " cpus, but a pool has at most %" PRIu32 " workers", cpus, most);
+	if (packages > 1)
+		note(plan, "they are spread over %" PRIu32 " packages", packages);
+	return rc;
+}
+
+static int choose_count(struct seats *s, const struct shunt_plan_opts *o, struct shunt_plan *plan)
 {
 	struct shunt_cpu_budget b;
 	int rc;
 
-	*n = o->workers;
-	if (!*n) {
+	plan->workers_n = o->workers;
+	if (!o->workers) {
 		rc = shunt_topo_budget(s->t, &b, sizeof(b));
 		if (rc < 0)
 			return rc;
-		*n = b.budget < s->n ? b.budget : s->n;
+		plan->workers_n = b.budget < s->n ? b.budget : s->n;
+		if (plan->workers_n > SHUNT_WORKERS_MAX)
+			return cut_count(s, o->policy, plan);
 	}
-	if (*n > SHUNT_PLAN_WORKERS_MAX && !o->workers)
-		*n = SHUNT_PLAN_WORKERS_MAX;
-	if ((o->policy == SHUNT_PIN_ONE_PER_CORE || o->policy == SHUNT_PIN_EXPLICIT) && *n > s->n) {
-		return sh_error_set(SHUNT_EPLACE, "%" PRIu32 " workers, but policy %s has %" PRIu32 " %s%s here", *n,
-				    shunt_pin_policy_name(o->policy), s->n,
+	if ((o->policy == SHUNT_PIN_ONE_PER_CORE || o->policy == SHUNT_PIN_EXPLICIT) && plan->workers_n > s->n) {
+		return sh_error_set(SHUNT_EPLACE, "%" PRIu32 " workers, but policy %s has %" PRIu32 " %s%s here",
+				    plan->workers_n, shunt_pin_policy_name(o->policy), s->n,
 				    o->policy == SHUNT_PIN_ONE_PER_CORE ? "core" : "cpu", s->n == 1 ? "" : "s");
 	}
 	return SHUNT_OK;
 }
 
-static void seat_workers(struct shunt_plan *plan, const struct seats *s, enum shunt_pin_policy policy)
+/* Workers of this process that are bound to the seat: to its cpu, or for one-per-core to its core. */
+static uint32_t pins_at(const struct seats *s, uint32_t seat, enum shunt_pin_policy policy)
 {
+	const struct shunt_topo_pu *pu = &s->t->pus[s->pu[seat]];
+	uint32_t n = 0;
+
+	if (policy != SHUNT_PIN_ONE_PER_CORE)
+		return sh_pins_count(pu->os_cpu);
+	for (uint32_t i = 0; i < s->t->pus_n; i++)
+		n += s->t->pus[i].core == pu->core ? sh_pins_count(s->t->pus[i].os_cpu) : 0;
+	return n;
+}
+
+/*
+ * The seat of each worker: in turn, starting over when there are more workers than seats. A plan that counts takes of
+ * the seats with the fewest workers of this process the first one. Explicit is what the user wrote.
+ */
+static int choose_of_seats(const struct shunt_plan *plan, const struct seats *s, enum shunt_pin_policy policy,
+			   bool count, uint32_t *seat)
+{
+	uint32_t *pins = take(s->n, sizeof(*pins));
+
+	if (!pins)
+		return SHUNT_ENOMEM;
+	count = count && policy != SHUNT_PIN_EXPLICIT && policy != SHUNT_PIN_NONE;
+	for (uint32_t i = 0; count && i < s->n; i++)
+		pins[i] = pins_at(s, i, policy);
 	for (uint32_t w = 0; w < plan->workers_n; w++) {
-		const struct shunt_topo_pu *pu = &s->t->pus[s->pu[w % s->n]];
-		struct shunt_plan_worker *x = &plan->workers[w];
+		uint32_t best = count ? 0 : w % s->n;
 
-		x->worker = w;
-		x->os_cpu = -1;
-		x->node = x->l3 = x->core = x->package = SHUNT_TOPO_NONE;
-		if (policy == SHUNT_PIN_NONE)
-			continue;
-		x->os_cpu = (int32_t)pu->os_cpu;
-		x->node = pu->node;
-		x->l3 = pu->l3;
-		x->core = pu->core;
-		x->package = pu->package;
+		for (uint32_t i = 1; count && i < s->n; i++)
+			if (pins[i] < pins[best])
+				best = i;
+		pins[best]++;
+		seat[w] = best;
 	}
-	if (plan->workers_n > s->n) {
-		size_t at = strlen(plan->note);
+	sh_heap_free(pins);
+	return SHUNT_OK;
+}
 
-		(void)snprintf(plan->note + at, sizeof(plan->note) - at,
-			       "%s%" PRIu32 " workers share %" PRIu32 " cpu%s", at ? "; " : "", plan->workers_n,
-			       s->n, s->n == 1 ? "" : "s");
-	}
+static void seat_worker(struct shunt_plan_worker *x, uint32_t worker, const struct shunt_topo_pu *pu)
+{
+	x->worker = worker;
+	x->os_cpu = -1;
+	x->node = x->l3 = x->core = x->package = SHUNT_TOPO_NONE;
+	if (!pu)
+		return;
+	x->os_cpu = (int32_t)pu->os_cpu;
+	x->node = pu->node;
+	x->l3 = pu->l3;
+	x->core = pu->core;
+	x->package = pu->package;
+}
+
+static int seat_workers(struct shunt_plan *plan, const struct seats *s, enum shunt_pin_policy policy, bool count)
+{
+	uint32_t *seat = take(plan->workers_n, sizeof(*seat));
+	int rc = seat ? choose_of_seats(plan, s, policy, count, seat) : SHUNT_ENOMEM;
+
+	for (uint32_t w = 0; rc == SHUNT_OK && w < plan->workers_n; w++)
+		seat_worker(&plan->workers[w], w, policy == SHUNT_PIN_NONE ? NULL : &s->t->pus[s->pu[seat[w]]]);
+	if (rc == SHUNT_OK && plan->workers_n > s->n)
+		note(plan, "%" PRIu32 " workers share %" PRIu32 " cpu%s", plan->workers_n, s->n, s->n == 1 ? "" : "s");
+	sh_heap_free(seat);
+	return rc;
 }
 
 static bool same(uint32_t a, uint32_t b)
@@ -305,24 +420,48 @@ static int check_opts(struct shunt_plan_opts *o, const struct shunt_plan_opts *g
 	return SHUNT_OK;
 }
 
-static int build(struct shunt_plan *plan, struct seats *s, const struct shunt_plan_opts *o)
+/*
+ * What nobody asked for otherwise. Under a quota without a cpuset the process has a share of cpus that it cannot name:
+ * each container of the machine would bind its workers to the same first ones. A place says which cpus are meant.
+ */
+static enum shunt_pin_policy default_policy(const struct shunt_topo *t, const char *place, struct shunt_plan *plan)
+{
+	struct shunt_cpu_budget b = { 0 };
+
+	if ((place && strcmp(place, "all") != 0) || shunt_topo_budget(t, &b, sizeof(b)) < 0)
+		return SHUNT_PIN_COMPACT;
+	if (b.quota_milli == 0 || b.quota_milli / 1000 >= b.affinity)
+		return SHUNT_PIN_COMPACT;
+	if (b.cpuset && b.cpuset < sh_cpus_count(&t->online))
+		return SHUNT_PIN_COMPACT;
+	note(plan,
+	     "not pinned: the quota is %" PRIu32 ".%02" PRIu32 " of %" PRIu32
+	     " cpus and no cpuset says which; a pin policy or a place pins",
+	     b.quota_milli / 1000, b.quota_milli % 1000 / 10, b.affinity);
+	return SHUNT_PIN_NONE;
+}
+
+static int build(struct shunt_plan *plan, struct seats *s, struct shunt_plan_opts *o, bool count)
 {
 	int rc = sh_place_parse(s->t, o->place, s->pu, &s->n);
+
+	if (rc == SHUNT_OK && o->policy == SHUNT_PIN_DEFAULT)
+		o->policy = default_policy(s->t, o->place, plan);
 
 	if (rc == SHUNT_OK)
 		rc = choose_seats(s, o->policy, plan);
 	if (rc == SHUNT_OK)
-		rc = choose_count(s, o, &plan->workers_n);
+		rc = choose_count(s, o, plan);
 	if (rc < 0)
 		return rc;
 	plan->workers = take(plan->workers_n, sizeof(*plan->workers));
 	if (!plan->workers)
 		return SHUNT_ENOMEM;
-	seat_workers(plan, s, o->policy);
-	return order_steals(s->t, plan);
+	rc = seat_workers(plan, s, o->policy, count);
+	return rc == SHUNT_OK ? order_steals(s->t, plan) : rc;
 }
 
-int shunt_plan_create(const struct shunt_topo *t, const struct shunt_plan_opts *opts, struct shunt_plan **out)
+int sh_plan_create(const struct shunt_topo *t, const struct shunt_plan_opts *opts, bool count, struct shunt_plan **out)
 {
 	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
 	struct seats s = { t, NULL, 0 };
@@ -336,20 +475,35 @@ int shunt_plan_create(const struct shunt_topo *t, const struct shunt_plan_opts *
 	rc = check_opts(&o, opts);
 	if (rc < 0)
 		return rc;
-	if (o.policy == SHUNT_PIN_DEFAULT)
-		o.policy = SHUNT_PIN_COMPACT;
+	if (count)
+		sh_pins_begin();
 	plan = take(1, sizeof(*plan));
 	s.pu = take(t->pus_n, sizeof(*s.pu));
-	rc = plan && s.pu ? build(plan, &s, &o) : SHUNT_ENOMEM;
+	rc = plan && s.pu ? build(plan, &s, &o, count) : SHUNT_ENOMEM;
 	if (rc == SHUNT_ENOMEM)
 		sh_error_detail("%s", shunt_strerror(rc));
 	if (rc < 0) {
 		shunt_plan_destroy(plan);
 		plan = NULL;
 	}
+	for (uint32_t w = 0; plan && count && w < plan->workers_n; w++)
+		if (plan->workers[w].os_cpu >= 0)
+			sh_pins_add((uint32_t)plan->workers[w].os_cpu);
 	sh_heap_free(s.pu);
 	*out = plan;
 	return rc;
+}
+
+int shunt_plan_create(const struct shunt_topo *t, const struct shunt_plan_opts *opts, struct shunt_plan **out)
+{
+	return sh_plan_create(t, opts, false, out);
+}
+
+void sh_plan_uncount(const struct shunt_plan *plan)
+{
+	for (uint32_t w = 0; plan && w < plan->workers_n; w++)
+		if (plan->workers[w].os_cpu >= 0)
+			sh_pins_drop((uint32_t)plan->workers[w].os_cpu);
 }
 
 void shunt_plan_destroy(struct shunt_plan *plan)

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <hwloc.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/inject.h"
 #include "base/mem.h"
 #include "base/opts.h"
@@ -18,6 +20,8 @@
 #define DISTANCE_REMOTE 20u
 #define DISTANCES_MAX 8u
 #define ONLINE_TEXT 256u
+#define XML_BYTES_MAX (64u << 20) /* of a saved machine; the largest have some MiB */
+#define FAST_PERCENT 75u          /* of the highest capacity: a core from there on is a performance core */
 #define NO_XML "topology: xml_file: '%s' cannot be read; want a machine saved by `lstopo FILE.xml`"
 
 static void *take(size_t n, size_t size)
@@ -25,20 +29,56 @@ static void *take(size_t n, size_t size)
 	return SH_FAIL("topo.alloc") ? NULL : sh_heap_alloc(n, size);
 }
 
-/* No device: it has no end, and hwloc would read it until there is no memory. */
-static bool set_xml(struct hwloc_topology *hw, const char *file)
+/* Reads the file for hwloc, which would read whatever it is without a limit. */
+static int set_xml(struct shunt_topo *t, const char *file)
 {
-	struct stat st;
+	char why[SH_FILE_WHY_MAX];
+	size_t len = 0;
+	int rc = sh_file_read(file, XML_BYTES_MAX, &t->xml, &len, why);
 
-	if (SH_FAIL("topo.xml") || (stat(file, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))))
-		return false;
-	return hwloc_topology_set_xml(hw, file) >= 0;
+	if (rc == SHUNT_EIO)
+		return sh_error_set(rc, "topology: xml_file: '%s': %s", file, why);
+	if (rc < 0)
+		return rc;
+	if (SH_FAIL("topo.xml") || hwloc_topology_set_xmlbuffer(t->hw, t->xml, (int)len + 1) < 0)
+		return sh_error_set(SHUNT_EIO, NO_XML, file);
+	return SHUNT_OK;
+}
+
+/* The file that hwloc will read by itself, because its variable says so: at least of a kind and size that ends. */
+static int check_xml_variable(void)
+{
+	const char *file = getenv("HWLOC_XMLFILE");
+	char why[SH_FILE_WHY_MAX];
+	FILE *f;
+
+	if (!file || !file[0])
+		return SHUNT_OK;
+	f = sh_file_open(file, XML_BYTES_MAX, why);
+	if (!f)
+		return sh_error_set(SHUNT_EIO, "topology: HWLOC_XMLFILE in the environment: '%s': %s", file, why);
+	(void)fclose(f); /* was only looked at */
+	return SHUNT_OK;
+}
+
+/* The variables of hwloc that put another machine, or another description of it, before the program. */
+static void note_variables(struct shunt_topo *t)
+{
+	static const char *const names[] = { "HWLOC_XMLFILE", "HWLOC_SYNTHETIC", "HWLOC_FSROOT", "HWLOC_CPUID_PATH",
+					     "HWLOC_COMPONENTS", "HWLOC_THISSYSTEM" };
+	size_t used = 0;
+
+	for (size_t i = 0; i < SH_COUNT(names) && used < sizeof(t->variables); i++)
+		if (getenv(names[i]))
+			used += (size_t)snprintf(t->variables + used, sizeof(t->variables) - used, "%s%s",
+						 used ? ", " : "", names[i]);
 }
 
 /* Loads every cpu, also forbidden ones: `shunt topo` draws them. The allowed set is kept here. */
 static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
 {
 	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+	int rc = SHUNT_OK;
 
 #if HWLOC_API_VERSION >= 0x00020500
 	flags |= HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
@@ -49,14 +89,21 @@ static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
 	}
 	if (SH_FAIL("topo.load") || hwloc_topology_set_flags(t->hw, flags) < 0)
 		return SHUNT_ESYS;
-	if (o->xml_file && !set_xml(t->hw, o->xml_file))
-		return sh_error_set(SHUNT_EIO, NO_XML, o->xml_file);
+	if (o->xml_file)
+		rc = set_xml(t, o->xml_file);
+	else if (!o->synthetic)
+		rc = check_xml_variable();
+	if (rc != SHUNT_OK)
+		return rc;
 	if (o->synthetic && hwloc_topology_set_synthetic(t->hw, o->synthetic) < 0)
 		return sh_error_set(SHUNT_EINVAL, "topology: synthetic: '%s'; want such as 'core:4'", o->synthetic);
 	if (SH_FAIL("topo.load") || hwloc_topology_load(t->hw) < 0)
 		return o->xml_file ? sh_error_set(SHUNT_EIO, NO_XML, o->xml_file) : SHUNT_ESYS;
 	t->live = !o->xml_file && !o->synthetic && hwloc_topology_is_thissystem(t->hw);
 	t->replaced = !o->xml_file && !o->synthetic && !t->live;
+	t->whole = t->live && o->cpu_mask == SHUNT_MASK_MACHINE;
+	if (!o->xml_file && !o->synthetic)
+		note_variables(t);
 	return SHUNT_OK;
 }
 
@@ -105,18 +152,77 @@ static uint32_t ancestor(const struct shunt_topo *t, hwloc_obj_t pu, hwloc_obj_t
 	return num->n - 1;
 }
 
-/* hwloc ranks the kinds, the fastest last. Unknown and single kinds count as performance. */
+/* What hwloc knows of one kind of core; 0 = nothing. */
+struct kind {
+	uint64_t capacity, mhz;
+	int rank;
+	bool atom, core; /* Intel's two designs */
+};
+
+static void read_kind(const struct shunt_topo *t, unsigned index, struct kind *k)
+{
+	struct hwloc_info_s *infos = NULL;
+	unsigned n = 0;
+
+	memset(k, 0, sizeof(*k));
+	k->rank = -1;
+	if (hwloc_cpukinds_get_info(t->hw, index, NULL, &k->rank, &n, &infos, 0) < 0)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(infos[i].name, "LinuxCapacity") == 0)
+			k->capacity = strtoull(infos[i].value, NULL, 10);
+		if (strcmp(infos[i].name, "FrequencyMaxMHz") == 0)
+			k->mhz = strtoull(infos[i].value, NULL, 10);
+		if (strcmp(infos[i].name, "CoreType") == 0) {
+			k->atom = strcmp(infos[i].value, "IntelAtom") == 0;
+			k->core = strcmp(infos[i].value, "IntelCore") == 0;
+		}
+	}
+}
+
+/* Is a about as fast as the fastest? */
+static bool near_top(uint64_t a, uint64_t top)
+{
+	return top <= UINT64_MAX / 100 && a <= UINT64_MAX / 100 ? a * 100 >= top * FAST_PERCENT : a == top;
+}
+
+/*
+ * A machine has more kinds of cores than fast and slow ones: favoured cores, three sizes. A kind is performance if its
+ * capacity, as the kernel gives it, is at least FAST_PERCENT of the highest. Where not every kind has one, Intel's two
+ * designs decide, else the highest frequency in the same way, else hwloc's order alone.
+ */
+static bool is_fast(const struct shunt_topo *t, unsigned kinds, unsigned mine)
+{
+	struct kind me, k;
+	uint64_t capacity = 0, mhz = 0;
+	bool has_capacity = true, has_mhz = true, atom = false, core = false;
+
+	for (unsigned i = 0; i < kinds; i++) {
+		read_kind(t, i, &k);
+		capacity = k.capacity > capacity ? k.capacity : capacity;
+		mhz = k.mhz > mhz ? k.mhz : mhz;
+		has_capacity = has_capacity && k.capacity > 0;
+		has_mhz = has_mhz && k.mhz > 0;
+		atom = atom || k.atom;
+		core = core || k.core;
+	}
+	read_kind(t, mine, &me);
+	if (has_capacity)
+		return near_top(me.capacity, capacity);
+	if (atom && core)
+		return !me.atom;
+	if (has_mhz)
+		return near_top(me.mhz, mhz);
+	return mine == kinds - 1 || me.rank < 0;
+}
+
+/* Cpus of an unknown kind, and all cpus of one kind, count as performance. */
 static enum shunt_cpu_kind kind_of(const struct shunt_topo *t, hwloc_obj_t pu)
 {
 	int kinds = hwloc_cpukinds_get_nr(t->hw, 0);
 	int mine = kinds > 1 ? hwloc_cpukinds_get_by_cpuset(t->hw, pu->cpuset, 0) : -1;
-	int efficiency = -1;
 
-	if (mine < 0 || mine == kinds - 1)
-		return SHUNT_CPU_PERFORMANCE;
-	if (hwloc_cpukinds_get_info(t->hw, (unsigned)mine, NULL, &efficiency, NULL, NULL, 0) < 0 || efficiency < 0)
-		return SHUNT_CPU_PERFORMANCE;
-	return SHUNT_CPU_EFFICIENCY;
+	return mine < 0 || is_fast(t, (unsigned)kinds, (unsigned)mine) ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY;
 }
 
 struct numberings {
@@ -249,8 +355,9 @@ int sh_topo_affinity(const struct shunt_topo *t, struct sh_cpus *out)
 }
 
 /* Allowed = hwloc's set, affinity and cpuset together. The caller's own list replaces them all. */
-static int read_allowed(struct shunt_topo *t, const char *list)
+static int read_allowed(struct shunt_topo *t, const struct shunt_topo_opts *o)
 {
+	const char *list = o->allowed_cpus;
 	hwloc_const_bitmap_t hw = hwloc_topology_get_allowed_cpuset(t->hw);
 	struct sh_cpus set;
 
@@ -271,14 +378,42 @@ static int read_allowed(struct shunt_topo *t, const char *list)
 		for (int c = hwloc_bitmap_first(hw); c >= 0 && c < (int)SH_CPUS_MAX; c = hwloc_bitmap_next(hw, c))
 			sh_cpus_add(&t->allowed, (uint32_t)c);
 		sh_cpus_and(&t->allowed, &t->online);
-		if (t->live && sh_topo_affinity(t, &set) == SHUNT_OK)
-			sh_cpus_and(&t->allowed, &set);
 		if (t->cgroups && sh_cgroup_cpuset(t, &set) > 0)
 			sh_cpus_and(&t->allowed, &set);
+		t->granted = t->allowed;
+		if (t->live && !t->whole && sh_topo_affinity(t, &set) == SHUNT_OK)
+			sh_cpus_and(&t->allowed, &set);
 	}
+	if (list || o->cpu_mask != SHUNT_MASK_DEFAULT)
+		t->granted = t->allowed;
 	for (uint32_t i = 0; i < t->pus_n; i++)
 		t->pus[i].allowed = sh_cpus_has(&t->allowed, t->pus[i].os_cpu);
 	return sh_cpus_count(&t->allowed) ? SHUNT_OK : sh_error_set(SHUNT_EPLACE, "topology: no cpu is allowed");
+}
+
+void sh_topo_report(const struct shunt_topo *t, const struct sh_log *log, const char *runtime)
+{
+	uint32_t allowed = sh_cpus_count(&t->allowed), granted = sh_cpus_count(&t->granted);
+	char list[ONLINE_TEXT];
+
+	if (t->replaced)
+		sh_log_write(log, SHUNT_LOG_WARN,
+			     "runtime %s: %s in the environment replaces the machine's topology: no thread is pinned,"
+			     " and this machine's cpus limit the budget",
+			     runtime, t->variables[0] ? t->variables : "hwloc");
+	else if (t->variables[0])
+		sh_log_write(log, SHUNT_LOG_WARN,
+			     "runtime %s: %s in the environment says what the machine looks like; only this machine's"
+			     " cpus are used",
+			     runtime, t->variables);
+	if (allowed < granted) {
+		(void)sh_cpus_format(&t->allowed, list, sizeof(list));
+		sh_log_write(log, SHUNT_LOG_WARN,
+			     "runtime %s: the affinity of the main and of this thread allows %" PRIu32
+			     " of the machine's %" PRIu32 " cpus (%s): the workers use no others; want runtime.cpu_mask"
+			     " machine to use all, or caller if this is meant",
+			     runtime, allowed, granted, list);
+	}
 }
 
 static int keep_root(struct shunt_topo *t, const char *root)
@@ -309,6 +444,8 @@ int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts)
 		return sh_error_set(SHUNT_EINVAL, "topology: " SH_OPTS_WRONG);
 	if (o.xml_file && o.synthetic)
 		return sh_error_set(SHUNT_EINVAL, "topology: xml_file and synthetic are both given; want one");
+	if (o.cpu_mask > SHUNT_MASK_MACHINE)
+		return sh_error_set(SHUNT_EINVAL, "topology: cpu_mask: %d; want caller or machine", (int)o.cpu_mask);
 	t = take(1, sizeof(*t));
 	if (!t)
 		return SHUNT_ENOMEM;
@@ -326,7 +463,7 @@ int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts)
 	if (rc == SHUNT_OK)
 		rc = read_distances(t);
 	if (rc == SHUNT_OK)
-		rc = read_allowed(t, o.allowed_cpus);
+		rc = read_allowed(t, &o);
 	if (rc != SHUNT_OK)
 		goto fail;
 	*out = t;
@@ -344,6 +481,7 @@ void shunt_topo_close(struct shunt_topo *t)
 		return;
 	if (t->hw)
 		hwloc_topology_destroy(t->hw);
+	sh_heap_free(t->xml);
 	sh_heap_free(t->pus);
 	sh_heap_free(t->nodes);
 	sh_heap_free(t->distance);

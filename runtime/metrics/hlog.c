@@ -11,6 +11,7 @@
 #include <shunt/error.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/inject.h"
 #include "base/mem.h"
 
@@ -28,6 +29,8 @@ struct shunt_hlog {
 struct shunt_hlog_reader {
 	FILE *file;              /* sync: owner */
 	uint64_t line;           /* sync: owner; lines read so far */
+	/* sync: owner; bytes read so far */
+	uint64_t bytes;
 	uint64_t base_ns;        /* sync: owner; BaseTime, or 0 */
 	uint64_t start_ns;       /* sync: owner; StartTime, or 0 */
 	struct sh_hlog_bytes text;  /* sync: owner; the line, zero-terminated; len without the zero */
@@ -295,6 +298,7 @@ int shunt_hlog_close(struct shunt_hlog *log)
 int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out)
 {
 	struct shunt_hlog_reader *r;
+	char why[SH_FILE_WHY_MAX];
 
 	sh_error_detail_clear();
 	if (!path || !out)
@@ -303,9 +307,9 @@ int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out)
 	r = SH_FAIL("hlog_alloc") ? NULL : sh_heap_alloc(1, sizeof(*r));
 	if (!r)
 		return SHUNT_ENOMEM;
-	r->file = SH_FAIL("hlog_file") ? NULL : fopen(path, "re");
+	r->file = sh_file_open(path, SH_HLOG_BYTES_MAX, why);
 	if (!r->file) {
-		sh_error_detail("histogram log '%s': %s", path, strerror(errno));
+		sh_error_detail("histogram log '%s': %s", path, why);
 		sh_heap_free(r);
 		return SHUNT_EIO;
 	}
@@ -432,14 +436,14 @@ static int parse_entry(struct shunt_hlog_reader *r, struct shunt_hlog_entry *ent
 	return parse_payload(r, p, (size_t)(end - p), h);
 }
 
-/* Skips the rest of an over-long line. */
+/* Skips the rest of an over-long line, up to the end of what is read at all. */
 static void skip_line(struct shunt_hlog_reader *r)
 {
 	int c;
 
 	do
 		c = getc(r->file);
-	while (c != '\n' && c != EOF);
+	while (c != '\n' && c != EOF && r->bytes++ < SH_HLOG_BYTES_MAX);
 }
 
 /* Reads one line into r->text without its end: 1, 0 at the end, or an error. */
@@ -447,7 +451,10 @@ static int read_line(struct shunt_hlog_reader *r)
 {
 	struct sh_hlog_bytes *t = &r->text;
 	bool bad = SH_FAIL("hlog_read");
+	char why[SH_FILE_WHY_MAX];
 
+	if (r->bytes >= SH_HLOG_BYTES_MAX) /* of a pipe; a file was refused when it was opened */
+		return sh_error_set(SHUNT_EIO, "%s", sh_file_say_long(why, SH_HLOG_BYTES_MAX));
 	t->len = 0;
 	for (;;) { /* bound: the buffer grows, up to SH_HLOG_LINE_MAX */
 		int rc = t->len + 1 >= t->cap ? bytes_grow(t, SH_HLOG_LINE_MAX) : SHUNT_OK;
@@ -469,6 +476,9 @@ static int read_line(struct shunt_hlog_reader *r)
 			break;
 	}
 	r->line++;
+	if (t->len == 0)
+		return sh_error_set(SHUNT_EIO, "is no text: a line begins with a zero byte");
+	r->bytes += t->len;
 	while (t->len > 0 && strchr("\n\r \t", t->p[t->len - 1]))
 		t->len--;
 	t->p[t->len] = '\0';

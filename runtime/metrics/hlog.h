@@ -19,6 +19,8 @@
 #define SH_HLOG_FRAME 8u /* bytes before the zlib stream */
 /* zlib's bound is n + n/4096 + n/16384 + 13. */
 #define SH_HLOG_PACKED_MAX (SH_HLOG_FRAME + SH_HLOG_PLAIN_MAX + SH_HLOG_PLAIN_MAX / 1024u + 64u)
+/* Bytes of a log that is read. */
+#define SH_HLOG_BYTES_MAX (UINT64_C(4) << 30)
 /* Longest line read: the largest histogram of the reference, uncompressible, and what stands before it. */
 #define SH_HLOG_LINE_MAX ((SH_HLOG_ANY_PLAIN_MAX / 3u + 1u) * 4u + (UINT32_C(1) << 20))
 

@@ -59,6 +59,7 @@ static int spare_unbind(struct sh_worker *w)
 
 void sh_worker_pin(struct sh_worker *w)
 {
+	const struct shunt_topo *topo = w->pool->rt->topo;
 	char mask[256];
 	int seen = -1;
 	int rc = 0;
@@ -66,8 +67,9 @@ void sh_worker_pin(struct sh_worker *w)
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* ns: a timed wake-up must not be late (sleep.c) */
 	if (w->spare)
 		rc = spare_unbind(w);
-	if (w->cpu >= 0)
-		rc = sh_topo_bind_thread(w->pool->rt->topo, w->cpu);
+	/* Not pinned: as its maker was, or wider, if that thread's mask is not what counts. */
+	if (w->cpu >= 0 || topo->whole)
+		rc = sh_topo_bind_thread(topo, w->cpu);
 	/* mo rlx: statistics of this thread. */
 	sh_a32_store_rlx(&w->pin_error, (uint32_t)-rc);
 	if (sh_topo_readback(mask, sizeof(mask), &seen) == 0) {
@@ -81,4 +83,8 @@ void sh_worker_pin(struct sh_worker *w)
 	if (w->cpu >= 0 && (rc != 0 || sh_a32_load_rlx(&w->pin_verified) == 0))
 		sh_log_write(&w->pool->rt->log, SHUNT_LOG_WARN, "pool %s: worker %u: wanted cpu %d, the kernel's mask is %s: %s",
 			     w->pool->name, w->slot, w->cpu, mask, shunt_strerror(rc));
+	else if (topo->whole && rc != 0)
+		sh_log_write(&w->pool->rt->log, SHUNT_LOG_WARN,
+			     "pool %s: worker %u: wanted all cpus that the machine grants, the kernel's mask is %s: %s",
+			     w->pool->name, w->slot, mask, shunt_strerror(rc));
 }

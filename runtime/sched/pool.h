@@ -78,6 +78,7 @@ struct sh_pool {
 	uint64_t signals;            /* sync: const; those that its workers take (base/signals.h) */
 	struct sh_cpus maker_cpus;   /* sync: const; affinity of the thread that made the pool; empty = unknown */
 	int32_t maker_nice;          /* sync: const; nice value of that thread */
+	bool pins_counted;           /* sync: const; its workers are counted in machine/pins.h */
 	char name[SHUNT_NAME_MAX];
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */

@@ -102,13 +102,13 @@ grep -qF "shunt run: --digests: '$tmp/cut': File too large" "$tmp/err.pipe.txt" 
 
 # ---- inputs that cannot be read; /proc/self/mem opens, and its first read fails ----
 wants 1 'shunt hist: /proc/self/mem: cannot be read' hist /proc/self/mem
-wants 1 "shunt hist: $tmp/dir: cannot be read" hist "$tmp/dir"
+wants 1 "shunt hist: $tmp/dir: is a directory; want a regular file or a pipe" hist "$tmp/dir"
 wants 2 '/proc/self/mem: cannot be read: Input/output error' config --check /proc/self/mem
-wants 2 "$tmp/dir: cannot be read: Is a directory" config --config "$tmp/dir"
-wants 2 "$tmp/dir: cannot be read: Is a directory" run --config "$tmp/dir"
+wants 2 "$tmp/dir: cannot be read: is a directory; want a regular file or a pipe" config --config "$tmp/dir"
+wants 2 "$tmp/dir: cannot be read: is a directory; want a regular file or a pipe" run --config "$tmp/dir"
 wants 2 "shunt load: --service: '/proc/self/mem': Input/output error" load --service file:/proc/self/mem
-wants 2 "shunt load: --service: '$tmp/dir': Is a directory" load --service "file:$tmp/dir"
-wants 2 "shunt topo: --input: '/proc/self/mem': " topo --input /proc/self/mem
+wants 2 "shunt load: --service: '$tmp/dir': is a directory; want a regular file or a pipe" load --service "file:$tmp/dir"
+wants 1 "shunt topo: --input: '/proc/self/mem': Input/output error" topo --input /proc/self/mem
 wants 2 "shunt topo: --input: '$tmp/dir': " topo --input "$tmp/dir"
 # In a tree: counted and named, no failure, and what may never end is not opened.
 mkfifo "$tmp/tree/pipe"

@@ -60,7 +60,17 @@ expect 2 "--allowed: '0-9': want a list" --synthetic 'core:4 pu:1' --allowed 0-9
 expect 2 "--synthetic: 'kernel:4'" --synthetic kernel:4
 expect 2 "--input: '$SRCDIR/LICENSE': not an hwloc XML file" --input "$SRCDIR/LICENSE"
 expect 1 "--input: '$tmp/none.xml': No such file" --input "$tmp/none.xml"
-expect 2 "--input: '/dev/zero': not an hwloc XML file" --input /dev/zero
+expect 2 "--input: '/dev/zero': is a device; want a regular file or a pipe" --input /dev/zero
+expect 2 "--input: '/tmp': is a directory; want a regular file or a pipe" --input /tmp
+truncate -s 65M "$tmp/long.xml"
+expect 2 "--input: '$tmp/long.xml': is longer than 64MiB; want a shorter file" --input "$tmp/long.xml"
+mkfifo "$tmp/pipe"
+head -c 70M /dev/zero > "$tmp/pipe" &
+expect 2 "--input: '$tmp/pipe': is longer than 64MiB; want a shorter file" --input "$tmp/pipe"
+wait
+cat "$machines/one-cpu.xml" > "$tmp/pipe" &
+expect 0 '1 cpu (1 allowed)' --input "$tmp/pipe"
+wait
 printf '<?xml version="1.0"?>\n<topology version="9.0">\n</topology>\n' > "$tmp/new.xml"
 expect 2 "--input: '$tmp/new.xml': not an hwloc XML file that the hwloc of this program can read (version 9.0)" --input "$tmp/new.xml"
 expect 2 "--allowed: '00000003': want a list" --synthetic 'core:4 pu:1' --allowed 00000003

@@ -57,10 +57,53 @@ static void test_service_links(void **state)
 			fail_msg("%s: accepted", others[i]);
 }
 
+struct seen {
+	unsigned warned;
+	char text[512];
+};
+
+static void note(void *arg, enum shunt_log_level level, const char *message)
+{
+	struct seen *s = arg;
+
+	if (level != SHUNT_LOG_WARN || !strstr(message, "Kubernetes"))
+		return;
+	s->warned++;
+	(void)snprintf(s->text, sizeof(s->text), "%s", message);
+}
+
+/* What was passed over is in the log once, with its names; a load without such variables says nothing. */
+static void test_links_in_the_log(void **state)
+{
+	static const char *const env[] = { "SHUNT_SERVICE_HOST=10.0.0.7", "PATH=/bin",
+					   "SHUNT_PORT=tcp://10.0.0.7:80", NULL };
+	static const char *const none[] = { "PATH=/bin", NULL };
+	struct seen seen = { 0, "" };
+	struct shunt_config *c = NULL;
+	struct shunt_runtime *rt = NULL;
+
+	(void)state;
+	assert_int_equal(shunt_config_create(&c), 0);
+	assert_int_equal(shunt_config_set(c, "test", "pools.main.workers=1"), 0);
+	assert_int_equal(shunt_config_load_env(c, env), 0);
+	assert_int_equal(shunt_config_runtime(c, note, &seen, &rt), 0);
+	tu_destroy(rt, 0);
+	assert_int_equal(seen.warned, 1);
+	assert_string_equal(seen.text,
+			    "runtime shunt: passed over, as the variables of a Kubernetes service: SHUNT_SERVICE_HOST,"
+			    " SHUNT_PORT; a service of another name, or enableServiceLinks: false, keeps them away");
+	assert_int_equal(shunt_config_load_env(c, none), 0);
+	assert_int_equal(shunt_config_runtime(c, note, &seen, &rt), 0);
+	tu_destroy(rt, 0);
+	assert_int_equal(seen.warned, 1);
+	shunt_config_destroy(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_service_links),
+		cmocka_unit_test(test_links_in_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,8 +174,8 @@ static void dump(struct shunt_config *c, char buf[TEXT_MAX])
 	size_t n = 0;
 
 	sh_config_runtime_opts(c, &r);
-	n = add(buf, n, "%s %u %u %u %u %u %d:", r.name, r.jobs_max, r.handles_max, r.groups_max, r.submitters_max, r.cpu_budget,
-		(int)r.log_level);
+	n = add(buf, n, "%s %u %u %u %u %u %d %d:", r.name, r.jobs_max, r.handles_max, r.groups_max, r.submitters_max,
+		r.cpu_budget, (int)r.cpu_mask, (int)r.log_level);
 	for (uint32_t i = 0; i < r.levels; i++)
 		n = add(buf, n, " %s", r.level_names[i]);
 	for (uint32_t i = 0; i < sh_config_used_count(c, SH_POOLS); i++) {
@@ -596,7 +596,7 @@ static void bad_arguments(void **state)
 	assert_int_equal(shunt_config_load_file(c, "/no/such/file"), SHUNT_EIO);
 	assert_int_equal(shunt_config_load_file(c, "/"), SHUNT_EIO);
 	assert_string_equal(shunt_config_errors(c), "/no/such/file: cannot be read: No such file or directory; want a readable file\n"
-						    "/: cannot be read: Is a directory; want a readable file\n");
+						    "/: cannot be read: is a directory; want a regular file or a pipe\n");
 	assert_int_equal(shunt_config_set(c, NULL, "a=1"), SHUNT_EINVAL);
 	assert_int_equal(shunt_config_set(c, "--set", NULL), SHUNT_EINVAL);
 	assert_int_equal(shunt_config_check(NULL), SHUNT_EINVAL);

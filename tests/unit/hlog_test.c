@@ -506,7 +506,12 @@ static void write_errors(void **state)
 	assert_int_equal(shunt_hlog_open("/nonexistent/x", &log), SHUNT_EIO);
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(shunt_hlog_reader_open("/nonexistent/x", &r), SHUNT_EIO);
-	assert_int_equal(shunt_hlog_reader_open("/", &r), SHUNT_OK);
+	assert_int_equal(shunt_hlog_reader_open("/", &r), SHUNT_EIO);
+	assert_string_equal(shunt_error_detail(), "histogram log '/': is a directory; want a regular file or a pipe");
+	assert_int_equal(shunt_hlog_reader_open("/dev/zero", &r), SHUNT_EIO);
+	assert_string_equal(shunt_error_detail(),
+			    "histogram log '/dev/zero': is a device; want a regular file or a pipe");
+	r = reader_new("/proc/self/mem"); /* it opens; the first read fails */
 	assert_int_equal(shunt_hlog_read_next(r, &e, h), SHUNT_EIO);
 	shunt_hlog_reader_close(r);
 	temp_path(path);

@@ -5,6 +5,9 @@
  */
 #include "testutil.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/compiler.h"
 #include "base/inject.h"
 #include "machine/plan.h"
@@ -273,6 +276,111 @@ static void every_worker_once(void **state)
 	shunt_topo_close(t);
 }
 
+/* ---- what this process has bound already ---- */
+
+static struct shunt_plan *counted(const struct shunt_topo *t, const char *place, enum shunt_pin_policy policy,
+				  uint32_t workers, const char *want)
+{
+	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
+	struct shunt_plan *p = NULL;
+	char got[64] = "";
+
+	o.place = place;
+	o.policy = policy;
+	o.workers = workers;
+	assert_int_equal(sh_plan_create(t, &o, true, &p), SHUNT_OK);
+	for (uint32_t i = 0; i < shunt_plan_worker_count(p); i++)
+		(void)snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%d", i ? " " : "",
+			       shunt_plan_worker_at(p, i)->os_cpu);
+	assert_string_equal(got, want);
+	return p;
+}
+
+static void uncount(struct shunt_plan *p)
+{
+	sh_plan_uncount(p);
+	shunt_plan_destroy(p);
+}
+
+/* Plans of one process take the cpus that are free, in the order of their policy. */
+static void taken_cpus_last(void **state)
+{
+	struct shunt_topo *t = tu_topo_text("core:4 pu:2", NULL); /* cpus 0 and 1 are core 0 */
+	struct shunt_plan *a, *b, *c, *d;
+
+	(void)state;
+	a = counted(t, NULL, SHUNT_PIN_COMPACT, 3, "0 1 2");
+	b = counted(t, NULL, SHUNT_PIN_COMPACT, 3, "3 4 5");
+	c = counted(t, "0-3", SHUNT_PIN_EXPLICIT, 2, "0 1");   /* what the user wrote */
+	d = counted(t, NULL, SHUNT_PIN_COMPACT, 4, "6 7 2 3"); /* then those with one worker; 0 and 1 have two */
+	seats(t, NULL, SHUNT_PIN_COMPACT, 2, "0 1");           /* a plan that is only looked at counts nothing */
+	uncount(d);
+	uncount(c);
+	uncount(a);
+	a = counted(t, NULL, SHUNT_PIN_COMPACT, 2, "0 1");
+	c = counted(t, NULL, SHUNT_PIN_ONE_PER_CORE, 2, "6 2"); /* core 3 has none, core 1 one, the others two */
+	d = counted(t, NULL, SHUNT_PIN_NONE, 2, "-1 -1");
+	uncount(d);
+	uncount(c);
+	uncount(b);
+	uncount(a);
+	shunt_topo_close(t);
+}
+
+/* A child has none of its parent's threads. */
+static void child_starts_free(void **state)
+{
+	struct shunt_topo *t = tu_topo_text("core:2 pu:1", NULL);
+	struct shunt_plan *a = counted(t, NULL, SHUNT_PIN_COMPACT, 1, "0");
+	int status = 0;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
+		struct shunt_plan *p = NULL;
+
+		o.workers = 1;
+		_exit(sh_plan_create(t, &o, true, &p) != 0 || shunt_plan_worker_at(p, 0)->os_cpu != 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	uncount(a);
+	shunt_topo_close(t);
+}
+
+/* More cpus than a pool can have workers. */
+static void cut_count_is_spread(void **state)
+{
+	struct shunt_topo *t = tu_topo_text("package:2 core:192 pu:1", NULL);
+	struct shunt_plan *p = plan(t, NULL, SHUNT_PIN_COMPACT, 0);
+	uint32_t on[2] = { 0, 0 };
+	char want[160];
+
+	(void)state;
+	assert_int_equal(shunt_plan_worker_count(p), SHUNT_WORKERS_MAX);
+	for (uint32_t i = 0; i < SHUNT_WORKERS_MAX; i++)
+		on[shunt_plan_worker_at(p, i)->package]++;
+	assert_true(on[0] == SHUNT_WORKERS_MAX / 2 && on[1] == SHUNT_WORKERS_MAX / 2);
+	assert_int_equal(shunt_plan_worker_at(p, SHUNT_WORKERS_MAX / 2)->os_cpu, 192);
+	(void)snprintf(want, sizeof(want),
+		       "384 cpus, but a pool has at most %d workers; they are spread over 2 packages",
+		       SHUNT_WORKERS_MAX);
+	assert_string_equal(shunt_plan_note(p), want);
+	shunt_plan_destroy(p);
+	p = plan(t, NULL, SHUNT_PIN_AVOID_CPU0, 0);
+	assert_int_equal(shunt_plan_worker_count(p), SHUNT_WORKERS_MAX);
+	assert_int_equal(shunt_plan_worker_at(p, 0)->os_cpu, 1);
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+	t = tu_topo_text("package:1 core:64 pu:1 ", NULL); /* a small package beside larger ones keeps all it has */
+	p = plan(t, NULL, SHUNT_PIN_COMPACT, 0);
+	assert_int_equal(shunt_plan_worker_count(p), 64);
+	assert_string_equal(shunt_plan_note(p), "");
+	shunt_plan_destroy(p);
+	shunt_topo_close(t);
+}
+
 static void options(void **state)
 {
 	struct {
@@ -335,7 +443,7 @@ static void out_of_memory(void **state)
 		assert_true(rc == SHUNT_OK || (rc == SHUNT_ENOMEM && !p));
 		assert_string_equal(shunt_error_detail(), rc == SHUNT_OK ? "" : "out of memory");
 	} while (rc != SHUNT_OK);
-	assert_int_equal(k, 8); /* plan, seats, scatter's two, workers, steal order's two */
+	assert_int_equal(k, 10); /* plan, seats, scatter's two, workers, their seats and pins, steal order's two */
 	shunt_plan_destroy(p);
 	shunt_topo_close(t);
 }
@@ -354,6 +462,9 @@ int main(void)
 		cmocka_unit_test(steal_near_first),
 		cmocka_unit_test(steal_by_node_distance),
 		cmocka_unit_test(every_worker_once),
+		cmocka_unit_test(taken_cpus_last),
+		cmocka_unit_test(child_starts_free),
+		cmocka_unit_test(cut_count_is_spread),
 		cmocka_unit_test(options),
 		cmocka_unit_test(out_of_memory),
 	};

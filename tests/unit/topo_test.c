@@ -105,6 +105,119 @@ static void kinds_and_holes(void **state)
 	shunt_topo_close(t);
 }
 
+/* One kind of core of a machine: its cpus, and what is known of it ("NAME=VALUE", NULL = nothing). */
+struct core_kind {
+	uint32_t cpus;
+	const char *info[3];
+	bool fast; /* what shunt makes of it */
+};
+
+/* Writes a machine with these kinds, in hwloc's XML, as hwloc ranked them: the fastest last. */
+static void write_kinds(const char *path, const struct core_kind *kinds, size_t n)
+{
+	static const char sets[] = "cpuset=\"0x%x\" complete_cpuset=\"0x%x\" nodeset=\"0x1\" complete_nodeset=\"0x1\"";
+	FILE *f = fopen(path, "w");
+	unsigned all = 0, cpu = 0;
+
+	assert_non_null(f);
+	for (size_t k = 0; k < n; k++)
+		all += kinds[k].cpus;
+	all = (1u << all) - 1;
+	(void)fprintf(f, "<?xml version=\"1.0\"?>\n<topology version=\"2.0\">\n"
+			 "<object type=\"Machine\" os_index=\"0\" ");
+	(void)fprintf(f, sets, all, all);
+	(void)fprintf(f, " allowed_cpuset=\"0x%x\" allowed_nodeset=\"0x1\" gp_index=\"1\">\n", all);
+	(void)fprintf(f, "<object type=\"NUMANode\" os_index=\"0\" ");
+	(void)fprintf(f, sets, all, all);
+	(void)fprintf(f, " gp_index=\"2\" local_memory=\"1024\"/>\n");
+	for (unsigned c = 0; 1u << c <= all; c++) {
+		(void)fprintf(f, "<object type=\"Core\" os_index=\"%u\" ", c);
+		(void)fprintf(f, sets, 1u << c, 1u << c);
+		(void)fprintf(f, " gp_index=\"%u\"><object type=\"PU\" os_index=\"%u\" ", 10 + 2 * c, c);
+		(void)fprintf(f, sets, 1u << c, 1u << c);
+		(void)fprintf(f, " gp_index=\"%u\"/></object>\n", 11 + 2 * c);
+	}
+	(void)fprintf(f, "</object>\n");
+	for (size_t k = 0; k < n; cpu += kinds[k++].cpus) {
+		(void)fprintf(f, "<cpukind cpuset=\"0x%x\" forced_efficiency=\"%zu\">",
+			      ((1u << kinds[k].cpus) - 1) << cpu, k);
+		for (size_t i = 0; i < 3 && kinds[k].info[i]; i++)
+			(void)fprintf(f, "<info name=\"%.*s\" value=\"%s\"/>", (int)strcspn(kinds[k].info[i], "="),
+				      kinds[k].info[i], strchr(kinds[k].info[i], '=') + 1);
+		(void)fprintf(f, "</cpukind>\n");
+	}
+	(void)fprintf(f, "</topology>\n");
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Machines with more kinds of cores than two: which ones are fast. */
+static void more_kinds_than_two(void **state)
+{
+	static const struct core_kind ten_and_ten[] = {
+		{ 5, { "FrequencyMaxMHz=2808", "LinuxCapacity=718" }, false },
+		{ 5, { "LinuxCapacity=731" }, false },
+		{ 5, { "LinuxCapacity=997" }, true },
+		{ 4, { "LinuxCapacity=1017" }, true },
+		{ 1, { "LinuxCapacity=1024" }, true },
+	};
+	static const struct core_kind three_sizes[] = {
+		{ 4, { "LinuxCapacity=403" }, false },
+		{ 3, { "LinuxCapacity=871" }, true },
+		{ 1, { "LinuxCapacity=1024" }, true },
+	};
+	static const struct core_kind favoured[] = {
+		{ 6, { "FrequencyMaxMHz=4800" }, true },
+		{ 2, { "FrequencyMaxMHz=5000" }, true },
+	};
+	static const struct core_kind at_the_limit[] = {
+		{ 2, { "FrequencyMaxMHz=2999" }, false },
+		{ 2, { "FrequencyMaxMHz=3000" }, true },
+		{ 2, { "FrequencyMaxMHz=4000" }, true },
+	};
+	static const struct core_kind close_designs[] = {
+		{ 4, { "CoreType=IntelAtom", "FrequencyMaxMHz=4600" }, false },
+		{ 4, { "CoreType=IntelCore", "FrequencyMaxMHz=5500" }, true },
+		{ 2, { "CoreType=IntelCore", "FrequencyMaxMHz=5700" }, true },
+	};
+	static const struct core_kind unknown[] = {
+		{ 2, { NULL }, false },
+		{ 2, { "FrequencyMaxMHz=9" }, false },
+		{ 2, { NULL }, true },
+	};
+	static const struct {
+		const struct core_kind *kinds;
+		size_t n;
+	} machines[] = {
+		{ ten_and_ten, SH_COUNT(ten_and_ten) },
+		{ three_sizes, SH_COUNT(three_sizes) },
+		{ favoured, SH_COUNT(favoured) },
+		{ at_the_limit, SH_COUNT(at_the_limit) },
+		{ close_designs, SH_COUNT(close_designs) },
+		{ unknown, SH_COUNT(unknown) },
+	};
+	char path[] = "/tmp/shunt-kinds-XXXXXX";
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)close(fd);
+	for (size_t m = 0; m < SH_COUNT(machines); m++) {
+		struct shunt_topo *t;
+		uint32_t cpu = 0;
+
+		write_kinds(path, machines[m].kinds, machines[m].n);
+		t = tu_topo_xml(path, 0);
+		for (size_t k = 0; k < machines[m].n; k++)
+			for (uint32_t i = 0; i < machines[m].kinds[k].cpus; i++, cpu++)
+				if (sh_topo_pu_find(t, cpu)->kind !=
+				    (machines[m].kinds[k].fast ? SHUNT_CPU_PERFORMANCE : SHUNT_CPU_EFFICIENCY))
+					fail_msg("machine %zu: kind %zu, cpu %u", m, k, cpu);
+		assert_int_equal(shunt_topo_pu_count(t), cpu);
+		shunt_topo_close(t);
+	}
+	assert_int_equal(unlink(path), 0);
+}
+
 /* Cpu 3 of eight is offline: it is shown, behind the others, and nothing of the others moves into its place. */
 static void offline(void **state)
 {
@@ -334,6 +447,7 @@ int main(void)
 		cmocka_unit_test(one_cpu),
 		cmocka_unit_test(memory_only_node),
 		cmocka_unit_test(kinds_and_holes),
+		cmocka_unit_test(more_kinds_than_two),
 		cmocka_unit_test(offline),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(out_of_memory),

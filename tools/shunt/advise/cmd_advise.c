@@ -204,8 +204,8 @@ static int probe(struct advise *a)
 	r->level_name = (const char(*)[SHUNT_NAME_MAX])a->setup.level_name;
 	r->levels = a->setup.levels;
 	r->pin = a->flags.pin ? a->flags.pin : a->setup.pin;
-	if (!a->flags.pin && strcmp(r->pin, "none") == 0)
-		/* the file does not pin: measure what pinning would gain */
+	if (strcmp(r->pin, "auto") == 0 || (!a->flags.pin && strcmp(r->pin, "none") == 0))
+		/* the file does not say how, or does not pin: measure what pinning would gain */
 		r->pin = "compact";
 	r->flags = &a->flags;
 	r->submitters = a->shape.submitters;

@@ -488,6 +488,15 @@ void cli_progress_clear(void)
 
 /* ---- output ---- */
 
+const char *cli_detail(void)
+{
+	const char *reason = shunt_error_detail();
+
+	for (const char *at = reason; (at = strstr(at, "': ")) != NULL;)
+		reason = at += 3;
+	return reason;
+}
+
 FILE *cli_output_open(const char *opt, const char *path)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");

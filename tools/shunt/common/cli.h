@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <shunt/error.h>
 #include <shunt/log.h>
 
 #include "base/compiler.h"
@@ -33,6 +34,8 @@ void cli_begin(const char *command);
 void cli_error(const char *fmt, ...) SH_PRINTF(1, 2);
 /* Prints n bytes as one line on standard error, without the name of the command. */
 void cli_put_line(const char *text, size_t n);
+/* The reason in the library's detail of an error about a file, without the file's name; the detail if it has none. */
+const char *cli_detail(void);
 /* A log hook for runtimes: warnings and errors as messages of the command. */
 void cli_log(void *unused, enum shunt_log_level level, const char *message);
 

@@ -74,7 +74,7 @@ enum setup_option {
 	"  --config FILE      runtime, pool and types from a YAML file (docs/CONFIG.md)\n" \
 	"  --workers N        worker threads (default: the cpu budget)\n" \
 	"  --place EXPR       cpus the workers may use, such as 0-3, numa:0 or l3:0 (default: all allowed)\n" \
-	"  --pin POLICY       compact, scatter, one-per-core, avoid-cpu0, none, explicit\n" \
+	"  --pin POLICY       auto, compact, scatter, one-per-core, avoid-cpu0, none, explicit\n" \
 	"  --idle MODE        poll, adaptive, park\n" \
 	"  --strategy NAME    how a job finds its worker: least-work, peak-ewma, least-loaded, ...\n" \
 	"  --pool NAME        with --config: the pool that the flags above mean and that gets types which the file does\n" \

@@ -38,7 +38,7 @@ static const char head[] =
 	"  begins with `SHUNT_` and fits no key is an error; an empty one counts as not set. `SHUNT_SEED`, `SHUNT_LONG` and\n"
 	"  `SHUNT_SANITIZE` belong to the tests. What Kubernetes makes of a service whose name begins with `shunt`\n"
 	"  (`SHUNT_SERVICE_HOST`, `SHUNT_SERVICE_PORT`, `SHUNT_PORT=tcp://...`, `SHUNT_PORT_80_TCP` and fields)\n"
-	"  is passed over. The tables name the variables that also work without the prefix.\n"
+	"  is passed over, which the log says. The tables name the variables that also work without the prefix.\n"
 	"  `WORKER_CONCURRENCY` (1 to 1000) is the number of workers of each pool that the file does not give one; above 256\n"
 	"  it is refused, because a pool has at most 256 workers.\n"
 	"- **Flag**: `--set KEY=VALUE`, for example `--set pools.io.workers=4`. A list is written with commas.\n\n"

@@ -6,7 +6,6 @@
  */
 #include "hist/cmd_hist.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -106,7 +105,7 @@ static int report_read(struct hist_report *rep)
 	}
 	rc = shunt_hlog_reader_open(rep->path, &r);
 	if (rc != SHUNT_OK) {
-		cli_error("%s: %s", rep->path, rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
+		cli_error("%s: %s", rep->path, rc == SHUNT_EIO ? cli_detail() : shunt_strerror(rc));
 		goto out;
 	}
 	for (;;) { /* bound: the lines of the file */

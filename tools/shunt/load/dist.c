@@ -76,14 +76,15 @@ static bool add_value(struct load_service *s, size_t *capacity, double v)
 /* Reads one duration per line ("12us", or bare nanoseconds). Skips empty lines and those with #. */
 static bool read_file(const char *path, struct load_service *s)
 {
-	FILE *f = fopen(path, "re");
+	char why[SH_FILE_WHY_MAX];
+	FILE *f = sh_file_open(path, LOAD_FILE_BYTES_MAX, why);
 	char line[128];
 	size_t capacity = 0;
 	size_t number = 0;
 	bool good = false;
 
 	if (!f) {
-		cli_error("--service: '%s': %s", path, strerror(errno));
+		cli_error("--service: '%s': %s", path, why);
 		return false;
 	}
 	while (fgets(line, sizeof(line), f)) { /* bound: LOAD_FILE_MAX */
@@ -91,16 +92,19 @@ static bool read_file(const char *path, struct load_service *s)
 		char *end = NULL;
 		double v;
 
-		number++;
+		if (++number > LOAD_FILE_MAX) {
+			cli_error("--service: '%s': want at most %u lines", path, LOAD_FILE_MAX);
+			goto out;
+		}
 		word[strcspn(word, " \t\r\n#")] = '\0';
 		if (word[0] == '\0')
 			continue;
 		v = strtod(word, &end);
 		if ((*end != '\0' || end == word || !(v >= 0)) && !cli_duration_value(word, &v))
 			v = -1;
-		if (!(v >= 0 && v <= LOAD_SERVICE_MAX_NS) || s->values == LOAD_FILE_MAX) {
-			cli_error("--service: %s:%zu: '%s': want one duration a line, such as 12us, at most 60s; "
-				  "at most %u lines", path, number, word, LOAD_FILE_MAX);
+		if (!(v >= 0 && v <= LOAD_SERVICE_MAX_NS)) {
+			cli_error("--service: %s:%zu: '%s': want one duration a line, such as 12us, at most 60s", path, number,
+				  word);
 			goto out;
 		}
 		if (!add_value(s, &capacity, v)) {

@@ -16,10 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 
 #define LOAD_SERVICE_MAX_NS 60e9 /* one job */
-#define LOAD_FILE_MAX 10000000u  /* lines */
+#define LOAD_FILE_MAX 10000000u  /* lines, empty ones too */
+#define LOAD_FILE_BYTES_MAX (UINT64_C(1) << 30)
 
 enum load_service_kind { LOAD_FIXED, LOAD_EXP, LOAD_BIMODAL, LOAD_FILE, LOAD_HLOG };
 

@@ -1,7 +1,6 @@
 /* shunt/load/hlog.c - see load/hlog.h. SPDX-License-Identifier: MIT */
 #include "load/hlog.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@ static bool sums_read(struct sums *s, const char *path)
 	int rc = shunt_hlog_reader_open(path, &r);
 
 	if (rc != 0) {
-		cli_error("--service: '%s': %s", path, rc == SHUNT_EIO ? strerror(errno) : shunt_strerror(rc));
+		cli_error("--service: '%s': %s", path, rc == SHUNT_EIO ? cli_detail() : shunt_strerror(rc));
 		return false;
 	}
 	for (;;) { /* bound: the lines of the file */

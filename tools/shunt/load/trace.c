@@ -73,10 +73,6 @@ static bool add_job(struct reader *r, const struct load_trace_job *job)
 {
 	struct load_trace *t = r->trace;
 
-	if (t->jobs == LOAD_FILE_MAX) {
-		cli_error("--trace: %s:%zu: want at most %u lines", r->path, r->line, LOAD_FILE_MAX);
-		return false;
-	}
 	if (t->jobs == r->capacity) {
 		size_t more = r->capacity ? r->capacity * 2 : 4096;
 		struct load_trace_job *p = realloc(t->job, more * sizeof(*p));
@@ -157,19 +153,23 @@ static bool finish(const struct reader *r)
 bool load_trace_read(const char *path, struct load_trace *out)
 {
 	struct reader r = { out, path, 0, 0 };
-	FILE *f = fopen(path, "re");
+	char why[SH_FILE_WHY_MAX];
+	FILE *f = sh_file_open(path, LOAD_FILE_BYTES_MAX, why);
 	char line[256];
 	bool good = true;
 
 	load_trace_fini(out);
 	if (!f) {
-		cli_error("--trace: '%s': %s", path, strerror(errno));
+		cli_error("--trace: '%s': %s", path, why);
 		return false;
 	}
 	errno = 0;
 	while (good && fgets(line, sizeof(line), f)) { /* bound: LOAD_FILE_MAX */
 		r.line++;
-		if (!strchr(line, '\n') && !feof(f))
+		if (r.line > LOAD_FILE_MAX) {
+			cli_error("--trace: '%s': want at most %u lines", path, LOAD_FILE_MAX);
+			good = false;
+		} else if (!strchr(line, '\n') && !feof(f))
 			good = bad_line(&r, line);
 		else
 			good = read_line(&r, line);

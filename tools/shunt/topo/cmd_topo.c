@@ -7,7 +7,6 @@
  */
 #include "topo/cmd_topo.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +27,12 @@ static const char topo_help[] =
 	"\n"
 	"  --place EXPR     cpus of the pool (default all): 0-3,8  numa:1.core:*.pu:0  l3:0  all,!cpus:0\n"
 	"                   kind:performance; levels from wide to narrow: package, numa, l3, kind, core, pu\n"
-	"  --policy P       compact (default), scatter, one-per-core, avoid-cpu0, none, explicit\n"
+	"  --policy P       compact, scatter, one-per-core, avoid-cpu0, none, explicit (default: compact, or\n"
+	"                   none under a cgroup quota without a cpuset and without a place)\n"
 	"  --workers N      1 to 256 (default: the cpu budget, at most the cpus of the place)\n"
 	"  --budget N       upper limit of the cpu budget, 1 to 8192\n"
 	"  --allowed LIST   pretend that these cpus are allowed, such as 0-3,8\n"
+	"  --cpu-mask MASK  caller: the cpus of this process's affinity (default); machine: all granted\n"
 	"  --input FILE     a machine saved by `lstopo FILE.xml` in place of this one\n"
 	"  --synthetic STR  a described machine, such as \"package:2 l3:1 core:16 pu:2\"\n"
 	"  --json           JSON in place of the text\n"
@@ -45,6 +46,7 @@ enum {
 	OPT_WORKERS,
 	OPT_BUDGET,
 	OPT_ALLOWED,
+	OPT_CPU_MASK,
 	OPT_INPUT,
 	OPT_SYNTHETIC,
 	OPT_JSON
@@ -56,6 +58,7 @@ static const struct option options[] = {
 	{ "workers", required_argument, NULL, OPT_WORKERS },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "allowed", required_argument, NULL, OPT_ALLOWED },
+	{ "cpu-mask", required_argument, NULL, OPT_CPU_MASK },
 	{ "input", required_argument, NULL, OPT_INPUT },
 	{ "synthetic", required_argument, NULL, OPT_SYNTHETIC },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -85,6 +88,15 @@ static int parse_policy(const char *text, enum shunt_pin_policy *out)
 	return CLI_USAGE;
 }
 
+static int parse_mask(const char *text, enum shunt_cpu_mask *out)
+{
+	*out = strcmp(text, "machine") == 0 ? SHUNT_MASK_MACHINE : SHUNT_MASK_CALLER;
+	if (*out == SHUNT_MASK_MACHINE || strcmp(text, "caller") == 0)
+		return CLI_GO_ON;
+	cli_error("--cpu-mask: '%s': want caller or machine", text);
+	return CLI_USAGE;
+}
+
 static int take_number(const char *opt, uint32_t max, uint32_t *out)
 {
 	return cli_parse_count32(opt, optarg, 1, max, out) ? CLI_GO_ON : CLI_USAGE;
@@ -100,6 +112,7 @@ static int take_option(void *arg, int option)
 	case OPT_WORKERS: return take_number("--workers", SHUNT_WORKERS_MAX, &a->plan.workers);
 	case OPT_BUDGET: return take_number("--budget", SHUNT_TOPO_CPUS_MAX, &a->topo.cpu_budget_config);
 	case OPT_ALLOWED: a->topo.allowed_cpus = optarg; return CLI_GO_ON;
+	case OPT_CPU_MASK: return parse_mask(optarg, &a->topo.cpu_mask);
 	case OPT_INPUT: a->topo.xml_file = optarg; return CLI_GO_ON;
 	case OPT_SYNTHETIC: a->topo.synthetic = optarg; return CLI_GO_ON;
 	case OPT_JSON: a->json = true; return CLI_GO_ON;
@@ -120,15 +133,19 @@ static int parse(int argc, char **argv, struct topo_args *a)
 	return cli_no_arguments(argc, argv);
 }
 
-/* What to add if the beginning of the file says which version of hwloc XML it is, "" if it does not. */
-static void xml_version(FILE *f, char *said, size_t size)
+/* What to add if the beginning of the file says which version of hwloc XML it is, "" if it does not, or is a pipe. */
+static void xml_version(const char *path, char *said, size_t size)
 {
 	static const char mark[] = "<topology version=\"";
 	char text[1024];
-	size_t n = fread(text, 1, sizeof(text) - 1, f);
+	struct stat st;
+	FILE *f = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? fopen(path, "re") : NULL;
 	const char *at;
 
-	text[n] = '\0';
+	if (!f)
+		return;
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	(void)fclose(f);
 	at = strstr(text, mark);
 	if (at)
 		(void)snprintf(said, size, " that the hwloc of this program can read (version %.*s)",
@@ -138,19 +155,19 @@ static void xml_version(FILE *f, char *said, size_t size)
 /* Reports why the machine could not be opened, with the option that caused it. */
 static int open_failed(const struct shunt_topo_opts *o, int rc)
 {
+	const char *why = shunt_error_detail();
 	char said[128] = "";
-	struct stat st;
-	FILE *f;
 
-	if (rc == SHUNT_EIO && o->xml_file) {
-		f = fopen(o->xml_file, "re");
-		if (!f) {
-			cli_error("--input: '%s': %s", o->xml_file, strerror(errno));
-			return CLI_FAILED;
+	if (rc == SHUNT_EIO && !o->xml_file) {
+		cli_error("%s", why);
+		return CLI_FAILED;
+	}
+	if (rc == SHUNT_EIO) {
+		if (!strstr(why, "cannot be read; want a machine")) { /* no machine in it; else it could not be read at all */
+			cli_error("--input: '%s': %s", o->xml_file, cli_detail());
+			return strstr(why, "; want") ? CLI_USAGE : CLI_FAILED;
 		}
-		if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode))
-			xml_version(f, said, sizeof(said));
-		(void)fclose(f);
+		xml_version(o->xml_file, said, sizeof(said));
 		cli_error("--input: '%s': not an hwloc XML file%s; make one with `lstopo machine.xml`", o->xml_file,
 			  said);
 		return CLI_USAGE;
@@ -185,10 +202,14 @@ static int report(const struct topo_args *a, struct topo_report *r)
 		cli_error("the cpu budget cannot be read: %s", shunt_strerror(rc));
 		return CLI_FAILED;
 	}
-	r->source = a->topo.xml_file ? a->topo.xml_file : a->topo.synthetic ? a->topo.synthetic : "this machine";
+	r->source = a->topo.xml_file ? a->topo.xml_file : a->topo.synthetic;
+	if (!r->source)
+		r->source = shunt_topo_is_live(r->topo) ? "this machine" : "as hwloc's variables in the environment describe it";
 	r->place = a->plan.place ? a->plan.place : "all";
-	r->policy = a->plan.policy == SHUNT_PIN_DEFAULT ? "compact" : shunt_pin_policy_name(a->plan.policy);
-	r->plan_free = a->plan.policy == SHUNT_PIN_NONE;
+	r->plan_free = shunt_plan_worker_at(r->plan, 0)->os_cpu < 0;
+	r->policy = shunt_pin_policy_name(a->plan.policy);
+	if (a->plan.policy == SHUNT_PIN_DEFAULT)
+		r->policy = r->plan_free ? "none" : "compact";
 	if (!a->json)
 		topo_report_text(r, stdout);
 	else if (!topo_report_json(r, stdout)) {
