@@ -42,8 +42,8 @@ struct shunt_worker_info {
 	enum shunt_worker_state state;
 	int32_t cpu_planned;     /* -1 = not pinned */
 	int32_t cpu_seen;        /* last cpu read back by the worker, -1 = unknown */
-	int32_t pin_error;       /* 0, or why the pin did not hold (SHUNT_EPERM ...) */
-	uint32_t pin_verified;   /* 1 = the kernel's mask was read back and equals the plan */
+	int32_t pin_error;       /* 0, or why the pin did not hold when the worker started (SHUNT_EPERM ...) */
+	uint32_t pin_verified;   /* 1 = the kernel's mask, read for this snapshot, is the planned cpu alone */
 	int32_t node;            /* NUMA os index, -1 = unknown */
 	uint64_t stack_bytes;    /* of its thread, read back; 0 = unknown */
 	uint64_t signal_mask;    /* signals blocked when it started; bit n - 1 is signal n */
@@ -59,6 +59,8 @@ struct shunt_worker_info {
 	uint64_t work_left_ns;
 	struct shunt_hist *queue, *run; /* ns, all types; owned by the snapshot */
 	struct shunt_pool_id pool_id;
+	/* cpus that the kernel lets its thread run on, read for this snapshot: "0-3,8"; cut with "...", "" = unknown */
+	char cpu_mask[64];
 };
 
 struct shunt_pool_info {

@@ -93,7 +93,8 @@ void sh_thread_look(struct sh_thread_seen *out)
 		(void)pthread_attr_destroy(&attr);
 	}
 	out->stack_bytes = size;
-	out->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+	out->tid = (int32_t)gettid();
+	out->nice = getpriority(PRIO_PROCESS, (id_t)out->tid);
 	(void)sigemptyset(&blocked);
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	for (n = 1; n <= SIGNALS; n++)

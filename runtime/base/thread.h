@@ -18,6 +18,7 @@ struct sh_thread_seen {
 	uint64_t stack_bytes; /* 0 = unknown */
 	uint64_t signal_mask; /* blocked; bit n - 1 is signal n */
 	int32_t nice;
+	int32_t tid; /* the kernel's number of the thread */
 };
 
 /*

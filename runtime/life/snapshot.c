@@ -126,6 +126,21 @@ static enum shunt_worker_state state_of(uint32_t s)
 	return s == SH_W_PARKED || s == SH_W_DORMANT ? SHUNT_WORKER_PARKED : SHUNT_WORKER_RUNNING;
 }
 
+/*
+ * Where the kernel lets the worker's thread run now: anybody may have changed that since it was bound. A thread that
+ * has ended keeps its own last word.
+ */
+static void mask_fill(const struct sh_worker *w, struct shunt_worker_info *o)
+{
+	struct sh_cpus mask;
+
+	if (w->seen.tid == 0 || sh_cpus_affinity(&mask, w->seen.tid) != SHUNT_OK)
+		return;
+	o->pin_verified = w->cpu >= 0 && sh_cpus_count(&mask) == 1 && sh_cpus_has(&mask, (uint32_t)w->cpu);
+	if (sh_cpus_format(&mask, o->cpu_mask, sizeof(o->cpu_mask)) >= sizeof(o->cpu_mask))
+		memcpy(o->cpu_mask + sizeof(o->cpu_mask) - 4, "...", 4);
+}
+
 static int worker_hists(const struct sh_worker *w, uint32_t types, struct shunt_worker_info *o)
 {
 	const struct sh_stat *st = sh_aptr_load_rlx(&w->stat_retired); /* mo rlx: under the lock. */
@@ -153,6 +168,7 @@ static void worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
 	o->cpu_seen = (int32_t)sh_a32_load_rlx(&w->cpu_seen);
 	o->pin_error = -(int32_t)sh_a32_load_rlx(&w->pin_error);
 	o->pin_verified = sh_a32_load_rlx(&w->pin_verified);
+	mask_fill(w, o);
 	o->node = w->node == SHUNT_ANY ? -1 : (int32_t)w->node;
 	o->stack_bytes = w->seen.stack_bytes;
 	o->signal_mask = w->seen.signal_mask;

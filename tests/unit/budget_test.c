@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <shunt/snapshot.h>
+
 #include "machine/cgroup.h"
 #include "machine/bind.h"
 
@@ -215,6 +217,84 @@ static void changes_are_seen(void **state)
 	shunt_topo_close(t);
 }
 
+/* What a pool of defaults does: "" = it pins, else why it does not. The plan has three workers. */
+static void default_pins(struct shunt_topo *t, const char *place, enum shunt_pin_policy policy, bool pins)
+{
+	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
+	struct shunt_plan *p = NULL;
+
+	o.place = place;
+	o.policy = policy;
+	o.workers = 3;
+	assert_int_equal(shunt_plan_create(t, &o, &p), SHUNT_OK);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(shunt_plan_worker_at(p, i)->os_cpu, pins ? (int)i : -1);
+	assert_string_equal(shunt_plan_note(p),
+			    pins ? "" : "not pinned: the quota is 2.50 of 8 cpus and no cpuset says which; a pin policy or a place pins");
+	shunt_plan_destroy(p);
+}
+
+/* Containers with a quota and without a cpuset share the machine's cpus: none of them may take the first ones for itself. */
+static void quota_alone_does_not_pin(void **state)
+{
+	struct shunt_topo *t;
+
+	(void)state;
+	put("/proc/self/cgroup", "0::/\n");
+	put("/proc/self/mountinfo", V2_MOUNT);
+	put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
+	t = open_cpus("core:8 pu:1", 0);
+	default_pins(t, NULL, SHUNT_PIN_DEFAULT, false);
+	default_pins(t, "all", SHUNT_PIN_DEFAULT, false);
+	default_pins(t, "0-3", SHUNT_PIN_DEFAULT, true);
+	default_pins(t, NULL, SHUNT_PIN_COMPACT, true);
+	put("/sys/fs/cgroup/cpuset.cpus.effective", "0-7\n"); /* all: says nothing */
+	default_pins(t, NULL, SHUNT_PIN_DEFAULT, false);
+	put("/sys/fs/cgroup/cpuset.cpus.effective", "0-6\n");
+	default_pins(t, NULL, SHUNT_PIN_DEFAULT, true);
+	put("/sys/fs/cgroup/cpuset.cpus.effective", "0-7\n");
+	put("/sys/fs/cgroup/cpu.max", "800000 100000\n"); /* as many as there are */
+	default_pins(t, NULL, SHUNT_PIN_DEFAULT, true);
+	put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+	default_pins(t, NULL, SHUNT_PIN_DEFAULT, true);
+	shunt_topo_close(t);
+}
+
+static void note_unpinned(void *arg, enum shunt_log_level level, const char *message)
+{
+	*(unsigned *)arg += level == SHUNT_LOG_WARN && strstr(message, "pool main: not pinned: the quota is 2.50") != NULL;
+}
+
+/* A pool says so in the log, once; pin_required is a word for pinning. */
+static void quota_pool_says_so(void **state)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = SHUNT_POOL_OPTS_INIT;
+	struct shunt_runtime *rt;
+	struct shunt_topo *t;
+	struct shunt_pool_id id;
+	unsigned said = 0;
+
+	(void)state;
+	put("/proc/self/cgroup", "0::/\n");
+	put("/proc/self/mountinfo", V2_MOUNT);
+	put("/sys/fs/cgroup/cpu.max", "250000 100000\n");
+	t = open_cpus("core:8 pu:1", 0);
+	ro.topo = t;
+	ro.log = note_unpinned;
+	ro.log_arg = &said;
+	rt = tu_runtime_with(&ro);
+	po.name = "main";
+	(void)tu_pool_with(rt, &po);
+	assert_int_equal(said, 1);
+	po.name = "required";
+	po.pin_required = 1; /* a described machine cannot be pinned to */
+	assert_int_equal(shunt_pool_create(rt, &po, &id), SHUNT_EPERM);
+	assert_int_equal(said, 1);
+	tu_destroy(rt, 0);
+	shunt_topo_close(t);
+}
+
 static void damaged_files(void **state)
 {
 	static const char *const bad[] = { "", "x\n", "100000\n", "100000 0\n", "0x10 y\n", "-5 100000\n" };
@@ -306,48 +386,164 @@ static void cpu_lists(void **state)
 
 #define TREE_TEST(f) cmocka_unit_test_setup_teardown(f, make_tree, remove_tree)
 
-static void note_replaced(void *arg, enum shunt_log_level level, const char *message)
+struct hwloc_case {
+	const char *set[2][2]; /* variables */
+	const char *says;      /* in the log, NULL = nothing */
+	bool live;
+};
+
+static const char *said_variable;
+static unsigned said_n;
+
+static void note_variable(void *arg, enum shunt_log_level level, const char *message)
 {
-	(void)level;
-	*(bool *)arg = *(bool *)arg || strstr(message, "HWLOC_SYNTHETIC") != NULL;
+	(void)arg;
+	said_n += level == SHUNT_LOG_WARN && said_variable && strstr(message, said_variable) != NULL;
 }
 
-/* hwloc's variables put another machine before every program; its cpus are not granted. */
-static void environment_replaces_machine(void **state)
+static void hwloc_case(const struct hwloc_case *c)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_runtime *rt = NULL;
 	struct shunt_cpu_budget b = { 0 };
 	struct shunt_topo *t = NULL;
 	struct sh_cpus mine;
-	bool said = false;
 
-	(void)state;
 	assert_int_equal(sh_cpus_affinity(&mine, 0), SHUNT_OK);
-	assert_int_equal(setenv("HWLOC_SYNTHETIC", "package:4 core:64 pu:2", 1), 0);
+	for (size_t i = 0; i < 2 && c->set[i][0]; i++)
+		assert_int_equal(setenv(c->set[i][0], c->set[i][1], 1), 0);
+	said_variable = c->says;
+	said_n = 0;
 	assert_int_equal(shunt_topo_open(&t, NULL), SHUNT_OK);
-	ro.log = note_replaced;
-	ro.log_arg = &said;
-	rt = tu_runtime_with(&ro);
-	assert_int_equal(unsetenv("HWLOC_SYNTHETIC"), 0);
-	assert_true(said);
+	ro.log = note_variable;
+	rt = tu_runtime_with(&ro); /* one that opens the machine itself, and one that borrows it */
 	tu_destroy(rt, 0);
-	assert_int_equal(shunt_topo_pu_count(t), 512);
-	assert_int_equal(shunt_topo_is_live(t), 0);
+	ro.topo = t;
+	rt = tu_runtime_with(&ro);
+	tu_destroy(rt, 0);
+	for (size_t i = 0; i < 2 && c->set[i][0]; i++)
+		assert_int_equal(unsetenv(c->set[i][0]), 0);
+	assert_int_equal(said_n, 2);
+	assert_int_equal(shunt_topo_is_live(t), c->live);
 	assert_int_equal(shunt_topo_budget(t, &b, sizeof(b)), SHUNT_OK);
+	assert_non_null(strstr(b.why, c->set[0][0]));
 	assert_true(b.affinity <= sh_cpus_count(&mine));
 	assert_true(b.budget <= sh_cpus_count(&mine));
 	shunt_topo_close(t);
 }
 
+/* hwloc's variables put another machine, or another view of it, before every program; its cpus are not granted. */
+static void environment_replaces_machine(void **state)
+{
+	static const struct hwloc_case cases[] = {
+		{ { { "HWLOC_SYNTHETIC", "package:4 core:64 pu:2" } }, "HWLOC_SYNTHETIC in the environment replaces", false },
+		{ { { "HWLOC_XMLFILE", TU_XML("two-packages-smt") } }, "HWLOC_XMLFILE in the environment replaces", false },
+		{ { { "HWLOC_THISSYSTEM", "0" } }, "HWLOC_THISSYSTEM in the environment replaces", false },
+		{ { { "HWLOC_SYNTHETIC", "package:4 core:64 pu:2" }, { "HWLOC_THISSYSTEM", "1" } },
+		  "HWLOC_SYNTHETIC, HWLOC_THISSYSTEM in the environment says what",
+		  true },
+		{ { { "HWLOC_COMPONENTS", "no_os,stop" } }, "HWLOC_COMPONENTS in the environment", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SH_COUNT(cases); i++)
+		hwloc_case(&cases[i]);
+}
+
+/* A file that hwloc would read without an end. */
+static void environment_names_a_device(void **state)
+{
+	struct shunt_topo *t = NULL;
+
+	(void)state;
+	assert_int_equal(setenv("HWLOC_XMLFILE", "/dev/zero", 1), 0);
+	assert_int_equal(shunt_topo_open(&t, NULL), SHUNT_EIO);
+	assert_int_equal(unsetenv("HWLOC_XMLFILE"), 0);
+	assert_string_equal(shunt_error_detail(), "topology: HWLOC_XMLFILE in the environment: '/dev/zero': is a device; want a "
+						  "regular file or a pipe");
+}
+
+/* ---- a mask that is narrower than the machine ---- */
+
+struct masked {
+	enum shunt_cpu_mask mask;
+	unsigned warned, pinned_wide;
+	uint32_t budget;
+};
+
+static void note_mask(void *arg, enum shunt_log_level level, const char *message)
+{
+	((struct masked *)arg)->warned += level == SHUNT_LOG_WARN && strstr(message, "want runtime.cpu_mask machine") != NULL;
+}
+
+/* In a process whose threads are bound to one cpu: what a runtime makes of it. */
+static void masked_runtime(struct masked *m)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("p", 1);
+	struct shunt_snapshot *s = NULL;
+	struct shunt_runtime *rt;
+	struct sh_cpus mask;
+
+	ro.log = note_mask;
+	ro.log_arg = m;
+	ro.cpu_mask = m->mask;
+	rt = tu_runtime_with(&ro);
+	(void)tu_pool_with(rt, &po);
+	assert_int_equal(shunt_snapshot_create(rt, &s), SHUNT_OK);
+	m->budget = shunt_snapshot_budget(s)->affinity;
+	assert_int_equal(sh_cpus_parse(&mask, shunt_snapshot_worker_at(s, 0)->cpu_mask), SHUNT_OK);
+	m->pinned_wide = sh_cpus_count(&mask);
+	shunt_snapshot_destroy(s);
+	tu_destroy(rt, 0);
+}
+
+static void narrow_mask(void **state)
+{
+	struct masked m[3] = { { .mask = SHUNT_MASK_DEFAULT }, { .mask = SHUNT_MASK_CALLER }, { .mask = SHUNT_MASK_MACHINE } };
+	struct sh_cpus mine;
+	cpu_set_t one, all;
+	uint32_t first = 0;
+
+	(void)state;
+	assert_int_equal(sh_cpus_affinity(&mine, 0), SHUNT_OK);
+	if (sh_cpus_count(&mine) < 2) {
+		print_message("narrow_mask: skipped: one cpu\n");
+		return;
+	}
+	while (!sh_cpus_has(&mine, first))
+		first++;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (size_t i = 0; i < SH_COUNT(m); i++)
+		masked_runtime(&m[i]);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	assert_true(m[0].warned == 1 && m[0].budget == 1 && m[0].pinned_wide == 1);
+	assert_true(m[1].warned == 0 && m[1].budget == 1 && m[1].pinned_wide == 1);
+	assert_true(m[2].warned == 0 && m[2].budget >= 2 && m[2].pinned_wide == m[2].budget);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TREE_TEST(nothing_limits), TREE_TEST(v2_nested), TREE_TEST(v1_nested), TREE_TEST(both_versions),
-		TREE_TEST(mount_of_a_part), TREE_TEST(cpuset_v2), TREE_TEST(changes_are_seen), TREE_TEST(damaged_files),
-		cmocka_unit_test(other_machines_do_not_count), TREE_TEST(pinned_callers_do_not_shrink_it),
+		TREE_TEST(nothing_limits),
+		TREE_TEST(v2_nested),
+		TREE_TEST(v1_nested),
+		TREE_TEST(both_versions),
+		TREE_TEST(mount_of_a_part),
+		TREE_TEST(cpuset_v2),
+		TREE_TEST(changes_are_seen),
+		TREE_TEST(damaged_files),
+		TREE_TEST(quota_alone_does_not_pin),
+		TREE_TEST(quota_pool_says_so),
+		cmocka_unit_test(other_machines_do_not_count),
+		TREE_TEST(pinned_callers_do_not_shrink_it),
 		cmocka_unit_test(cpu_lists),
 		cmocka_unit_test(environment_replaces_machine),
+		cmocka_unit_test(environment_names_a_device),
+		cmocka_unit_test(narrow_mask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
  */
 #include "testutil.h"
 
+#include <unistd.h>
+
 #include <shunt/error.h>
 #include <shunt/snapshot.h>
 
@@ -486,6 +488,89 @@ static void test_pins(void **state)
 	tu_destroy(rt, 0);
 }
 
+static int say_tid(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	atomic_store((atomic_int *)arg, gettid());
+	return SHUNT_DONE;
+}
+
+/* Of the first worker of a snapshot: does the pin hold, and what is its mask? */
+static bool pin_holds(struct shunt_runtime *rt, char mask[64])
+{
+	struct shunt_snapshot *s = take(rt);
+	bool holds = shunt_snapshot_worker_at(s, 0)->pin_verified != 0;
+
+	memcpy(mask, shunt_snapshot_worker_at(s, 0)->cpu_mask, 64);
+	shunt_snapshot_destroy(s);
+	return holds;
+}
+
+/* Somebody sets the mask of a worker that was bound long ago: the next snapshot says so. */
+static void test_mask_changed_later(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_opts po = tu_pool_opts("pinned", 1);
+	struct shunt_type_id type;
+	char bound[64], mask[64];
+	atomic_int tid = 0;
+	cpu_set_t all, one;
+
+	(void)state;
+	po.pin = SHUNT_PIN_COMPACT;
+	type = tu_type(rt, tu_pool_with(rt, &po), "t", say_tid);
+	tu_join(rt, tu_submit(rt, type, &tid), SHUNT_JOB_DONE);
+	assert_true(pin_holds(rt, bound));
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) > 1) {
+		assert_int_equal(sched_setaffinity(atomic_load(&tid), sizeof(all), &all), 0);
+		assert_false(pin_holds(rt, mask));
+		assert_string_not_equal(mask, bound);
+		CPU_ZERO(&one);
+		for (unsigned cpu = 0; CPU_COUNT(&one) == 0; cpu++)
+			if (CPU_ISSET(cpu, &all) && cpu != (unsigned)atoi(bound))
+				CPU_SET(cpu, &one);
+		assert_int_equal(sched_setaffinity(atomic_load(&tid), sizeof(one), &one), 0);
+		assert_false(pin_holds(rt, mask)); /* one cpu, and another one */
+		CPU_ZERO(&one);
+		CPU_SET((unsigned)atoi(bound), &one);
+		assert_int_equal(sched_setaffinity(atomic_load(&tid), sizeof(one), &one), 0);
+	}
+	assert_true(pin_holds(rt, mask));
+	assert_string_equal(mask, bound);
+	tu_close(rt);
+}
+
+/* Runtimes of one process: a cpu that is free is taken before one that has a worker, and is free again later. */
+static void test_runtimes_share_cpus(void **state)
+{
+	struct shunt_runtime *rt[3];
+	struct shunt_pool_opts po = tu_pool_opts("pinned", 1);
+	char mask[3][64];
+	cpu_set_t all;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) < 2) {
+		print_message("runtimes_share_cpus: skipped: one cpu\n");
+		return;
+	}
+	po.pin = SHUNT_PIN_COMPACT;
+	for (int i = 0; i < 2; i++) {
+		rt[i] = tu_runtime();
+		(void)tu_pool_with(rt[i], &po);
+		assert_true(pin_holds(rt[i], mask[i]));
+	}
+	assert_string_not_equal(mask[0], mask[1]);
+	tu_destroy(rt[0], 0);
+	rt[2] = tu_runtime();
+	(void)tu_pool_with(rt[2], &po);
+	assert_true(pin_holds(rt[2], mask[2]));
+	assert_string_equal(mask[2], mask[0]);
+	tu_destroy(rt[1], 0);
+	tu_destroy(rt[2], 0);
+}
+
 static pthread_t main_thread;
 static cpu_set_t all_cpus;
 
@@ -505,7 +590,8 @@ static int no_cpu(void *arg, const char *point)
 	return strcmp(point, "topo.getcpu") == 0 && !pthread_equal(pthread_self(), main_thread);
 }
 
-static void pin_against(int (*hook)(void *, const char *))
+/* A snapshot reads the mask itself: what only the worker could not verify is right there. */
+static void pin_against(int (*hook)(void *, const char *), uint32_t verified)
 {
 	struct shunt_runtime *rt = tu_runtime();
 	struct shunt_pool_opts po = tu_pool_opts("pinned", 1);
@@ -523,7 +609,7 @@ static void pin_against(int (*hook)(void *, const char *))
 	assert_int_equal(shunt_snapshot_worker_count(s), 1);
 	assert_true(shunt_snapshot_worker_at(s, 0)->cpu_planned >= 0);
 	assert_int_equal(shunt_snapshot_worker_at(s, 0)->pin_error, 0);
-	assert_int_equal(shunt_snapshot_worker_at(s, 0)->pin_verified, 0);
+	assert_int_equal(shunt_snapshot_worker_at(s, 0)->pin_verified, verified);
 	shunt_snapshot_destroy(s);
 	tu_destroy(rt, 0);
 }
@@ -534,10 +620,10 @@ static void test_pins_not_held(void **state)
 	(void)state;
 	main_thread = pthread_self();
 	assert_int_equal(sched_getaffinity(0, sizeof(all_cpus), &all_cpus), 0);
-	pin_against(no_cpu);
+	pin_against(no_cpu, 1);
 	if (CPU_COUNT(&all_cpus) == 1)
 		skip(); /* there is no wider mask */
-	pin_against(widen);
+	pin_against(widen, 0);
 }
 
 static void test_budget(void **state)
@@ -625,6 +711,8 @@ int main(void)
 		cmocka_unit_test(test_blocked_submit),
 		cmocka_unit_test(test_made_anew),
 		cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_mask_changed_later),
+		cmocka_unit_test(test_runtimes_share_cpus),
 		cmocka_unit_test(test_pins_not_held),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_while_running),

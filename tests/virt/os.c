@@ -231,7 +231,7 @@ int sh_thread_nice(int32_t nice)
 
 void sh_thread_look(struct sh_thread_seen *out)
 {
-	memset(out, 0, sizeof(*out));
+	memset(out, 0, sizeof(*out)); /* no tid: a fiber has no mask of its own */
 }
 
 pthread_t virt_pthread_self(void)

@@ -80,6 +80,16 @@ static double used_ns(const struct shunt_worker_info *w, uint64_t elapsed_ns)
 	return (double)(w->busy_ns < elapsed_ns ? w->busy_ns : elapsed_ns);
 }
 
+/* "held" is what the kernel says at the end; "lost": it said so once, or never, and gives no reason. */
+static const char *pin_word(const struct shunt_worker_info *w)
+{
+	if (w->cpu_planned < 0)
+		return "-";
+	if (w->pin_error)
+		return shunt_error_name(w->pin_error);
+	return w->pin_verified ? "held" : "lost";
+}
+
 void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f)
 {
 	static const char *const head[] = { "pool", "worker", "cpu", "seen", "pin", "node", "jobs", "stolen", "parks", "EWMA",
@@ -99,8 +109,7 @@ void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f
 		fmt_table_cell(&t, "%" PRIu32 "%s", w->index, w->spare ? " spare" : "");
 		cpu_cell(&t, w->cpu_planned, "any");
 		cpu_cell(&t, w->cpu_seen, "?");
-		fmt_table_cell(&t, "%s", w->cpu_planned < 0 ? "-" : w->pin_error ? shunt_error_name(w->pin_error)
-			       : w->pin_verified ? "held" : "?");
+		fmt_table_cell(&t, "%s", pin_word(w));
 		cpu_cell(&t, w->node, "?");
 		fmt_table_cell(&t, "%s", fmt_count(w->jobs).s);
 		fmt_table_cell(&t, "%s", fmt_count(w->stolen).s);
@@ -185,6 +194,7 @@ static json_t *worker_json(const struct shunt_worker_info *w, uint64_t elapsed_n
 	fmt_json_set(o, "cpu_seen", json_integer(w->cpu_seen), bad);
 	fmt_json_set(o, "pin_verified", json_boolean(w->pin_verified), bad);
 	fmt_json_set(o, "pin_error", json_integer(w->pin_error), bad);
+	fmt_json_set(o, "cpu_mask", fmt_json_text(w->cpu_mask), bad);
 	fmt_json_set(o, "node", json_integer(w->node), bad);
 	fmt_json_set_u64(o, "stack_bytes", w->stack_bytes, bad);
 	fmt_json_set_u64(o, "signal_mask", w->signal_mask, bad);
