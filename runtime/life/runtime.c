@@ -131,6 +131,11 @@ static int start_names(struct shunt_runtime *rt)
 
 	if (rc == 0)
 		rc = sh_registry_create(&rt->type_names);
+	if (rc == 0 && !sh_registry_can_wait())
+		sh_log_write(&rt->log, SHUNT_LOG_WARN,
+			     "runtime %s: the system refuses membarrier, most likely by a seccomp filter: names that are"
+			     " removed keep their memory until the last runtime ends; want it allowed",
+			     rt->name);
 	return rc;
 }
 

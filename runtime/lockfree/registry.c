@@ -5,8 +5,11 @@
 
 #include <ck_hs.h>
 #include <dlfcn.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <urcu-bp.h>
 
 #include "base/inject.h"
@@ -53,8 +56,8 @@ struct block {
 };
 
 struct entry {
-	uint32_t id;   /* sync: const once entered */
-	char name[];   /* sync: const once entered; ck_hs holds its address: a name is a key */
+	uint32_t id; /* sync: const once entered */
+	char name[]; /* sync: const once entered; ck_hs holds its address: a name is a key */
 };
 
 struct sh_registry {
@@ -127,10 +130,29 @@ static void read_unlock(void)
 	}
 }
 
-/* Waits until every section open at the call has ended. False in a forked child: it cannot wait. */
+/*
+ * liburcu decides when it is loaded whether it waits by membarrier, and ends the process if the system refuses that later:
+ * a seccomp filter which was set meanwhile does. So it is tried first. Weak: a build of liburcu that knows no other way has
+ * no such variable.
+ */
+extern int urcu_bp_has_sys_membarrier __attribute__((weak));
+
+bool sh_registry_can_wait(void)
+{
+	int *used = &urcu_bp_has_sys_membarrier;
+
+	if (used && *used == 0)
+		return true;
+	return !SH_FAIL("registry_membarrier") && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+/*
+ * Waits until every section open at the call has ended. False where it cannot wait: in a forked child, and where the
+ * system refuses what the wait needs.
+ */
 static bool synchronize(void)
 {
-	if (generation_now() != 0)
+	if (generation_now() != 0 || !sh_registry_can_wait())
 		return false;
 	assert(!urcu_bp_read_ongoing());
 	urcu_bp_synchronize_rcu();
@@ -170,7 +192,7 @@ static void orphan_push(struct block *b)
 	} while (!sh_aptr_cas_rel(&orphans, &head, b));
 }
 
-/* Frees p after a grace period; in a forked child with its last registry. */
+/* Frees p after a grace period; where none can be waited for with the last registry. */
 static void block_retire(void *p)
 {
 	if (synchronize())

@@ -57,6 +57,13 @@
  * last registry is destroyed.
  */
 
+/*
+ * False where the system refuses the wait for a grace period, most likely by a seccomp filter that was set after the
+ * library was loaded. Everything works then, but removed names keep their memory until the last registry is destroyed.
+ * Any thread; one system call.
+ */
+bool sh_registry_can_wait(void);
+
 #define SH_REGISTRY_NAME_MAX 255u /* bytes of a name, without the final 0 */
 
 struct sh_registry;

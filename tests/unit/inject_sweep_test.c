@@ -56,6 +56,7 @@ static const struct fault_point table[] = {
 	{ "process.key", ERR(ESYS), 0 },
 	{ "registry_alloc", ERR(ENOMEM), 0 },
 	{ "registry_atfork", ERR(ESYS), 0 },
+	{ "registry_membarrier", 0, 0 },
 	{ "registry_pin", 0, 0 },
 	{ "registry_table", ERR(ENOMEM), 0 },
 	{ "runtime.membarrier", 0, 0 },
