@@ -1,6 +1,6 @@
 /*
- * A seccomp filter that is set after the library was loaded, as sandboxes do: what it refuses ends no process. Each case is
- * a process of its own, because a filter stays.
+ * A seccomp filter that is set after the library was loaded, as sandboxes do: what it refuses ends no process. Each case
+ * is a process of its own, because a filter stays.
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
@@ -35,8 +35,9 @@ static bool refuse_membarrier(void)
 	};
 	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
-	       syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) < 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		return false;
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) < 0;
 }
 
 /* Names come and go, tables grow, jobs run, and the runtime ends. */
@@ -64,14 +65,16 @@ static int live(struct shunt_runtime *rt)
 static int filtered_before_create(void)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
-	bool used = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0; /* liburcu has registered it */
+	/* liburcu has registered it when it was loaded */
+	bool used = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 	int rc;
 
 	if (!refuse_membarrier())
 		return SKIPPED;
 	ro.log = note;
 	rc = live(tu_runtime_with(&ro));
-	return rc ? rc : warned == used ? 0 : 5;
+	return rc ? rc : warned == used ? 0
+					: 5;
 }
 
 static int filtered_while_it_lives(void)

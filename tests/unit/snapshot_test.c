@@ -562,12 +562,12 @@ static void test_runtimes_share_cpus(void **state)
 		assert_true(pin_holds(rt[i], mask[i]));
 	}
 	assert_string_not_equal(mask[0], mask[1]);
-	tu_destroy(rt[0], 0);
+	tu_destroy(rt[1], 0);
 	rt[2] = tu_runtime();
 	(void)tu_pool_with(rt[2], &po);
 	assert_true(pin_holds(rt[2], mask[2]));
-	assert_string_equal(mask[2], mask[0]);
-	tu_destroy(rt[1], 0);
+	assert_string_equal(mask[2], mask[1]);
+	tu_destroy(rt[0], 0);
 	tu_destroy(rt[2], 0);
 }
 
