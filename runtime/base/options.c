@@ -523,6 +523,65 @@ char *sh_reserved_say(char *buf, size_t size, uint64_t sum, uint64_t workers)
 	return buf;
 }
 
+static const char *const rule_keys[SH_POOL_RULES][4] = {
+	{ "level_mode", "reserved", NULL },
+	{ "level_mode", "levels", NULL },
+	{ "reserved", "levels", NULL },
+	{ "guard_every", "levels", NULL },
+	{ "weights", "levels", NULL },
+	{ "place", "pin", "workers", NULL },
+	{ "async_pool_max", "async_max", "workers", NULL },
+};
+
+const char *const *sh_pool_rule_keys(uint32_t rule)
+{
+	assert(rule < SH_POOL_RULES);
+	return rule_keys[rule];
+}
+
+static bool rule_broken(uint32_t rule, const struct sh_pool_facts *f)
+{
+	const bool one = f->levels == 1;
+
+	switch (rule) {
+	case 0:
+		return f->level_mode == SHUNT_LEVELS_RESERVED && f->reserved_sum == 0;
+	case 1:
+		return f->level_mode == SHUNT_LEVELS_WEIGHTED && one;
+	case 2:
+		return f->level_mode == SHUNT_LEVELS_RESERVED && f->reserved_last != 0;
+	case 3:
+		return f->guard_every != 0 && f->level_mode != SHUNT_LEVELS_WEIGHTED && one;
+	case 4:
+		return f->weights && f->level_mode == SHUNT_LEVELS_WEIGHTED && one;
+	case 5:
+		return f->place && f->pin == SHUNT_PIN_NONE && f->workers != 0;
+	default:
+		return f->workers != 0 && f->async_pool_max > f->workers * f->async_max;
+	}
+}
+
+char *sh_pool_rule_say(char *buf, size_t size, uint32_t rule, const struct sh_pool_facts *f)
+{
+	static const char *const words[] = {
+		"reserved has no effect without reserved workers; want some in reserved, or another level_mode",
+		"weighted has no effect with one level; want more levels, or not this key",
+		"has no effect at the last level, which every worker serves; want workers for a level above it",
+		"has no effect with one level; want more levels, or not this key",
+		"has no effect with one level; want more levels, or not this key",
+		"has no effect with pin none and workers; want another pin, or not this key",
+	};
+
+	if (!rule_broken(rule, f))
+		return NULL;
+	if (rule < SH_COUNT(words))
+		(void)snprintf(buf, size, "%s", words[rule]);
+	else
+		(void)snprintf(buf, size, "'%" PRIu64 "' is more than %" PRIu64 " workers have; want at most %" PRIu64 ", or auto",
+			       f->async_pool_max, f->workers, f->workers * f->async_max);
+	return buf;
+}
+
 /* ---- from text ---- */
 
 /* The value of one scalar, without the rules of its key: NULL or what is wrong. */

@@ -130,6 +130,22 @@ char *sh_names_join(char *buf, size_t size, const char *const *name, size_t n);
 /* A worker must be left for the last level: NULL, or the message about pools.NAME.reserved. */
 char *sh_reserved_say(char *buf, size_t size, uint64_t sum, uint64_t workers);
 
+/* ---- settings of a pool without effect, by what else is set: one table for a file and a struct ---- */
+
+#define SH_POOL_RULES 7u
+
+/* What the rules ask about a pool; 0 is automatic, or not set. */
+struct sh_pool_facts {
+	uint64_t levels, workers, level_mode, pin, guard_every, async_max, async_pool_max;
+	uint64_t reserved_sum, reserved_last; /* of all levels, of the last one */
+	bool place, weights;                  /* set */
+};
+
+/* The key that rule `rule` is about, and the keys that decide with it: NULL-terminated, of the pool but "levels". */
+const char *const *sh_pool_rule_keys(uint32_t rule);
+/* NULL if the rule is kept, else why the key has no effect. */
+char *sh_pool_rule_say(char *buf, size_t size, uint32_t rule, const struct sh_pool_facts *f);
+
 /*
  * Checks one scalar of a file. 0 and *num (numbers, enums, booleans) or nothing (texts), or SHUNT_ECONFIG and a message
  * "what; what would be right" in why.

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "config/check.h"
 
 #define PLACE_MARK ".place: " /* in the detail of a pool that was refused for its place */
 
@@ -74,6 +75,27 @@ void sh_config_runtime_opts(struct shunt_config *c, struct shunt_runtime_opts *o
 	out->level_names = c->level_names;
 }
 
+/* A key without effect that the check excused is not passed on: the struct's own check would refuse it. */
+static void excused_drop(struct shunt_config *c, const struct sh_named *item, struct shunt_pool_opts *out)
+{
+	uint32_t levels = sh_config_levels(c);
+
+	for (uint32_t rule = 0; rule < SH_POOL_RULES; rule++) {
+		const struct sh_key *key = sh_key_find(SH_POOLS, sh_pool_rule_keys(rule)[0]);
+		const char *none = NULL;
+		char why[SH_KEY_WHY_MAX];
+		struct sh_where where;
+		bool excused = false;
+
+		if (!sh_config_pool_rule(c, item, rule, why, sizeof(why), &where, &excused))
+			continue;
+		if (key->store == SH_STORE_TEXT)
+			memcpy((char *)out + key->offset, &none, sizeof(none));
+		for (uint32_t i = 0; i < (key->per_level ? levels : 1u); i++)
+			sh_key_store(key, out, i, 0);
+	}
+}
+
 void sh_config_pool_opts(struct shunt_config *c, uint32_t i, struct shunt_pool_opts *out)
 {
 	const struct sh_named *item = sh_config_used_at(c, SH_POOLS, i);
@@ -81,6 +103,7 @@ void sh_config_pool_opts(struct shunt_config *c, uint32_t i, struct shunt_pool_o
 	*out = (struct shunt_pool_opts)SHUNT_POOL_OPTS_INIT;
 	out->name = item->name;
 	item_store(c, SH_POOLS, item, out);
+	excused_drop(c, item, out);
 }
 
 void sh_config_type_opts(struct shunt_config *c, uint32_t i, struct shunt_type_opts *out, uint32_t *pool,

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "config/check.h"
 
 /* Names of the used items, or of the levels, for "did you mean" and "want one of". */
 struct names {
@@ -186,6 +186,76 @@ static void check_workers_sum(struct shunt_config *c)
 	}
 }
 
+static void facts_fill(struct shunt_config *c, const struct sh_named *item, struct sh_pool_facts *f)
+{
+	const struct {
+		const char *field;
+		uint64_t *to;
+	} numbers[] = {
+		{ "workers", &f->workers },
+		{ "level_mode", &f->level_mode },
+		{ "pin", &f->pin },
+		{ "async_max", &f->async_max },
+		{ "async_pool_max", &f->async_pool_max },
+	};
+	struct sh_effective v;
+	struct sh_where where;
+
+	memset(f, 0, sizeof(*f));
+	f->levels = sh_config_levels(c);
+	for (size_t i = 0; i < SH_COUNT(numbers); i++) {
+		sh_config_get(c, item, SH_POOLS, numbers[i].field, &v);
+		*numbers[i].to = v.num;
+	}
+	for (uint32_t i = 0; i < f->levels; i++) {
+		sh_config_effective(c, item, sh_key_find(SH_POOLS, "reserved"), c->level_names[i], i, &v);
+		f->reserved_sum += v.num;
+		f->reserved_last = v.num;
+	}
+	f->guard_every = says_more(c, item, sh_key_find(SH_POOLS, "guard_every"), &where);
+	f->weights = says_more(c, item, sh_key_find(SH_POOLS, "weights"), &where);
+	f->place = says_more(c, item, sh_key_find(SH_POOLS, "place"), &where);
+}
+
+bool sh_config_pool_rule(struct shunt_config *c, const struct sh_named *item, uint32_t rule, char *why, size_t size,
+			 struct sh_where *where, bool *excused)
+{
+	const char *const *keys = sh_pool_rule_keys(rule);
+	struct sh_pool_facts f;
+	struct sh_effective v;
+
+	facts_fill(c, item, &f);
+	if (!sh_pool_rule_say(why, size, rule, &f))
+		return false;
+	(void)says_more(c, item, sh_key_find(SH_POOLS, keys[0]), where);
+	*excused = false;
+	for (uint32_t i = 1; keys[i]; i++) {
+		const struct sh_key *key = sh_key_find(SH_POOLS, keys[i]);
+
+		if (key && key->per_level)
+			continue; /* not set at all */
+		if (key)
+			sh_config_get(c, item, SH_POOLS, keys[i], &v);
+		else
+			sh_config_get(c, sh_config_single(c, SH_RUNTIME), SH_RUNTIME, keys[i], &v);
+		*excused = *excused || v.where.rank > where->rank;
+	}
+	return true;
+}
+
+static void check_rules(struct shunt_config *c, const struct sh_named *item)
+{
+	for (uint32_t rule = 0; rule < SH_POOL_RULES; rule++) {
+		const struct sh_key *key = sh_key_find(SH_POOLS, sh_pool_rule_keys(rule)[0]);
+		char why[SH_KEY_WHY_MAX], path[SH_KEY_PATH_MAX];
+		struct sh_where where;
+		bool excused = false;
+
+		if (sh_config_pool_rule(c, item, rule, why, sizeof(why), &where, &excused) && !excused)
+			sh_config_problem(c, &where, sh_key_path(path, key, item->name, NULL), "%s", why);
+	}
+}
+
 static void check_pool(struct shunt_config *c, const struct sh_named *item, uint32_t levels)
 {
 	size_t i;
@@ -198,6 +268,7 @@ static void check_pool(struct shunt_config *c, const struct sh_named *item, uint
 			check_levels(c, item, &keys[i], levels);
 	}
 	check_reserved_sum(c, item, levels);
+	check_rules(c, item);
 }
 
 /* Forgets the problems of an earlier check: this one finds those that remain. */

@@ -308,6 +308,29 @@ static uint64_t reserved_sum(const struct shunt_pool_opts *o)
 	return sum;
 }
 
+static void rules_check(const struct subject *s, const struct shunt_pool_opts *o)
+{
+	struct sh_pool_facts f = {
+		.levels = s->levels,
+		.workers = o->workers,
+		.level_mode = o->level_mode,
+		.pin = o->pin,
+		.guard_every = o->guard_every,
+		.async_max = o->async_max ? o->async_max : sh_key_default(sh_key_find(SH_POOLS, "async_max"), 0),
+		.async_pool_max = o->async_pool_max,
+		.reserved_sum = reserved_sum(o),
+		.reserved_last = o->reserved[s->levels - 1],
+		.place = o->place != NULL,
+	};
+	char why[SH_KEY_WHY_MAX];
+
+	for (uint32_t i = 0; i < s->levels; i++)
+		f.weights = f.weights || o->weights[i] != 0;
+	for (uint32_t rule = 0; rule < SH_POOL_RULES; rule++)
+		if (sh_pool_rule_say(why, sizeof(why), rule, &f))
+			key_problem(s, sh_key_find(SH_POOLS, sh_pool_rule_keys(rule)[0]), NULL, why);
+}
+
 int sh_opts_pool(const struct shunt_runtime *rt, const struct shunt_pool_opts *given, struct shunt_pool_opts *out)
 {
 	struct problems problems = { .used = 0 };
@@ -323,6 +346,7 @@ int sh_opts_pool(const struct shunt_runtime *rt, const struct shunt_pool_opts *g
 	if (out->level_mode == SHUNT_LEVELS_RESERVED && out->workers != 0 &&
 	    sh_reserved_say(why, sizeof(why), reserved_sum(out), out->workers))
 		key_problem(&s, sh_key_find(SH_POOLS, "reserved"), NULL, why);
+	rules_check(&s, out);
 	if (out->strategy == SHUNT_SELECT_USER && !out->select)
 		key_problem(&s, sh_key_find(SH_POOLS, "strategy"), NULL,
 			    "SHUNT_SELECT_USER has no select function; want one in select");

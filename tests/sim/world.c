@@ -46,6 +46,8 @@ static void create_runtime(struct world *w)
 
 static void pool_opts(struct shunt_pool_opts *o, const struct load_pool *p, uint32_t levels)
 {
+	uint32_t reserved, i;
+
 	o->workers = p->workers;
 	o->spares_max = p->spares;
 	o->pin = SHUNT_PIN_NONE;
@@ -58,12 +60,18 @@ static void pool_opts(struct shunt_pool_opts *o, const struct load_pool *p, uint
 	o->queue_max = p->queue_max;
 	o->async_max = p->async_max;
 	o->async_pool_max = p->async_pool_max;
-	if (p->mode != SHUNT_LEVELS_WEIGHTED)
+	if (o->async_pool_max > p->workers * p->async_max) /* no limit, and refused as such */
+		o->async_pool_max = 0;
+	if (levels > 1 && p->mode != SHUNT_LEVELS_WEIGHTED)
 		o->guard_every = p->guard_every;
-	else
+	if (levels > 1 && p->mode == SHUNT_LEVELS_WEIGHTED)
 		memcpy(o->weights, p->weights, levels * sizeof(o->weights[0]));
 	if (p->mode == SHUNT_LEVELS_RESERVED)
 		memcpy(o->reserved, p->reserved, levels * sizeof(o->reserved[0]));
+	for (reserved = i = 0; i < levels; i++)
+		reserved += o->reserved[i];
+	if (p->mode == SHUNT_LEVELS_RESERVED ? reserved == 0 : levels == 1) /* what it comes to */
+		o->level_mode = SHUNT_LEVELS_STRICT;
 }
 
 static void create_pool(struct world *w, uint32_t i)

@@ -352,6 +352,8 @@ static void create_pool(struct sh_rng *rng)
 	po.key_slots = strands[sh_rng_below(rng, SH_COUNT(strands))];
 	po.async_max = sh_rng_below(rng, 2) ? 2 : 64;
 	po.level_mode = (enum shunt_level_mode)(1 + sh_rng_below(rng, 2));
+	if (chaos_load.levels == 1)
+		po.level_mode = SHUNT_LEVELS_STRICT; /* the others want levels */
 	po.strategy = (enum shunt_strategy)sh_rng_below(rng, SHUNT_SELECT_USER);
 	po.on_start = worker_started;
 	po.on_stop = worker_stopped;

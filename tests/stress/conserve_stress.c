@@ -546,7 +546,9 @@ static void create_pool(struct sh_rng *rng)
 		po.queue_max = po.queue_max == 40 ? 1000 : po.queue_max;
 	}
 	po.level_mode = (enum shunt_level_mode)(1 + sh_rng_below(rng, 2));
-	if (sh_rng_below(rng, 2) && po.level_mode == SHUNT_LEVELS_STRICT)
+	if (world.levels == 1)
+		po.level_mode = SHUNT_LEVELS_STRICT; /* the others want levels */
+	if (sh_rng_below(rng, 2) && po.level_mode == SHUNT_LEVELS_STRICT && world.levels > 1)
 		po.guard_every = 2;
 	po.strategy = (enum shunt_strategy)sh_rng_below(rng, SHUNT_SELECT_USER);
 	rc = shunt_pool_create(world.rt, &po, &world.pool);

@@ -282,6 +282,25 @@ static void set_by(struct shunt_config *c, enum source source, const struct sh_k
 	}
 }
 
+/* A flag switches off what a key of the file needs: no problem, and the struct does not have it either. */
+static void flags_excuse_the_file(void **state)
+{
+	struct shunt_config *c = config_new();
+	struct shunt_pool_opts p;
+
+	(void)state;
+	assert_int_equal(load(c, "pools:\n  a: {place: \"0\", workers: 2, async_max: 4, async_pool_max: 8}\n"), 0);
+	assert_int_equal(shunt_config_check(c), 0);
+	assert_int_equal(shunt_config_set(c, "--pin", "pools.a.pin=none"), 0);
+	assert_int_equal(shunt_config_set(c, "--workers", "pools.a.workers=1"), 0);
+	assert_int_equal(shunt_config_check(c), 0);
+	sh_config_pool_opts(c, 0, &p);
+	assert_null(p.place);
+	assert_int_equal(p.async_pool_max, 0);
+	assert_int_equal(p.async_max, 4);
+	shunt_config_destroy(c);
+}
+
 static void every_key_has_an_effect(void **state)
 {
 	char before[TEXT_MAX];
@@ -759,6 +778,7 @@ int main(void)
 		cmocka_unit_test(precedence_of_concurrency),
 		cmocka_unit_test(last_of_equals),
 		cmocka_unit_test(every_key_has_an_effect),
+		cmocka_unit_test(flags_excuse_the_file),
 		cmocka_unit_test(table_is_sound),
 		cmocka_unit_test(values_reach_the_fields),
 		cmocka_unit_test(stronger_mode),

@@ -137,6 +137,7 @@ static void start_key(const struct sh_key *key, const char *value, struct ends *
 		text,
 		NULL,
 		NULL,
+		NULL,
 	};
 	struct structs unused;
 
@@ -144,12 +145,20 @@ static void start_key(const struct sh_key *key, const char *value, struct ends *
 	need_set(key, &unused, mode);
 	if (key->per_level && strcmp(key->field, "reserved") == 0)
 		set[2] = "pools.p.workers=256";
+	if (strcmp(key->field, "reserved") == 0 && strcmp(value, "0") == 0)
+		set[6] = "pools.p.reserved.normal=1"; /* the mode wants one at least */
+	if (strcmp(key->field, "level_mode") == 0 && strcmp(value, "reserved") == 0) {
+		set[2] = "pools.p.workers=2";
+		set[6] = "pools.p.reserved.high=1";
+	}
+	if (strcmp(key->field, "async_pool_max") == 0)
+		set[2] = "pools.p.workers=auto"; /* of stated workers the sum is the limit */
 	if (strcmp(key->field, "pin_required") == 0)
 		set[3] = "pools.p.pin=compact";
 	(void)sh_key_path(path, key, item, key->per_level ? "high" : NULL);
 	(void)snprintf(text, sizeof(text), "%s=%s", path, value);
-	if (mode[0])
-		set[5] = mode;
+	set[5] = mode[0] ? mode : set[6];
+	set[6] = mode[0] ? set[6] : NULL;
 	start_one(set, sh_key_path(path_only, key, item, NULL), ends);
 }
 

@@ -60,7 +60,7 @@ static void compare_one(const struct sh_key *key, uint64_t v, const char *value)
 	char mode[SH_KEY_PATH_MAX];
 	char text[2 * SH_KEY_PATH_MAX];
 	char type[] = "types.t.pool=main";
-	const char *set[4] = { text, NULL, NULL, NULL };
+	const char *set[5] = { text, NULL, NULL, NULL, NULL };
 	struct structs s;
 	char by_text[sizeof(said.text)];
 	int a, b;
@@ -72,6 +72,10 @@ static void compare_one(const struct sh_key *key, uint64_t v, const char *value)
 	set[1] = mode[0] ? mode : NULL;
 	if (key->section == SH_TYPES)
 		set[1] = type;
+	if (strcmp(key->field, "reserved") == 0) { /* its mode wants one at least, which a bad value is not */
+		set[2] = "pools.p.reserved.normal=1";
+		s.pool.reserved[1] = 1;
+	}
 	a = text_verdict(set);
 	memcpy(by_text, said.text, sizeof(by_text));
 	sh_key_store(key, structs_of(&s, key->section), 0, v);
@@ -164,6 +168,32 @@ static void set_sum(struct structs *s)
 	s->pool.level_mode = SHUNT_LEVELS_RESERVED;
 	s->pool.reserved[0] = 3;
 	s->pool.reserved[2] = 1;
+}
+
+static void set_no_reserved(struct structs *s)
+{
+	s->pool.level_mode = SHUNT_LEVELS_RESERVED;
+}
+
+static void set_reserved_last(struct structs *s)
+{
+	s->pool.level_mode = SHUNT_LEVELS_RESERVED;
+	s->pool.reserved[0] = 1;
+	s->pool.reserved[3] = 1;
+}
+
+static void set_place_unpinned(struct structs *s)
+{
+	s->pool.pin = SHUNT_PIN_NONE;
+	s->pool.workers = 2;
+	s->pool.place = "0";
+}
+
+static void set_async_sum(struct structs *s)
+{
+	s->pool.workers = 2;
+	s->pool.async_max = 4;
+	s->pool.async_pool_max = 9;
 }
 
 static void set_guard(struct structs *s)
@@ -269,6 +299,32 @@ static const struct {
 		{ "pools.p.level_mode=weighted", "pools.p.guard_every=8" },
 		"pools.p.guard_every: has no effect with level_mode weighted; want level_mode strict or "
 		"reserved, or not this key",
+	},
+	{
+		SH_POOLS,
+		set_no_reserved,
+		{ "pools.p.level_mode=reserved" },
+		"pools.p.level_mode: reserved has no effect without reserved workers; want some in reserved, or "
+		"another level_mode",
+	},
+	{
+		SH_POOLS,
+		set_reserved_last,
+		{ "pools.p.level_mode=reserved", "pools.p.reserved.high=1", "pools.p.reserved.batch=1" },
+		"pools.p.reserved: has no effect at the last level, which every worker serves; want workers for a "
+		"level above it",
+	},
+	{
+		SH_POOLS,
+		set_place_unpinned,
+		{ "pools.p.pin=none", "pools.p.workers=2", "pools.p.place=0" },
+		"pools.p.place: has no effect with pin none and workers; want another pin, or not this key",
+	},
+	{
+		SH_POOLS,
+		set_async_sum,
+		{ "pools.p.workers=2", "pools.p.async_max=4", "pools.p.async_pool_max=9" },
+		"pools.p.async_pool_max: '9' is more than 2 workers have; want at most 8, or auto",
 	},
 	{
 		SH_POOLS,
