@@ -87,6 +87,10 @@ target_link_libraries(with_static PRIVATE shunt::shunt_static)
 target_compile_options(with_static PRIVATE -Werror)
 add_library(module MODULE main.c)
 target_link_libraries(module PRIVATE shunt::shunt)
+if(TARGET shunt::jemalloc)
+	add_executable(with_jemalloc main.c)
+	target_link_libraries(with_jemalloc PRIVATE shunt::shunt shunt::jemalloc)
+endif()
 C
 
 "$cmake" "${generator[@]}" -S "$work/parent" -B "$work/b" -DCMAKE_C_COMPILER="$CC" > "$work/log" 2>&1 ||
@@ -108,11 +112,14 @@ for program in with_shared with_static; do
 done
 needs with_shared 'libshunt\.so\.0' yes
 needs with_static 'libshunt\.so' no
-jemalloc=no
-! grep -q '^SHUNT_WITH_JEMALLOC:BOOL=ON' "$work/b/CMakeCache.txt" || jemalloc=yes
-needs with_shared jemalloc "$jemalloc"
-needs with_static jemalloc "$jemalloc"
-needs libmodule.so jemalloc no
+# An allocator comes only to those that ask for it.
+for program in with_shared with_static libmodule.so; do
+	needs "$program" jemalloc no
+done
+if grep -q '^SHUNT_WITH_JEMALLOC:BOOL=ON' "$work/b/CMakeCache.txt"; then
+	needs with_jemalloc jemalloc yes
+	[ "$("$work/b/with_jemalloc")" = "7 * 7 = 49" ] || fail "with_jemalloc ended with $?"
+fi
 
 # Nothing of this project is installed with the parent.
 DESTDIR=$work/root "$cmake" --install "$work/b" > "$work/log" 2>&1 || { cat "$work/log" && fail "the parent cannot be installed"; }
