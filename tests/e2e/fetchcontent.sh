@@ -39,6 +39,9 @@ cmake_minimum_required(VERSION 3.22)
 project(parent C)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_STANDARD 11)
+if(SHUNT_INSTALL)
+	include(GNUInstallDirs)
+endif()
 # Names that a project may well have.
 foreach(name base core config shunt_app tests bench tools unit_helpers)
 	add_library(${name} OBJECT dirty.c)
@@ -125,3 +128,33 @@ fi
 DESTDIR=$work/root "$cmake" --install "$work/b" > "$work/log" 2>&1 || { cat "$work/log" && fail "the parent cannot be installed"; }
 [ ! -e "$work/root" ] || fail "installed with the parent: $(find "$work/root" -type f)"
 echo "ok: built, run and kept apart"
+
+# A parent that wants shunt installed with it says so. Then its program finds the library, wherever the tree is moved to,
+# and so does a project that uses the parent's package.
+cat >> "$work/parent/CMakeLists.txt" <<'C'
+add_library(wrap INTERFACE)
+target_link_libraries(wrap INTERFACE shunt::shunt)
+set_target_properties(with_shared PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
+install(TARGETS with_shared wrap EXPORT parent-targets DESTINATION bin)
+install(EXPORT parent-targets FILE parent-config.cmake NAMESPACE parent:: DESTINATION lib/cmake/parent)
+C
+{ "$cmake" -S "$work/parent" -B "$work/b" -DSHUNT_INSTALL=ON -DCMAKE_INSTALL_LIBDIR=lib &&
+	"$cmake" --build "$work/b" --parallel 2 &&
+	"$cmake" --install "$work/b" --prefix "$work/first"; } > "$work/log" 2>&1 ||
+	{ tail -n 40 "$work/log" && fail "SHUNT_INSTALL=ON: the parent cannot be installed"; }
+mv "$work/first" "$work/moved"
+[ "$("$work/moved/bin/with_shared")" = "7 * 7 = 49" ] || fail "SHUNT_INSTALL=ON: the installed program ended with $?"
+mkdir "$work/user"
+cp "$work/parent/main.c" "$work/user"
+cat > "$work/user/CMakeLists.txt" <<'C'
+cmake_minimum_required(VERSION 3.22)
+project(user C)
+find_package(shunt 0.1 REQUIRED CONFIG)
+find_package(parent REQUIRED CONFIG)
+add_executable(app main.c)
+target_link_libraries(app PRIVATE parent::wrap)
+C
+{ "$cmake" -S "$work/user" -B "$work/user/b" -DCMAKE_PREFIX_PATH="$work/moved" -DCMAKE_C_COMPILER="$CC" &&
+	"$cmake" --build "$work/user/b"; } > "$work/log" 2>&1 || { cat "$work/log" && fail "SHUNT_INSTALL=ON: a user of the parent"; }
+[ "$("$work/user/b/app")" = "7 * 7 = 49" ] || fail "SHUNT_INSTALL=ON: the user's program ended with $?"
+echo "ok: installed with the parent where it asks for that"
