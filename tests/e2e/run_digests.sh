@@ -67,6 +67,29 @@ timeout 120 "$shunt" run --tree "$tree" --jobs-max 64 --digests "$tmp/full" --qu
 cmp "$tmp/full" "$tmp/reference" || fail "--jobs-max 64: other digests"
 [ ! -s "$tmp/out" ] || fail "--quiet prints: $(head -1 "$tmp/out")"
 
+# Checkpoints of compress and hash jobs run jobs that hash and compress, nested, in the same thread; the same comes out.
+# One worker and little capacity: a scan at a checkpoint finds the runtime full, and runs hash and compress jobs inside.
+printf 'runtime: {levels: [a, b, c, d]}\npools:\n  main: {workers: 1}\ntypes:\n%s' \
+	'  scan: {level: a}
+  hash: {level: c}
+  compress: {level: b}
+' > "$tmp/nested.yaml"
+mkdir "$tree/large"
+for i in 1 2 3 4; do
+	head -c 4000001 /dev/urandom > "$tree/large/$i"
+	mkdir "$tree/large/below$i"
+	for k in $(seq 40); do head -c "$((k * 5000))" /dev/urandom > "$tree/large/below$i/$k"; done
+done
+find "$tree" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum > "$tmp/reference"
+for jobs in 64 100000; do
+	timeout 120 "$shunt" run --tree "$tree" --jobs-max "$jobs" --digests "$tmp/nested" --json "$tmp/nested.json" --quiet \
+		--config "$tmp/nested.yaml" || fail "nested, --jobs-max $jobs: exit code $?"
+	cmp "$tmp/nested" "$tmp/reference" || fail "nested, --jobs-max $jobs: other digests"
+	want "$tmp/nested.json" counts.files_not_compressed 0
+done
+rm -r "$tree/large"
+find "$tree" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum > "$tmp/reference"
+
 # A slash at the end of the tree, and a relative tree.
 (cd "$tmp" && timeout 120 "$shunt" run --tree tree/ --digests rel --quiet && sha256sum --quiet --strict -c rel) || fail "relative tree"
 grep -q ' tree/a/plain$' "$tmp/rel" || fail "relative paths are not as sha256sum would name them"

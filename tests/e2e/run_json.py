@@ -53,11 +53,14 @@ with tempfile.TemporaryDirectory() as tmp:
     assert counts["bytes_hashed"] == counts["bytes_before_compression"] == size, (counts, size)
     assert 0 < counts["bytes_after_compression"] < size
     done = {s["type"]: s["done"] for s in report["series"]}
+    probes = done.pop("probe")
+    assert probes == report["urgent_job_wait"]["count"] >= 1 and report["urgent_job_wait"]["refused"] == 0, report["urgent_job_wait"]
+    check_percentiles(report["urgent_job_wait"])
     assert done == {"scan": counts["directories"], "hash": counts["files_found"], "compress": counts["files_hashed"]}, done
     levels = {s["type"]: s["level"] for s in report["series"]}
-    assert levels == {"scan": "high", "hash": "normal", "compress": "low"}, levels
+    assert levels == {"scan": "high", "hash": "normal", "compress": "low", "probe": "high"}, levels
     for pool in report["pools"]:
-        assert pool["submitted"] == pool["finished"] == sum(done.values()), pool
+        assert pool["submitted"] == pool["finished"] == sum(done.values()) + probes, pool
     assert sum(w["jobs"] for w in report["workers"]) + sum(p["ran_inline"] for p in report["pools"]) >= sum(done.values())
     check_hist_log(log, report["series"])
 
@@ -67,7 +70,7 @@ with tempfile.TemporaryDirectory() as tmp:
         f.write("runtime: {levels: [urgent, rest]}\npools:\n  files: {workers: 1}\ntypes:\n  hash: {level: urgent}\n")
     report = json.loads(run("run", "--tree", tree, "--json", "-", "--config", config))
     levels = {s["type"]: s["level"] for s in report["series"]}
-    assert levels == {"scan": "urgent", "hash": "urgent", "compress": "rest"}, levels
+    assert levels == {"scan": "urgent", "hash": "urgent", "compress": "rest", "probe": "urgent"}, levels
     assert [(p["pool"], p["workers"]) for p in report["pools"]] == [("files", 1)], report["pools"]
 
     log = os.path.join(tmp, "load.hlog")

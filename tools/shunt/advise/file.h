@@ -1,7 +1,7 @@
 /*
  * shunt/advise/file.h - the file of `shunt advise --write`: opened before the measurement, so that
  * a bad name fails at once, and written after it. A failure leaves no new file, and an older file
- * unchanged. Only a second signal, which ends the process at once, leaves a new file empty. Called
+ * unchanged. Only a later signal, which ends the process at once, leaves a new file empty. Called
  * by cmd_advise.c.
  *
  * SPDX-License-Identifier: MIT

@@ -12,19 +12,23 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <shunt/job.h>
+
 #include "base/atomic.h"
 #include "base/value.h"
 
 #define LINE_MAX_BYTES 512u
 #define MESSAGE_MAX 2048u
 #define NEAR_MAX 32u /* longest word that is compared */
+#define SAME_WISH_NS UINT64_C(1000000000)
 
 static const char *command = "";
 static bool progress_wanted;
 static bool progress_shown;                                     /* sync: lock(terminal) */
 /* standard error, one line at a time */
 static pthread_mutex_t terminal = PTHREAD_MUTEX_INITIALIZER;
-static sh_a32 signals_seen; /* sync: atomic; number of the first signal, 0 = none yet */
+static sh_a32 signal_first; /* sync: atomic; number of the first signal, 0 = none yet */
+static sh_a64 signal_at_ns; /* sync: atomic; when it came, shunt_now_ns(); 0 = none yet */
 
 void cli_begin(const char *name)
 {
@@ -400,13 +404,22 @@ bool cli_parse_share(const char *opt, const char *text, double min, double max, 
 
 /* ---- signals ---- */
 
+/*
+ * `timeout` signals the process and then its group, and a terminal's key may come with a supervisor's signal: what
+ * comes within a second of the first is the same wish.
+ */
 static void on_signal(int sig)
 {
-	uint32_t none = 0;
+	uint64_t first = 0;
+	uint64_t now = shunt_now_ns();
+	int err = errno;
 
-	/* mo rlx: a flag; publishes nothing else. */
-	if (!sh_a32_cas_rlx(&signals_seen, &none, (uint32_t)sig))
+	/* mo rlx: flags; they publish nothing else. */
+	if (sh_a64_cas_rlx(&signal_at_ns, &first, now))
+		sh_a32_store_rlx(&signal_first, (uint32_t)sig);
+	else if (now > first && now - first >= SAME_WISH_NS)
 		_exit(CLI_STOPPED);
+	errno = err;
 }
 
 /* Catches one signal, unless it was ignored when the command started (nohup, a background job of a script). */
@@ -437,7 +450,7 @@ int cli_signals_catch(void)
 int cli_stopped(void)
 {
 	/* mo rlx: a flag; seeing it a little later is harmless. */
-	return (int)sh_a32_load_rlx(&signals_seen);
+	return (int)sh_a32_load_rlx(&signal_first);
 }
 
 const char *cli_signal_name(int sig)

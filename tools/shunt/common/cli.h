@@ -78,8 +78,8 @@ bool cli_duration_value(const char *text, double *out_ns);
 
 /* ---- signals ---- */
 /*
- * From now on counts SIGINT and SIGTERM; the second ends the process at once. One that was ignored when the command
- * started stays ignored. 0 or CLI_FAILED.
+ * From now on catches SIGINT and SIGTERM: the first is kept, one that comes a second or more after it ends the process
+ * at once, others are ignored. One that was ignored when the command started stays ignored. 0 or CLI_FAILED.
  */
 int cli_signals_catch(void);
 /* The first signal received, 0 = none. Any thread, also in jobs. */

@@ -4,8 +4,8 @@
  * the reverse.
  *
  * After the first signal nothing new is submitted, queued jobs are cancelled, and running ones stop
- * at the next piece of their file; the report says how far they came. The second signal ends the
- * process at once.
+ * at the next piece of their file; the report says how far they came. Another signal, a second
+ * later or more, ends the process at once.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,7 +25,7 @@
 #include "run/walk.h"
 #include "common/setup.h"
 
-#define TICK_NS UINT64_C(20000000)
+#define TICK_NS UINT64_C(10000000) /* also from probe to probe */
 /* for the runtime's statistics, after the last job has ended */
 #define QUIESCE_NS UINT64_C(1000000000)
 #define STOP_LIMIT_NS UINT64_C(10000000000) /* how long running jobs may take to notice a signal */
@@ -34,8 +34,8 @@ static const char run_help[] =
 	"usage: shunt run [options]\n"
 	"\n"
 	"Walks a directory tree by jobs that spawn jobs: directories at the first level, the SHA-256 of each file at\n"
-	"the middle one, how well its beginning compresses at the last one. Then reports files, bytes and errors, and\n"
-	"how long jobs waited and ran.\n"
+	"the middle one, how well its beginning compresses at the last one. Then reports files, bytes and errors, how\n"
+	"long jobs waited and ran, and how long an urgent job waited among them.\n"
 	"\n"
 	"  --tree DIR         the tree (default /usr/share); symbolic links below it are counted, not followed\n"
 	"  --one-file-system  do not enter other filesystems\n"
@@ -45,7 +45,8 @@ static const char run_help[] =
 	"  --help             this text\n"
 	"\n"
 	"Files that cannot be read are counted and named; they are no failure. Exit code: 0 ok, 1 failed, 2 bad usage or\n"
-	"no such tree, 130 stopped by SIGINT or SIGTERM (a second one ends the command at once).\n";
+	"no such tree, 130 stopped by SIGINT or SIGTERM (another one, a second\n"
+	"later or more, ends the command at once).\n";
 
 static const char run_config[] =
 	"runtime: {name: shunt-run, levels: [high, normal, low], jobs_max: 262144, handles_max: 262144}\n"
@@ -185,6 +186,7 @@ static uint64_t watch(struct run *r, int *code)
 	int64_t left;
 
 	run_progress_start(&progress);
+	walk_probe(&r->walk);
 	for (;;) { /* bound: the walk's end, or STOP_LIMIT_NS after a signal */
 		int rc = shunt_group_wait(r->setup.rt, r->walk.group, TICK_NS);
 
@@ -194,6 +196,8 @@ static uint64_t watch(struct run *r, int *code)
 			stop_ns = shunt_now_ns();
 			(void)shunt_group_cancel(r->setup.rt, r->walk.group);
 		}
+		if (stop_ns == 0)
+			walk_probe(&r->walk);
 		if (stop_ns && shunt_now_ns() - stop_ns > STOP_LIMIT_NS)
 			break;
 		run_progress_show(&progress, &r->walk);
@@ -251,6 +255,8 @@ static int walk_and_report(struct run *r)
 		cli_error("%s", shunt_strerror(rc));
 		return CLI_FAILED;
 	}
+	if (result.signal)
+		walk_give_up(&r->walk);
 	walk_totals(&r->walk, &result.totals);
 	result.walk = &r->walk;
 	result.snapshot = snapshot;

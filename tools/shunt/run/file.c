@@ -12,10 +12,10 @@
 
 #include "common/cli.h"
 
-#define READ_BYTES (256u * 1024u)
-#define PACKED_BYTES (64u * 1024u) /* only counted, never kept */
+#define PACKED_BYTES (16u * 1024u) /* only counted, never kept */
 
 struct run_buffers {
+	struct run_buffers *next;
 	uint8_t *in;
 	uint8_t *out;
 	EVP_MD *sha256;
@@ -43,7 +43,7 @@ struct run_buffers *run_buffers_create(void)
 
 	if (!b)
 		return NULL;
-	b->in = malloc(READ_BYTES);
+	b->in = malloc(RUN_PIECE);
 	b->out = malloc(PACKED_BYTES);
 	b->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	b->md = EVP_MD_CTX_new();
@@ -52,6 +52,14 @@ struct run_buffers *run_buffers_create(void)
 		return b;
 	run_buffers_destroy(b);
 	return NULL;
+}
+
+struct run_buffers *run_buffers_next(struct run_buffers *b, struct run_buffers *next)
+{
+	struct run_buffers *before = b->next;
+
+	b->next = next;
+	return before;
 }
 
 enum outcome { OUT_DONE, OUT_FAILED, OUT_SKIPPED, OUT_CUT, OUT_CANCELLED };
@@ -71,9 +79,9 @@ static bool same_state(const struct stat *a, const struct stat *b)
 	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Reads fd to its end. *err is an errno, 0 = the file changed meanwhile. */
-static enum outcome hash_fd(int fd, struct run_buffers *b, const struct stat *before, uint8_t digest[32], uint64_t *bytes,
-			    int *err)
+/* Reads fd to its end; lets urgent jobs pass after each piece. *err is an errno, 0 = the file changed meanwhile. */
+static enum outcome hash_fd(struct shunt_job_ctx *ctx, int fd, struct run_buffers *b, const struct stat *before,
+			    uint8_t digest[32], uint64_t *bytes, int *err)
 {
 	struct stat after;
 
@@ -83,7 +91,7 @@ static enum outcome hash_fd(int fd, struct run_buffers *b, const struct stat *be
 	}
 	*bytes = 0;
 	for (;;) { /* bound: the end of the file, or a signal */
-		ssize_t n = read_some(fd, b->in, READ_BYTES);
+		ssize_t n = read_some(fd, b->in, RUN_PIECE);
 
 		if (n < 0) {
 			*err = errno;
@@ -96,8 +104,9 @@ static enum outcome hash_fd(int fd, struct run_buffers *b, const struct stat *be
 			*err = ENOMEM;
 			return OUT_FAILED;
 		}
-		if (cli_stopped() && (size_t)n == READ_BYTES)
+		if (cli_stopped() && (size_t)n == RUN_PIECE)
 			return OUT_CUT;
+		(void)shunt_checkpoint(ctx); /* how many jobs ran nested does not matter */
 	}
 	if (EVP_DigestFinal_ex(b->md, digest, NULL) != 1) {
 		*err = ENOMEM;
@@ -109,9 +118,9 @@ static enum outcome hash_fd(int fd, struct run_buffers *b, const struct stat *be
 	return OUT_DONE;
 }
 
-static enum outcome hash_file(struct walk *w, struct walk_file *f, uint64_t *bytes, int *err)
+static enum outcome hash_file(struct shunt_job_ctx *ctx, struct walk *w, struct walk_file *f, uint64_t *bytes, int *err)
 {
-	struct run_buffers *b = walk_buffers(w);
+	struct run_buffers *b = walk_buffers_take(w);
 	enum outcome result = OUT_FAILED;
 	struct stat st;
 	int fd;
@@ -123,16 +132,18 @@ static enum outcome hash_file(struct walk *w, struct walk_file *f, uint64_t *byt
 	fd = walk_open(f->dir, f->name, O_NOFOLLOW);
 	if (fd < 0) {
 		*err = errno;
+		walk_buffers_give(w, b);
 		/* a symbolic link, socket or driverless device since the directory was read */
-		return errno == ELOOP || errno == ENXIO ? OUT_SKIPPED : OUT_FAILED;
+		return *err == ELOOP || *err == ENXIO ? OUT_SKIPPED : OUT_FAILED;
 	}
 	if (fstat(fd, &st) != 0)
 		*err = errno;
 	else if (!S_ISREG(st.st_mode) || walk_is_output(w, &st))
 		result = OUT_SKIPPED;
 	else
-		result = hash_fd(fd, b, &st, f->digest, bytes, err);
+		result = hash_fd(ctx, fd, b, &st, f->digest, bytes, err);
 	(void)close(fd);
+	walk_buffers_give(w, b);
 	return result;
 }
 
@@ -141,7 +152,7 @@ static void submit_compress(struct walk *w, struct shunt_job_ctx *ctx, struct wa
 	struct shunt_job_spec spec;
 
 	(void)memset(&spec, 0, sizeof(spec));
-	spec.type = w->setup->type[2];
+	spec.type = w->setup->type[WALK_COMPRESS];
 	spec.on_full = SHUNT_ON_FULL_INLINE;
 	spec.arg = walk_file_ref(f);
 	spec.group = w->group;
@@ -157,19 +168,19 @@ int run_file_hash(struct shunt_job_ctx *ctx, void *arg)
 {
 	struct walk_file *f = arg;
 	struct walk *w = f->dir->walk;
+	bool packed = false;
 	uint64_t bytes = 0;
 	int err = 0;
 
-	switch (cli_stopped() ? OUT_CANCELLED : hash_file(w, f, &bytes, &err)) {
+	switch (cli_stopped() ? OUT_CANCELLED : hash_file(ctx, w, f, &bytes, &err)) {
 	case OUT_DONE:
 		walk_count(w, bytes ? WALK_HASHED : WALK_EMPTY, 1);
 		walk_count(w, WALK_BYTES, bytes);
 		if (w->keep_digests)
 			walk_digest_add(w, f);
-		if (bytes && cli_stopped())
+		packed = bytes && !cli_stopped();
+		if (bytes && !packed)
 			walk_count(w, WALK_UNSAMPLED, 1);
-		else if (bytes)
-			submit_compress(w, ctx, f);
 		break;
 	case OUT_FAILED:
 		walk_count(w, WALK_FAILED, 1);
@@ -185,6 +196,10 @@ int run_file_hash(struct shunt_job_ctx *ctx, void *arg)
 		walk_count(w, WALK_CANCELLED, 1);
 		break;
 	}
+	if (packed)
+		submit_compress(w, ctx, f);
+	else
+		walk_file_ended(w, ctx);
 	return SHUNT_DONE;
 }
 
@@ -216,13 +231,15 @@ static bool deflate_some(struct run_buffers *b, size_t n, int flush, uint64_t *p
 	return true;
 }
 
-static bool compress_fd(int fd, struct run_buffers *b, uint64_t max, uint64_t *plain, uint64_t *packed)
+/* Deflates the first `max` bytes of fd; lets urgent jobs pass after each piece. */
+static bool compress_fd(struct shunt_job_ctx *ctx, int fd, struct run_buffers *b, uint64_t max, uint64_t *plain,
+			uint64_t *packed)
 {
 	if (deflateReset(&b->z) != Z_OK)
 		return false;
 	while (*plain < max) { /* bound: max */
 		uint64_t left = max - *plain;
-		ssize_t n = read_some(fd, b->in, left < READ_BYTES ? (size_t)left : READ_BYTES);
+		ssize_t n = read_some(fd, b->in, left < RUN_PIECE ? (size_t)left : RUN_PIECE);
 
 		if (n < 0 || cli_stopped())
 			return false;
@@ -231,6 +248,7 @@ static bool compress_fd(int fd, struct run_buffers *b, uint64_t max, uint64_t *p
 		*plain += (uint64_t)n;
 		if (!deflate_some(b, (size_t)n, Z_NO_FLUSH, packed))
 			return false;
+		(void)shunt_checkpoint(ctx); /* how many jobs ran nested does not matter */
 	}
 	return *plain > 0 && deflate_some(b, 0, Z_FINISH, packed);
 }
@@ -239,28 +257,27 @@ int run_file_compress(struct shunt_job_ctx *ctx, void *arg)
 {
 	struct walk_file *f = arg;
 	struct walk *w = f->dir->walk;
-	struct run_buffers *b = walk_buffers(w);
+	struct run_buffers *b = cli_stopped() ? NULL : walk_buffers_take(w);
 	uint64_t plain = 0;
 	uint64_t packed = 0;
 	bool good = false;
 	int fd;
 
-	(void)ctx;
-	if (b && !cli_stopped()) {
+	if (b) {
 		fd = walk_open(f->dir, f->name, O_NOFOLLOW);
 		if (fd >= 0) {
-			good = compress_fd(fd, b, w->sample_max, &plain, &packed);
+			good = compress_fd(ctx, fd, b, w->sample_max, &plain, &packed);
 			(void)close(fd);
 		}
+		walk_buffers_give(w, b);
 	}
-	if (!good) {
-		walk_count(w, WALK_UNSAMPLED, 1);
-		return SHUNT_DONE;
+	walk_count(w, good ? WALK_SAMPLED : WALK_UNSAMPLED, 1);
+	if (good) {
+		walk_count(w, WALK_SAMPLE_IN, plain);
+		walk_count(w, WALK_SAMPLE_OUT, packed);
+		walk_count(w, packed * 2 < plain ? WALK_PACKS_WELL : packed * 10 < plain * 9 ? WALK_PACKS_SOME : WALK_PACKS_NOT, 1);
 	}
-	walk_count(w, WALK_SAMPLED, 1);
-	walk_count(w, WALK_SAMPLE_IN, plain);
-	walk_count(w, WALK_SAMPLE_OUT, packed);
-	walk_count(w, packed * 2 < plain ? WALK_PACKS_WELL : packed * 10 < plain * 9 ? WALK_PACKS_SOME : WALK_PACKS_NOT, 1);
+	walk_file_ended(w, ctx);
 	return SHUNT_DONE;
 }
 

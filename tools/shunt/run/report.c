@@ -4,11 +4,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <shunt/hist.h>
 #include <shunt/version.h>
 
 #include "common/cli.h"
 #include "common/fmt.h"
 #include "common/report.h"
+#include "run/file.h"
 
 static const struct {
 	const char *key, *text;
@@ -176,6 +178,41 @@ static void print_compression(const struct run_result *r, FILE *f)
 	print_line(f, t->n[WALK_UNSAMPLED], "files hashed but not compressed");
 }
 
+/* ---- the probes ---- */
+
+/* Their series, NULL = none ran. */
+static const struct shunt_series *probes(const struct run_result *r)
+{
+	for (size_t i = 0; i < shunt_snapshot_series_count(r->snapshot); i++) {
+		const struct shunt_series *x = shunt_snapshot_series_at(r->snapshot, i);
+
+		if (strcmp(x->type, walk_types[WALK_PROBE].name) == 0 && x->queue && shunt_hist_count(x->queue) > 0)
+			return x;
+	}
+	return NULL;
+}
+
+static void print_probes(const struct run_result *r, FILE *f)
+{
+	const struct shunt_series *x = probes(r);
+	uint64_t max = x ? shunt_hist_max(x->queue) : 0;
+	uint64_t p[2] = { 0, 0 };
+
+	if (x)
+		shunt_hist_percentiles(x->queue, (const double[]){ 50, 99 }, p, 2);
+	if (x)
+		(void)fprintf(f, "  an urgent job waited p50 %s, p99 %s, max %s (%s probe%s at level %s)\n",
+			      fmt_ns((double)p[0]).s, fmt_ns((double)(p[1] < max ? p[1] : max)).s,
+			      fmt_ns((double)max).s,
+			      fmt_count(shunt_hist_count(x->queue)).s, shunt_hist_count(x->queue) == 1 ? "" : "s",
+			      x->level_name);
+	if (r->walk->probes_refused)
+		(void)fprintf(f, "  %s urgent job%s refused, because the runtime was full\n",
+			      fmt_count(r->walk->probes_refused).s, r->walk->probes_refused == 1 ? " was" : "s were");
+	(void)fprintf(f, "  levels order what waits; what runs goes on to its next checkpoint: here each %s\n",
+		      fmt_bytes(RUN_PIECE).s);
+}
+
 void run_report_print(const struct run_result *r, FILE *f)
 {
 	print_head(r, f);
@@ -183,6 +220,7 @@ void run_report_print(const struct run_result *r, FILE *f)
 	print_compression(r, f);
 	(void)fputs("\njobs (queue: from submit to start; run: the handler; total: both)\n", f);
 	report_series(r->snapshot, f);
+	print_probes(r, f);
 	(void)fputs("\nworkers (used: busy time of the run's time)\n", f);
 	report_workers(r->snapshot, r->elapsed_ns, f);
 	(void)fputc('\n', f);
@@ -194,7 +232,9 @@ bool run_report_json(const struct run_result *r, FILE *f)
 	json_t *root = json_object();
 	json_t *counts = json_object();
 	json_t *errs = json_object();
-	bool bad = !root;
+	const struct shunt_series *probed = probes(r);
+	json_t *probe = report_hist_json(probed ? probed->queue : NULL);
+	bool bad = !root || !probe;
 
 	fmt_json_set(root, "command", fmt_json_text("run"), &bad);
 	fmt_json_set(root, "version", fmt_json_text(shunt_version()), &bad);
@@ -209,6 +249,9 @@ bool run_report_json(const struct run_result *r, FILE *f)
 	for (size_t i = 0; i < WALK_ERRORS; i++)
 		fmt_json_set_u64(errs, errors[i].key, r->totals.error[i], &bad);
 	fmt_json_set(root, "errors", errs, &bad);
+	fmt_json_set_u64(probe, "refused", r->walk->probes_refused, &bad);
+	fmt_json_set(root, "urgent_job_wait", probe, &bad);
+	fmt_json_set_u64(root, "files_in_work_max", r->walk->files_peak, &bad);
 	report_snapshot_json(r->snapshot, r->elapsed_ns, root, &bad);
 	if (!bad)
 		bad = !fmt_json_write(root, f);

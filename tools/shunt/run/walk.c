@@ -1,7 +1,6 @@
 /* shunt/run/walk.c - see run/walk.h. SPDX-License-Identifier: MIT */
 #include "run/walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,29 +9,36 @@
 #include <unistd.h>
 
 #include <shunt/error.h>
+#include <shunt/snapshot.h>
 
 #include "common/cli.h"
 #include "run/file.h"
 
+#define SCAN_PIECE 256u /* entries of a directory that one scan job reads */
+#define SCANS_A_WORKER 2u
+#define FILES_A_WORKER 1024u
+
 struct walk_scratch {
-	struct walk_scratch *next;  /* sync: lock */
-	struct run_buffers *buffers; /* sync: owner */
+	struct walk_scratch *next;   /* sync: lock */
+	struct run_buffers *buffers; /* sync: owner; those that no job of the thread uses */
 	sh_a64 n[WALK_COUNTS];      /* sync: atomic, one writer */
 };
 
 static _Thread_local struct walk_scratch *mine;
 
 static int scan_job(struct shunt_job_ctx *ctx, void *arg);
+static int probe_job(struct shunt_job_ctx *ctx, void *arg);
 
-const struct setup_type walk_types[3] = {
-	{ "scan", scan_job, 0, 100000 },
-	{ "hash", run_file_hash, 1, 200000 },
-	{ "compress", run_file_compress, 2, 500000 },
+const struct setup_type walk_types[WALK_TYPES] = {
+	[WALK_SCAN] = { "scan", scan_job, 0, 100000 },
+	[WALK_HASH] = { "hash", run_file_hash, 1, 200000 },
+	[WALK_COMPRESS] = { "compress", run_file_compress, 2, 500000 },
+	[WALK_PROBE] = { "probe", probe_job, 0, 1000 },
 };
 
 /* ---- counting ---- */
 
-struct walk_scratch *walk_scratch_get(struct walk *w)
+static struct walk_scratch *scratch_get(struct walk *w)
 {
 	struct walk_scratch *s = mine;
 
@@ -41,11 +47,6 @@ struct walk_scratch *walk_scratch_get(struct walk *w)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	s->buffers = run_buffers_create();
-	if (!s->buffers) {
-		free(s);
-		return NULL;
-	}
 	for (size_t i = 0; i < WALK_COUNTS; i++)
 		sh_a64_init(&s->n[i], 0);
 	(void)pthread_mutex_lock(&w->lock);
@@ -56,16 +57,30 @@ struct walk_scratch *walk_scratch_get(struct walk *w)
 	return s;
 }
 
-struct run_buffers *walk_buffers(struct walk *w)
+/* A job that runs nested at a checkpoint of another one finds the buffers of that one taken, and gets others. */
+struct run_buffers *walk_buffers_take(struct walk *w)
 {
-	struct walk_scratch *s = walk_scratch_get(w);
+	struct walk_scratch *s = scratch_get(w);
+	struct run_buffers *b = s ? s->buffers : NULL;
 
-	return s ? s->buffers : NULL;
+	if (!b)
+		return s ? run_buffers_create() : NULL;
+	s->buffers = run_buffers_next(b, NULL);
+	return b;
+}
+
+void walk_buffers_give(struct walk *w, struct run_buffers *b)
+{
+	struct walk_scratch *s = scratch_get(w);
+
+	assert(s); /* there since walk_buffers_take */
+	(void)run_buffers_next(b, s->buffers);
+	s->buffers = b;
 }
 
 void walk_count(struct walk *w, enum walk_count what, uint64_t n)
 {
-	struct walk_scratch *s = walk_scratch_get(w);
+	struct walk_scratch *s = scratch_get(w);
 
 	if (s)
 		sh_a64_bump_owner(&s->n[what], n);
@@ -154,6 +169,7 @@ static struct walk_dir *dir_create(struct walk *w, const struct walk_dir *parent
 	sh_a32_init(&d->refs, 1);
 	d->walk = w;
 	d->next = NULL;
+	d->stream = NULL;
 	if (parent) {
 		(void)memcpy(d->path, parent->path, len);
 		if (len > 0 && d->path[len - 1] != '/')
@@ -167,8 +183,11 @@ static struct walk_dir *dir_create(struct walk *w, const struct walk_dir *parent
 static void dir_put(struct walk_dir *d)
 {
 	/* mo W1 <> W1@shunt/run_walk.c: every use of the directory before its free. */
-	if (d && sh_a32_sub_acq_rel(&d->refs, 1) == 1)
-		free(d);
+	if (!d || sh_a32_sub_acq_rel(&d->refs, 1) != 1)
+		return;
+	if (d->stream)
+		(void)closedir(d->stream);
+	free(d);
 }
 
 static struct walk_file *file_create(struct walk_dir *dir, const char *name)
@@ -306,7 +325,7 @@ static int submit_scan(struct walk *w, struct walk_dir *d)
 	struct shunt_job_spec spec;
 
 	(void)memset(&spec, 0, sizeof(spec));
-	spec.type = w->setup->type[0];
+	spec.type = w->setup->type[WALK_SCAN];
 	spec.on_full = SHUNT_ON_FULL_ERROR;
 	spec.arg = d;
 	spec.group = w->group;
@@ -315,8 +334,104 @@ static int submit_scan(struct walk *w, struct walk_dir *d)
 	return shunt_submit(w->setup->rt, &spec, NULL);
 }
 
-/* A subdirectory: a job of its own, or without capacity an entry in this job's list. */
-static void found_dir(struct walk *w, const struct walk_dir *parent, const char *name, struct walk_dir **todo)
+/* ---- what is in flight ---- */
+
+static void list_push(struct walk_dir **list, struct walk_dir *d)
+{
+	d->next = *list;
+	*list = d;
+}
+
+/* The next directory to scan, counted as a scan job; NULL = none, or not now. */
+static struct walk_dir *next_dir(struct walk *w)
+{
+	struct walk_dir **list;
+	struct walk_dir *d;
+
+	(void)pthread_mutex_lock(&w->gate);
+	list = w->begun ? &w->begun : &w->waiting;
+	d = w->scans < w->scans_max && w->files < w->files_max ? *list : NULL;
+	if (d) {
+		*list = d->next;
+		w->scans++;
+	}
+	(void)pthread_mutex_unlock(&w->gate);
+	return d;
+}
+
+/* A directory that got no job goes back to its list. False if nothing is in work whose end would look there. */
+static bool put_back(struct walk *w, struct walk_dir *d)
+{
+	bool others;
+
+	(void)pthread_mutex_lock(&w->gate);
+	others = w->scans > 1 || w->files > 0;
+	if (others) {
+		w->scans--;
+		list_push(d->stream ? &w->begun : &w->waiting, d);
+	}
+	(void)pthread_mutex_unlock(&w->gate);
+	return others;
+}
+
+static void scan_ended(struct walk *w)
+{
+	(void)pthread_mutex_lock(&w->gate);
+	w->scans--;
+	(void)pthread_mutex_unlock(&w->gate);
+}
+
+static bool scan_piece(struct shunt_job_ctx *ctx, struct walk_dir *dir);
+
+/* Submits scan jobs for as many directories as may be in flight. Called at the end of each job. */
+static void start_scans(struct walk *w, struct shunt_job_ctx *ctx)
+{
+	struct walk_dir *d;
+
+	while (!cli_stopped() && (d = next_dir(w)) != NULL) { /* bound: scans_max, and in place the directories */
+		if (submit_scan(w, d) == 0)
+			continue;
+		if (put_back(w, d))
+			return;
+		walk_count(w, WALK_DIRS_IN_PLACE, 1);
+		while (!scan_piece(ctx, d)) /* bound: the entries of the directory */
+			;
+		dir_put(d);
+		scan_ended(w);
+	}
+}
+
+void walk_file_ended(struct walk *w, struct shunt_job_ctx *ctx)
+{
+	(void)pthread_mutex_lock(&w->gate);
+	w->files--;
+	(void)pthread_mutex_unlock(&w->gate);
+	start_scans(w, ctx);
+}
+
+void walk_give_up(struct walk *w)
+{
+	struct walk_dir *list[2];
+	uint64_t n = 0;
+
+	(void)pthread_mutex_lock(&w->gate);
+	list[0] = w->begun;
+	list[1] = w->waiting;
+	w->begun = w->waiting = NULL;
+	(void)pthread_mutex_unlock(&w->gate);
+	for (size_t i = 0; i < SH_COUNT(list); i++)
+		while (list[i]) { /* bound: the directories found */
+			struct walk_dir *d = list[i];
+
+			list[i] = d->next;
+			dir_put(d);
+			n++;
+		}
+	if (n > 0)
+		walk_count(w, WALK_DIRS_CUT, n);
+}
+
+static void found_dir(struct walk *w, const struct walk_dir *parent, const char *name)
 {
 	struct walk_dir *d = dir_create(w, parent, name);
 
@@ -325,10 +440,9 @@ static void found_dir(struct walk *w, const struct walk_dir *parent, const char 
 		walk_error(w, ENOMEM, parent, name);
 		return;
 	}
-	if (submit_scan(w, d) == 0)
-		return;
-	d->next = *todo;
-	*todo = d;
+	(void)pthread_mutex_lock(&w->gate);
+	list_push(&w->waiting, d);
+	(void)pthread_mutex_unlock(&w->gate);
 }
 
 static void found_file(struct walk *w, struct shunt_job_ctx *ctx, struct walk_dir *dir, const char *name)
@@ -342,8 +456,12 @@ static void found_file(struct walk *w, struct shunt_job_ctx *ctx, struct walk_di
 		walk_error(w, ENOMEM, dir, name);
 		return;
 	}
+	(void)pthread_mutex_lock(&w->gate);
+	if (++w->files > w->files_peak)
+		w->files_peak = w->files;
+	(void)pthread_mutex_unlock(&w->gate);
 	(void)memset(&spec, 0, sizeof(spec));
-	spec.type = w->setup->type[1];
+	spec.type = w->setup->type[WALK_HASH];
 	spec.on_full = SHUNT_ON_FULL_INLINE;
 	spec.arg = f;
 	spec.group = w->group;
@@ -371,8 +489,7 @@ static unsigned char entry_type(int dirfd, const struct dirent *e, bool want_dev
 	return S_ISREG(st.st_mode) ? DT_REG : S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_CHR;
 }
 
-static void scan_entry(struct walk *w, struct shunt_job_ctx *ctx, struct walk_dir *dir, int fd, const struct dirent *e,
-		       struct walk_dir **todo)
+static void scan_entry(struct walk *w, struct shunt_job_ctx *ctx, struct walk_dir *dir, int fd, const struct dirent *e)
 {
 	dev_t dev = w->dev;
 	int err = 0;
@@ -385,7 +502,7 @@ static void scan_entry(struct walk *w, struct shunt_job_ctx *ctx, struct walk_di
 	} else if (type == DT_DIR && dev != w->dev) {
 		walk_count(w, WALK_OTHER_FS, 1);
 	} else if (type == DT_DIR) {
-		found_dir(w, dir, e->d_name, todo);
+		found_dir(w, dir, e->d_name);
 	} else if (type == DT_REG) {
 		found_file(w, ctx, dir, e->d_name);
 	} else {
@@ -399,66 +516,90 @@ static void scan_failed(struct walk_dir *dir, int err)
 	walk_error(dir->walk, err, dir, NULL);
 }
 
-static void scan_one(struct shunt_job_ctx *ctx, struct walk_dir *dir, struct walk_dir **todo)
+/* False after a message in the counts. */
+static bool scan_open(struct walk_dir *dir)
 {
-	struct walk *w = dir->walk;
-	bool root = strcmp(dir->path, w->tree) == 0;
-	int fd;
-	DIR *d;
+	bool root = strcmp(dir->path, dir->walk->tree) == 0;
+	int fd = walk_open(dir, NULL, O_DIRECTORY | (root ? 0 : O_NOFOLLOW));
 	int err;
 
-	if (cli_stopped()) {
-		walk_count(w, WALK_DIRS_CUT, 1);
-		return;
-	}
-	fd = walk_open(dir, NULL, O_DIRECTORY | (root ? 0 : O_NOFOLLOW));
 	if (fd < 0) {
 		scan_failed(dir, errno);
-		return;
+		return false;
 	}
-	d = fdopendir(fd);
-	if (!d) {
-		err = errno;
-		(void)close(fd);
-		scan_failed(dir, err);
-		return;
-	}
-	for (;;) { /* bound: the entries of the directory */
-		const struct dirent *e;
+	dir->stream = fdopendir(fd);
+	if (dir->stream)
+		return true;
+	err = errno;
+	(void)close(fd);
+	scan_failed(dir, err);
+	return false;
+}
 
+/* Reads the next piece of a directory. True at its end, at an error, and after a signal. */
+static bool scan_piece(struct shunt_job_ctx *ctx, struct walk_dir *dir)
+{
+	struct walk *w = dir->walk;
+	const struct dirent *e = NULL;
+	int err = 0;
+
+	if (!cli_stopped() && !dir->stream && !scan_open(dir))
+		return true;
+	for (unsigned n = 0; !cli_stopped(); n++) { /* bound: SCAN_PIECE */
+		if (n == SCAN_PIECE)
+			return false;
 		errno = 0;
-		e = readdir(d);
+		e = readdir(dir->stream);
 		err = errno;
-		if (!e || cli_stopped())
+		if (!e)
 			break;
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			scan_entry(w, ctx, dir, fd, e, todo);
+			scan_entry(w, ctx, dir, dirfd(dir->stream), e);
 	}
-	(void)closedir(d);
+	if (dir->stream)
+		(void)closedir(dir->stream);
+	dir->stream = NULL;
 	if (err)
 		scan_failed(dir, err);
 	else
 		walk_count(w, cli_stopped() ? WALK_DIRS_CUT : WALK_DIRS, 1);
+	return true;
 }
 
 static int scan_job(struct shunt_job_ctx *ctx, void *arg)
 {
-	struct walk_dir *todo = NULL;
+	struct walk_dir *d = arg;
+	struct walk *w = d->walk;
 
-	scan_one(ctx, arg, &todo);
-	while (todo) { /* bound: the directories below this one */
-		struct walk_dir *d = todo;
-
-		todo = d->next;
-		/* If there is capacity by now, other workers share the rest. */
-		if (!cli_stopped() && submit_scan(d->walk, d) == 0)
-			continue;
-		walk_count(d->walk, WALK_DIRS_IN_PLACE, 1);
-		scan_one(ctx, d, &todo);
-		dir_put(d);
+	if (!scan_piece(ctx, d)) {
+		(void)sh_a32_add_rlx(&d->refs, 1); /* mo rlx: the job holds a reference. */
+		(void)pthread_mutex_lock(&w->gate);
+		list_push(&w->begun, d);
+		(void)pthread_mutex_unlock(&w->gate);
 	}
+	scan_ended(w);
+	start_scans(w, ctx);
 	/* a read error is counted; it is no failure of this worker */
 	return SHUNT_DONE;
+}
+
+/* ---- the probe ---- */
+
+static int probe_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return SHUNT_DONE;
+}
+
+void walk_probe(struct walk *w)
+{
+	struct shunt_job_spec spec;
+
+	(void)memset(&spec, 0, sizeof(spec));
+	spec.type = w->setup->type[WALK_PROBE];
+	spec.on_full = SHUNT_ON_FULL_ERROR;
+	w->probes_refused += shunt_submit(w->setup->rt, &spec, NULL) != 0;
 }
 
 /* ---- life ---- */
@@ -470,6 +611,7 @@ void walk_init(struct walk *w)
 	for (size_t i = 0; i < WALK_ERRORS; i++)
 		sh_a64_init(&w->error[i], 0);
 	(void)pthread_mutex_init(&w->lock, NULL);
+	(void)pthread_mutex_init(&w->gate, NULL);
 }
 
 void walk_output(struct walk *w, int fd)
@@ -480,6 +622,23 @@ void walk_output(struct walk *w, int fd)
 		return;
 	w->output[w->outputs].dev = st.st_dev;
 	w->output[w->outputs++].ino = st.st_ino;
+}
+
+/* The bounds of what is in flight, from the number of workers. */
+static int set_bounds(struct walk *w)
+{
+	struct shunt_snapshot *s = NULL;
+	uint64_t workers = 0;
+	int rc = shunt_snapshot_create(w->setup->rt, &s);
+
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < shunt_snapshot_pool_count(s); i++)
+		workers += shunt_snapshot_pool_at(s, i)->workers;
+	shunt_snapshot_destroy(s);
+	w->scans_max = SCANS_A_WORKER * workers;
+	w->files_max = FILES_A_WORKER * workers;
+	return 0;
 }
 
 int walk_start(struct walk *w, struct setup *setup)
@@ -494,12 +653,15 @@ int walk_start(struct walk *w, struct setup *setup)
 		return CLI_USAGE;
 	}
 	w->dev = st.st_dev;
-	rc = shunt_group_create(setup->rt, &w->group);
+	rc = set_bounds(w);
+	if (rc == 0)
+		rc = shunt_group_create(setup->rt, &w->group);
 	if (rc != 0) {
 		cli_error("%s", shunt_strerror(rc));
 		return CLI_FAILED;
 	}
 	root = dir_create(w, NULL, w->tree);
+	w->scans = 1; /* no job runs yet */
 	rc = root ? submit_scan(w, root) : SHUNT_ENOMEM;
 	if (rc != 0) {
 		cli_error("%s", shunt_strerror(rc));
@@ -583,7 +745,12 @@ void walk_fini(struct walk *w)
 	/* mo W3 <- W3@shunt/run_walk.c: complete files. */
 	struct walk_file *f = sh_aptr_load_acq(&w->digests);
 	struct walk_scratch *s = w->scratches;
+	struct walk_dir *dir;
 
+	while ((dir = w->begun ? w->begun : w->waiting) != NULL) { /* bound: the directories found */
+		*(w->begun ? &w->begun : &w->waiting) = dir->next;
+		dir_put(dir);
+	}
 	while (f) {
 		struct walk_file *next = f->next;
 
@@ -593,13 +760,19 @@ void walk_fini(struct walk *w)
 	while (s) {
 		struct walk_scratch *next = s->next;
 
-		run_buffers_destroy(s->buffers);
+		while (s->buffers) {
+			struct run_buffers *b = s->buffers;
+
+			s->buffers = run_buffers_next(b, NULL);
+			run_buffers_destroy(b);
+		}
 		free(s);
 		s = next;
 	}
 	for (size_t i = 0; i < WALK_ERRORS; i++)
 		for (size_t k = 0; k < WALK_SAMPLES_MAX; k++)
 			free(w->example[i][k]);
+	(void)pthread_mutex_destroy(&w->gate);
 	(void)pthread_mutex_destroy(&w->lock);
 	mine = NULL;
 }
