@@ -38,7 +38,8 @@
 	X(EIO, -10017, 0, "input or output failed") \
 	X(ECONFIG, -10018, 0, "the configuration is invalid; the message lists every problem") \
 	X(EPLACE, -10019, 0, "the place expression is invalid or names a cpu that is not available") \
-	X(ESYS, -10020, 0, "a system call failed")
+	X(ESYS, -10020, 0, "a system call failed") \
+	X(EEXITED, -10021, 0, "the handler did not return: it ended its thread, or an exception left it")
 
 enum shunt_error {
 	SHUNT_OK = 0,

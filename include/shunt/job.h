@@ -75,7 +75,8 @@ enum shunt_detail {
 	SHUNT_BY_COMPLETE = 2, /* shunt_complete: `code` is what was handed to it */
 	SHUNT_BY_CANCEL = 3,   /* shunt_cancel, before it started */
 	SHUNT_BY_GROUP = 4,    /* its group was cancelled before it started */
-	SHUNT_BY_STOP = 5      /* the runtime was destroyed before it ended */
+	SHUNT_BY_STOP = 5,     /* the runtime was destroyed before it ended */
+	SHUNT_BY_EXIT = 6      /* its handler did not return (ended its thread, or threw): SHUNT_EEXITED */
 };
 
 /* What became of a job. Its size stays: what comes later takes reserved bytes, 0 until then. */

@@ -61,6 +61,7 @@ struct shunt_worker_info {
 	struct shunt_pool_id pool_id;
 	/* cpus that the kernel lets its thread run on, read for this snapshot: "0-3,8"; cut with "...", "" = unknown */
 	char cpu_mask[64];
+	uint64_t replaced;              /* its threads that a handler or on_start ended, each replaced by a new one */
 };
 
 struct shunt_pool_info {

@@ -25,6 +25,11 @@ __extension__ typedef unsigned __int128 sh_u128;
 #define SH_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define SH_MUST_USE __attribute__((warn_unused_result))
 #define SH_UNUSED __attribute__((unused))
+/*
+ * `fn` is called with the address of the variable when its scope is left: also by a thread that ends inside
+ * (pthread_exit, cancellation) and by an exception that passes. The library is built with -fexceptions for this.
+ */
+#define SH_CLEANUP(fn) __attribute__((cleanup(fn)))
 
 #define SH_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 
 static bool wanted(const struct sh_log *log, enum shunt_log_level level)
 {
@@ -27,6 +28,8 @@ static void deliver(const struct sh_log *log, enum shunt_log_level level, const 
 	struct waiting wait = { log->fn, log->arg, level, strlen(line) + 1 };
 
 	if (!held) {
+		SH_NO_CANCEL;
+
 		log->fn(log->arg, level, line);
 	} else if (held->size - held->used < sizeof(wait) + wait.bytes) {
 		held->lost++;
@@ -49,6 +52,7 @@ static SH_NOINLINE void pass(const struct sh_log_held *h)
 {
 	char detail[SH_ERROR_DETAIL_BYTES];
 	struct waiting wait = { NULL, NULL, SHUNT_LOG_ERROR, 0 };
+	SH_NO_CANCEL;
 	size_t at;
 
 	(void)snprintf(detail, sizeof(detail), "%s", shunt_error_detail());

@@ -35,4 +35,24 @@ uint64_t sh_thread_stack(uint64_t stack_bytes);
 int sh_thread_nice(int32_t nice) SH_MUST_USE;
 void sh_thread_look(struct sh_thread_seen *out);
 
+/* Keeps the calling thread from being cancelled; returns what sh_cancel_back needs. */
+static inline int sh_cancel_off(void)
+{
+	int before = PTHREAD_CANCEL_ENABLE;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	return before;
+}
+
+static inline void sh_cancel_back(const int *before)
+{
+	(void)pthread_setcancelstate(*before, NULL);
+}
+
+/*
+ * The calling thread is not cancelled until the end of this block: for code that has a cancellation point (nanosleep,
+ * files, joins, the log's hook) and something to give back.
+ */
+#define SH_NO_CANCEL const int sh_cancel_before SH_CLEANUP(sh_cancel_back) SH_UNUSED = sh_cancel_off()
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "config/check.h"
 
 #define PLACE_MARK ".place: " /* in the detail of a pool that was refused for its place */
@@ -284,6 +285,7 @@ static int runtime_build(struct shunt_config *c, shunt_log_fn log, void *log_arg
 
 int shunt_config_runtime(struct shunt_config *c, shunt_log_fn log, void *log_arg, struct shunt_runtime **out)
 {
+	SH_NO_CANCEL;
 	int rc = 0;
 	int report = 0;
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "config/config.h"
 #include "config/yaml_load.h"
 
@@ -299,6 +300,7 @@ int shunt_config_load_text(struct shunt_config *c, const char *name, const char 
 
 int shunt_config_load_file(struct shunt_config *c, const char *path)
 {
+	SH_NO_CANCEL;
 	char why[SH_FILE_WHY_MAX];
 	char *buf = NULL;
 	size_t len = 0;

@@ -151,14 +151,10 @@ static int complete_inside(struct shunt_runtime *rt, struct shunt_job_id id, int
 
 int shunt_complete(struct shunt_runtime *rt, struct shunt_job_id id, int code)
 {
-	struct sh_submitter *call;
+	SH_CALL(call);
 	int rc = code == SHUNT_PENDING ? SHUNT_EINVAL : sh_call_enter(rt, &call); /* its callback may take long */
 
-	if (rc == 0) {
-		rc = complete_inside(rt, id, code);
-		sh_call_end(rt, call);
-	}
-	return rc;
+	return rc == 0 ? complete_inside(rt, id, code) : rc;
 }
 
 bool sh_async_abandon(struct shunt_runtime *rt, uint64_t handle)

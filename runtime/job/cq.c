@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/inject.h"
 #include "base/opts.h"
+#include "base/thread.h"
 #include "job/handle.h"
 #include "sched/submitter.h"
 
@@ -31,6 +32,7 @@ static void notify(struct shunt_cq *cq)
 	/* mo cq.1 <> cq.1@job/cq.c: pushed, then the state is read: the reader takes the entry, or this thread writes. */
 	uint64_t s = sh_a64_load_sc(&cq->signal);
 	const uint64_t one = 1;
+	SH_NO_CANCEL;
 
 	while ((s & STATE) != WRITTEN) {
 		/* mo cq.1 <> cq.1@job/cq.c: as above. */
@@ -128,6 +130,7 @@ size_t shunt_cq_take(struct shunt_cq *cq, struct shunt_completion *out, size_t n
 {
 	struct shunt_runtime *rt = cq ? cq->rt : NULL;
 	size_t i = 0;
+	SH_NO_CANCEL;
 
 	if (!cq || !out || sh_runtime_forked(rt))
 		return 0;
@@ -189,14 +192,11 @@ static int wait_inside(struct shunt_cq *cq, uint64_t timeout_ns)
 int shunt_cq_wait(struct shunt_cq *cq, uint64_t timeout_ns)
 {
 	struct shunt_runtime *rt = cq ? cq->rt : NULL;
-	struct sh_submitter *call;
+	SH_NO_CANCEL;
+	SH_CALL(call);
 	int rc = sh_call_enter(rt, &call);
 
-	if (rc == 0) {
-		rc = wait_inside(cq, timeout_ns);
-		sh_call_end(rt, call);
-	}
-	return rc;
+	return rc == 0 ? wait_inside(cq, timeout_ns) : rc;
 }
 
 /* ---- create, destroy ---- */
@@ -206,6 +206,7 @@ int shunt_cq_create(struct shunt_runtime *rt, const struct shunt_cq_opts *opts, 
 	struct shunt_cq_opts o = SHUNT_CQ_OPTS_INIT;
 	struct sh_submitter *call;
 	struct shunt_cq *cq;
+	SH_NO_CANCEL;
 	int rc;
 
 	sh_error_detail_clear();
@@ -253,6 +254,7 @@ int shunt_cq_destroy(struct shunt_cq *cq)
 	struct shunt_runtime *rt = cq ? cq->rt : NULL;
 	struct timespec pause = { 0, 50000 };
 	struct shunt_cq **at;
+	SH_NO_CANCEL;
 
 	sh_error_detail_clear();
 	if (!cq)

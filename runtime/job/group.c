@@ -197,6 +197,8 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 	deadline = sh_clock_deadline(timeout_ns);
 	if (ctx && ctx->worker)
 		sh_worker_help_group(ctx->worker, sh_group_index(group), deadline);
+	if (sh_runtime_forked(rt)) /* a child that one of those handlers forked */
+		return SHUNT_EFORKED;
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
 	if ((w & SH_GROUP_PENDING) == 0)
@@ -213,14 +215,10 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 
 int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
 {
-	struct sh_submitter *call;
+	SH_CALL(call);
 	int rc = sh_call_enter(rt, &call);
 
-	if (rc == 0) {
-		rc = wait_inside(rt, group, timeout_ns);
-		sh_call_end(rt, call);
-	}
-	return rc;
+	return rc == 0 ? wait_inside(rt, group, timeout_ns) : rc;
 }
 
 /* ---- the part ---- */

@@ -46,31 +46,32 @@ static void record_result(const struct sh_record *t, uint32_t status, struct shu
 	r->worker = o >> 48 == 0xffffu ? SHUNT_ANY : (uint32_t)(o >> 48);
 }
 
-/*
- * The FINISHING thread's last step: result, callback, terminal status, wake all. Frees the record if
- * nobody needs it.
- */
-static void record_end(struct sh_end *e)
+static void callback_over(struct shunt_job_ctx **ctx)
 {
+	shunt_hold_end(*ctx);
+}
+
+static void callback(const struct sh_end *e)
+{
+	const struct sh_record *t = e->record;
+	struct shunt_result result = { .worker = SHUNT_ANY };
+	struct shunt_job_id id = { e->handle };
+	struct shunt_job_ctx *ctx SH_CLEANUP(callback_over) = sh_current_innermost();
+
+	record_result(t, e->status, &result);
+	/* no checkpoint inside a callback, of any job of this thread */
+	shunt_hold_begin(ctx);
+	t->done(t->done_arg, id, &result);
+}
+
+/* Terminal status, wake all; also if the callback has ended its thread. Frees the record if nobody needs it. */
+static void record_terminate(struct sh_end **end)
+{
+	struct sh_end *e = *end;
 	struct shunt_runtime *rt = e->rt;
 	struct sh_record *t = e->record;
-	struct shunt_job_id id = { e->handle };
-	struct shunt_result result = { .worker = SHUNT_ANY };
 	uint64_t w;
 
-	/* mo record.7 -> record.7@job/handle.c: after the generation; waiters acquire the word. */
-	sh_a64_store_rel(&t->outcome, SH_OUTCOME(e->worker, e->attempts, e->detail, e->code));
-	sh_a64_store_rel(&t->queue_ns, e->queue_ns);
-	sh_a64_store_rel(&t->run_ns, e->run_ns);
-	if (t->done) {
-		struct shunt_job_ctx *ctx = sh_current_innermost();
-
-		record_result(t, e->status, &result);
-		/* no checkpoint inside a callback, of any job of this thread */
-		shunt_hold_begin(ctx);
-		t->done(t->done_arg, id, &result);
-		shunt_hold_end(ctx);
-	}
 	SH_POINT("record.end.before_terminal");
 	w = sh_a64_load_rlx(&t->state); /* mo rlx: re-checked by the CAS. */
 	do {
@@ -82,6 +83,20 @@ static void record_end(struct sh_end *e)
 	/* From here on only the address is used: the record may already serve another job. */
 	if (w & SH_RECORD_WAITER)
 		(void)sh_futex_wake(sh_futex_low(&t->state), INT_MAX);
+}
+
+/* The FINISHING thread's last step: result, callback, terminal status. */
+static void record_end(struct sh_end *e)
+{
+	struct sh_end *ending SH_CLEANUP(record_terminate) = e;
+	struct sh_record *t = ending->record;
+
+	/* mo record.7 -> record.7@job/handle.c: after the generation; waiters acquire the word. */
+	sh_a64_store_rel(&t->outcome, SH_OUTCOME(e->worker, e->attempts, e->detail, e->code));
+	sh_a64_store_rel(&t->queue_ns, e->queue_ns);
+	sh_a64_store_rel(&t->run_ns, e->run_ns);
+	if (t->done)
+		callback(e);
 }
 
 uint32_t sh_record_flags(struct shunt_runtime *rt, uint64_t handle)
@@ -200,6 +215,8 @@ static void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t
 		w->now_ns = 0;
 		(void)sh_worker_run_above(w, w->level_mask, item, level);
 		w->now_ns = 0;
+		if (sh_runtime_forked(rt))
+			return;
 	}
 }
 
@@ -305,14 +322,10 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_
 
 int shunt_wait(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns, struct shunt_result *result)
 {
-	struct sh_submitter *call;
+	SH_CALL(call);
 	int rc = sh_call_enter(rt, &call);
 
-	if (rc == 0) {
-		rc = wait_inside(rt, id, timeout_ns, result);
-		sh_call_end(rt, call);
-	}
-	return rc;
+	return rc == 0 ? wait_inside(rt, id, timeout_ns, result) : rc;
 }
 
 static int cancel_inside(struct shunt_runtime *rt, struct shunt_job_id id)
@@ -346,14 +359,10 @@ static int cancel_inside(struct shunt_runtime *rt, struct shunt_job_id id)
 
 int shunt_cancel(struct shunt_runtime *rt, struct shunt_job_id id)
 {
-	struct sh_submitter *call;
+	SH_CALL(call);
 	int rc = sh_call_enter(rt, &call); /* the job's callback may take long */
 
-	if (rc == 0) {
-		rc = cancel_inside(rt, id);
-		sh_call_end(rt, call);
-	}
-	return rc;
+	return rc == 0 ? cancel_inside(rt, id) : rc;
 }
 
 /* ---- the part ---- */

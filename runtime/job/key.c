@@ -19,7 +19,7 @@ static int key_admit(struct sh_submit *s)
 
 static void key_release(struct sh_end *e)
 {
-	if (e->pass)
+	if (e->pass && !sh_runtime_forked(e->rt)) /* a callback may have forked: its child leaves the queues alone */
 		sh_token_pass(e->pool, e->w, e->strand);
 }
 

@@ -3,6 +3,7 @@
 #include "life/control.h"
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "lockfree/registry.h"
 #include "sched/submitter.h"
 
@@ -26,6 +27,7 @@ int sh_control_enter(struct shunt_runtime *rt, struct sh_control *c)
 		return sh_error_set(SHUNT_EINVAL, "runtime: " SH_NO_ARGUMENT);
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
+	c->cancel = sh_cancel_off();
 	c->call = sh_call_begin(rt);
 	(void)pthread_mutex_lock(&rt->control);
 	closed = sh_runtime_closed(rt);
@@ -35,6 +37,7 @@ int sh_control_enter(struct shunt_runtime *rt, struct sh_control *c)
 	}
 	(void)pthread_mutex_unlock(&rt->control);
 	sh_call_end(rt, c->call);
+	sh_cancel_back(&c->cancel);
 	return SHUNT_ESTOPPED;
 }
 
@@ -43,6 +46,7 @@ void sh_control_leave(struct shunt_runtime *rt, struct sh_control *c)
 	(void)pthread_mutex_unlock(&rt->control);
 	sh_log_pass(&c->held);
 	sh_call_end(rt, c->call);
+	sh_cancel_back(&c->cancel);
 }
 
 /* Removes a name from its registry. A failure would be a bug; it is logged. */

@@ -16,6 +16,7 @@ int sh_control_outside(struct shunt_runtime *rt);
 struct sh_control {
 	struct sh_log_held held;
 	struct sh_submitter *call; /* destroy waits until it has left, the hook too */
+	int cancel;                /* whether the thread could be cancelled before: it cannot while it has the lock */
 	char text[2u * SH_REFUSE_TEXT];
 };
 

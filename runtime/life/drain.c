@@ -222,6 +222,7 @@ int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t 
 {
 	uint32_t all = SH_ACCEPT_ALL;
 	struct sh_submitter *call;
+	SH_NO_CANCEL;
 	int rc = sh_control_outside(rt);
 
 	if (left)

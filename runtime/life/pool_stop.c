@@ -2,6 +2,8 @@
 
 #include "life/pool_stop.h"
 
+#include <time.h>
+
 #include "sched/capacity.h"
 #include "sched/push.h"
 #include "sched/run.h"
@@ -42,6 +44,14 @@ bool sh_pool_stopped(struct sh_pool *p)
 			return false;
 	}
 	return true;
+}
+
+void sh_pool_wait_stopped(struct sh_pool *p)
+{
+	struct timespec pause = { 0, 100000 };
+
+	while (!sh_pool_stopped(p))
+		(void)nanosleep(&pause, NULL);
 }
 
 static uint64_t cancel_strand(struct sh_pool *p, uint32_t index)

@@ -20,5 +20,7 @@ void sh_pool_stop(struct sh_pool *p);
 uint64_t sh_pool_cancel_queued(struct sh_pool *p);
 /* Has every thread left its loop? */
 bool sh_pool_stopped(struct sh_pool *p);
+/* Waits until every thread has. */
+void sh_pool_wait_stopped(struct sh_pool *p);
 
 #endif

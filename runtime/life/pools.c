@@ -7,7 +7,6 @@
  */
 
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "life/control.h"
@@ -61,6 +60,7 @@ int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *op
 			out->v = id;
 		} else {
 			sh_pool_stop(p);
+			sh_pool_wait_stopped(p);
 			sh_pool_free(p, false);
 		}
 	}
@@ -96,7 +96,6 @@ static void pool_retire_counts(struct shunt_runtime *rt, struct sh_pool *p)
 
 int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 {
-	struct timespec pause = { 0, 100000 };
 	struct sh_control control;
 	struct sh_pool *p;
 	int rc = sh_control_outside(rt);
@@ -116,8 +115,7 @@ int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 		sh_aptr_store_rel(&rt->pool[p->index], NULL);
 		sh_grace_wait(rt);
 		sh_pool_stop(p);
-		while (!sh_pool_stopped(p))
-			(void)nanosleep(&pause, NULL);
+		sh_pool_wait_stopped(p);
 		/* what is left are descriptors of jobs that were cancelled */
 		(void)sh_pool_cancel_queued(p);
 		pool_retire_counts(rt, p);

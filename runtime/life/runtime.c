@@ -194,6 +194,7 @@ int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_
 {
 	struct shunt_runtime *rt;
 	struct sh_mem mem;
+	SH_NO_CANCEL;
 	size_t i;
 	int rc;
 
@@ -333,6 +334,7 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 	bool forked;
 	uint64_t n = 0;
 	uint32_t i;
+	SH_NO_CANCEL;
 
 	if (cancelled)
 		*cancelled = 0;

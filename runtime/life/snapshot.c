@@ -174,6 +174,7 @@ static void worker_fill(const struct sh_worker *w, struct shunt_worker_info *o)
 	o->signal_mask = w->seen.signal_mask;
 	o->nice = w->seen.nice;
 	o->nice_error = w->nice_error;
+	o->replaced = sh_a32_load_rlx(&w->replaced); /* mo rlx: as above. */
 	o->jobs = sh_a64_load_rlx(&w->jobs);
 	o->stolen = sh_a64_load_rlx(&w->stolen);
 	o->parks = sh_a64_load_rlx(&w->parks);
@@ -284,6 +285,7 @@ int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out)
 	struct sh_submitter *call;
 	struct shunt_snapshot *s;
 	struct timespec ts;
+	SH_NO_CANCEL;
 	int rc;
 
 	sh_error_detail_clear();
@@ -471,6 +473,7 @@ static int diff_workers(struct shunt_snapshot *d, const struct shunt_snapshot *n
 		w->parks -= o ? o->parks : 0;
 		w->wakes -= o ? o->wakes : 0;
 		w->busy_ns -= o ? o->busy_ns : 0;
+		w->replaced -= o ? o->replaced : 0;
 		rc = hist_minus(&w->queue, n->queue, o ? o->queue : NULL);
 		if (rc == 0)
 			rc = hist_minus(&w->run, n->run, o ? o->run : NULL);

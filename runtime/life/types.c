@@ -155,6 +155,7 @@ static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, u
 int shunt_type_destroy(struct shunt_runtime *rt, struct shunt_type_id type, uint64_t timeout_ns)
 {
 	struct sh_submitter *call;
+	SH_NO_CANCEL;
 	int rc = sh_control_outside(rt);
 
 	if (rc != 0)

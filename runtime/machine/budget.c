@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/inject.h"
 #include "base/opts.h"
+#include "base/thread.h"
 #include "machine/cgroup.h"
 
 static uint32_t least(const struct shunt_topo *t, const struct shunt_cpu_budget *b, const char **name)
@@ -58,6 +59,7 @@ static void explain(const struct shunt_topo *t, const struct sh_quota *q, const 
 
 int shunt_topo_budget(const struct shunt_topo *t, struct shunt_cpu_budget *out, size_t size)
 {
+	SH_NO_CANCEL;
 	struct shunt_cpu_budget b = { 0 };
 	struct sh_quota q = { 0, 0, "" };
 	struct sh_cpus set;

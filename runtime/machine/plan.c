@@ -13,6 +13,7 @@
 #include "base/inject.h"
 #include "base/mem.h"
 #include "base/opts.h"
+#include "base/thread.h"
 #include "machine/pins.h"
 #include "machine/place.h"
 
@@ -463,6 +464,7 @@ static int build(struct shunt_plan *plan, struct seats *s, struct shunt_plan_opt
 
 int sh_plan_create(const struct shunt_topo *t, const struct shunt_plan_opts *opts, bool count, struct shunt_plan **out)
 {
+	SH_NO_CANCEL;
 	struct shunt_plan_opts o = SHUNT_PLAN_OPTS_INIT;
 	struct seats s = { t, NULL, 0 };
 	struct shunt_plan *plan = NULL;

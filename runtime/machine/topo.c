@@ -14,6 +14,7 @@
 #include "base/inject.h"
 #include "base/mem.h"
 #include "base/opts.h"
+#include "base/thread.h"
 #include "machine/cgroup.h"
 
 #define DISTANCE_LOCAL 10u
@@ -432,6 +433,7 @@ static int keep_root(struct shunt_topo *t, const char *root)
 
 int shunt_topo_open(struct shunt_topo **out, const struct shunt_topo_opts *opts)
 {
+	SH_NO_CANCEL;
 	struct shunt_topo_opts o = SHUNT_TOPO_OPTS_INIT;
 	struct shunt_topo *t;
 	int rc;

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/inject.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -197,6 +198,7 @@ int sh_hlog_unpack(const char *text, size_t n, struct sh_hlog_bytes *plain, cons
 
 int shunt_hlog_open(const char *path, struct shunt_hlog **out)
 {
+	SH_NO_CANCEL;
 	struct shunt_hlog *log;
 
 	sh_error_detail_clear();
@@ -247,6 +249,7 @@ static void write_header(struct shunt_hlog *log, uint64_t start_ns)
 int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_wall, uint64_t end_ns_wall,
 		     const struct shunt_hist *h)
 {
+	SH_NO_CANCEL;
 	uint64_t start_ms = start_ns_wall / NS_PER_MS;
 	uint64_t length_ms = end_ns_wall / NS_PER_MS - start_ms;
 	uint64_t max_us;
@@ -281,6 +284,7 @@ int shunt_hlog_write(struct shunt_hlog *log, const char *tag, uint64_t start_ns_
 
 int shunt_hlog_close(struct shunt_hlog *log)
 {
+	SH_NO_CANCEL;
 	int rc = SHUNT_OK;
 
 	if (!log)
@@ -297,6 +301,7 @@ int shunt_hlog_close(struct shunt_hlog *log)
 
 int shunt_hlog_reader_open(const char *path, struct shunt_hlog_reader **out)
 {
+	SH_NO_CANCEL;
 	struct shunt_hlog_reader *r;
 	char why[SH_FILE_WHY_MAX];
 
@@ -487,6 +492,7 @@ static int read_line(struct shunt_hlog_reader *r)
 
 int shunt_hlog_read_next(struct shunt_hlog_reader *r, struct shunt_hlog_entry *entry, struct shunt_hist *h)
 {
+	SH_NO_CANCEL;
 	sh_error_detail_clear();
 	if (!r || !entry || !h)
 		return sh_error_set(SHUNT_EINVAL, "histogram log: " SH_NO_ARGUMENT);

@@ -76,11 +76,31 @@ static bool may_take(struct sh_worker *w)
 	return sh_a32_load_acq(&w->pool->stop) == 0 && !sh_runtime_forked(w->pool->rt) && !sh_async_full(w);
 }
 
+/* A job that may be preempted from start_ns on; 0 = it was not. */
+struct preemption {
+	struct shunt_job_ctx *ctx;
+	uint64_t start_ns;
+};
+
+/* Also if a nested handler ends the thread, or throws to the handler of ctx. */
+static void preemption_over(const struct preemption *p)
+{
+	struct shunt_job_ctx *ctx = p->ctx;
+	struct sh_worker *w = ctx->worker;
+
+	if (p->start_ns == 0)
+		return;
+	assert(w->running == ctx && sh_current_innermost() == ctx);
+	ctx->preempted_ns += (w->now_ns ? w->now_ns : sh_clock_ns()) - p->start_ns;
+	w->now_ns = 0;
+	ctx->preempting = false;
+}
+
 /* Runs jobs of `levels`. The preempted job's clock stops from here to the end of the last one. */
 static int lend(struct shunt_job_ctx *ctx, uint32_t levels)
 {
+	struct preemption p SH_CLEANUP(preemption_over) = { ctx, 0 };
 	struct sh_worker *w = ctx->worker;
-	uint64_t start_ns = 0;
 	struct sh_item item = { 0, 0 };
 	uint32_t turn, level = 0;
 	int n = 0;
@@ -90,19 +110,13 @@ static int lend(struct shunt_job_ctx *ctx, uint32_t levels)
 		if (!sh_worker_pick_above(w, levels, &item, &level))
 			break;
 		if (turn == 0) {
-			start_ns = sh_clock_ns();
-			w->now_ns = start_ns;
+			p.start_ns = sh_clock_ns();
+			w->now_ns = p.start_ns;
 			ctx->preempting = true;
 			ctx->above = 0; /* no nested checkpoint may use this context */
 		}
 		n += sh_worker_run_above(w, levels, item, level);
 	}
-	if (!ctx->preempting)
-		return 0;
-	assert(w->running == ctx && sh_current_innermost() == ctx);
-	ctx->preempted_ns += (w->now_ns ? w->now_ns : sh_clock_ns()) - start_ns;
-	w->now_ns = 0;
-	ctx->preempting = false;
 	return n;
 }
 
@@ -117,7 +131,8 @@ static SH_NOINLINE int checkpoint_slow(struct shunt_job_ctx *ctx)
 		return rc;
 	levels = ((1u << ctx->level) - 1u) & ctx->worker->level_mask;
 	ctx->above = SH_ABOVE_KNOWN | levels;
-	return sh_worker_hints(ctx->worker) & levels ? lend(ctx, levels) : 0;
+	rc = sh_worker_hints(ctx->worker) & levels ? lend(ctx, levels) : 0;
+	return sh_runtime_forked(ctx->rt) ? SHUNT_EFORKED : rc; /* a child that a nested handler forked */
 }
 
 int shunt_checkpoint(struct shunt_job_ctx *ctx)

@@ -126,6 +126,8 @@ struct sh_worker;
 
 #define SH_NEST_MAX 32u           /* jobs that waits and checkpoints run nested on one stack */
 #define SH_ABOVE_KNOWN (1u << 31) /* in shunt_job_ctx.above; no level has this bit */
+/* In shunt_job_ctx.blocked: this process is a child that the handler forked. */
+#define SH_BLOCKED_FORKED UINT32_MAX
 
 /* What a handler sees; lives in its worker, or on the stack of the thread that runs it. */
 struct shunt_job_ctx {
@@ -141,7 +143,7 @@ struct shunt_job_ctx {
 	uint16_t type;
 	uint8_t level;
 	bool inlined; /* runs in the submitting thread */
-	uint32_t blocked; /* nesting of shunt_block_begin */
+	uint32_t blocked; /* nesting of shunt_block_begin, or SH_BLOCKED_FORKED */
 	uint32_t depth;
 	uint64_t nested_ns; /* in jobs nested because it waited for them; part of its run time */
 	uint64_t preempted_ns;   /* preempted time (nested at checkpoints); not part of its run time */

@@ -71,18 +71,29 @@ enum sh_done sh_parts_finish(struct sh_end *e, int code)
 	return SH_DONE_END;
 }
 
+struct releasing {
+	struct sh_end *e;
+	uint32_t left; /* parts to be released */
+};
+
+static void release_rest(struct releasing *r)
+{
+	while (r->left != 0) {
+		uint32_t i = 31u - (uint32_t)__builtin_clz(r->left);
+		const struct sh_part *part = r->e->rt->parts[i];
+
+		r->left &= ~(1u << i);
+		count(r->e->rt, i, 0 - UINT64_C(1));
+		if (part->release)
+			part->release(r->e);
+	}
+}
+
 void sh_parts_release(struct sh_end *e, uint32_t mask)
 {
-	uint32_t m = e->parts & mask;
+	/* of the rest again: the callback of the job may end the thread */
+	struct releasing r SH_CLEANUP(release_rest) = { e, e->parts & mask };
 
 	e->parts &= ~mask;
-	while (m != 0) {
-		uint32_t i = 31u - (uint32_t)__builtin_clz(m);
-		const struct sh_part *part = e->rt->parts[i];
-
-		m &= ~(1u << i);
-		if (part->release)
-			part->release(e);
-		count(e->rt, i, 0 - UINT64_C(1));
-	}
+	release_rest(&r);
 }

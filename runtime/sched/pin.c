@@ -31,6 +31,12 @@ void sh_worker_attributes(struct sh_worker *w)
 	const struct sh_pool *p = w->pool;
 	int32_t nice = p->opts.nice ? p->opts.nice : p->maker_nice;
 
+	if (w->replaces) { /* the same attributes as the thread before; snapshots read what was seen of that one */
+		if (sh_thread_nice(nice) != 0)
+			sh_log_write(&p->rt->log, SHUNT_LOG_WARN, "pool %s: worker %u: wanted nice %d again",
+				     p->name, w->slot, nice);
+		return;
+	}
 	sh_thread_look(&w->seen);
 	/* A worker has its maker's already; a spare has that of the job that blocked. */
 	if (p->opts.nice != 0 || w->seen.nice != nice) {
@@ -43,10 +49,10 @@ void sh_worker_attributes(struct sh_worker *w)
 }
 
 /*
- * A spare is made by a worker that is bound, or whose job has changed its own affinity. It gets that of the pool's
- * maker, as the workers did, before it is bound like the worker that it replaces.
+ * A spare is made by a worker that is bound, or whose job has changed its own affinity; so is the thread that replaces
+ * one. It gets that of the pool's maker, as the workers did, before it is bound.
  */
-static int spare_unbind(struct sh_worker *w)
+static int maker_affinity(struct sh_worker *w)
 {
 	int rc = sh_cpus_count(&w->pool->maker_cpus) == 0 ? 0 : sh_topo_bind_thread_as(&w->pool->maker_cpus);
 
@@ -65,8 +71,8 @@ void sh_worker_pin(struct sh_worker *w)
 	int rc = 0;
 
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* ns: a timed wake-up must not be late (sleep.c) */
-	if (w->spare)
-		rc = spare_unbind(w);
+	if (w->spare || w->replaces)
+		rc = maker_affinity(w);
 	/* Not pinned: as its maker was, or wider, if that thread's mask is not what counts. */
 	if (w->cpu >= 0 || topo->whole)
 		rc = sh_topo_bind_thread(topo, w->cpu);

@@ -41,15 +41,20 @@ static void count_finished(struct sh_end *e)
 	(void)sh_a64_add_acq_rel(&e->pool->outside_finished[e->type], 1);
 }
 
+static inline void counted(struct sh_end **e)
+{
+	count_finished(*e);
+}
+
 /* The one place where a job with parts becomes terminal; it is recorded. */
 static void release_and_count(struct sh_end *e, uint32_t keep)
 {
-	uint32_t parts = e->parts;
+	struct sh_end *last SH_CLEANUP(counted) = e; /* also if its callback ends the thread */
+	uint32_t parts = last->parts;
 
 	sh_parts_release(e, ~keep);
 	if (e->record && !(parts & SH_PART(HANDLE)))
 		sh_record_free(e->rt, e->sub, e->handle);
-	count_finished(e);
 }
 
 void sh_run_end(struct sh_end *e, uint32_t keep)
@@ -67,6 +72,92 @@ static inline uint32_t held(const struct sh_end *e)
 	return (e->parts & SH_PART(KEY)) && !e->inlined ? e->strand + 1 : 0;
 }
 
+/* A job whose handler was called. */
+struct frame {
+	struct sh_end *e;
+	struct sh_worker *w;
+	struct shunt_job_ctx *ctx;
+	/* not ctx->outer: that may be a job of another runtime, run inline by this worker's job */
+	struct shunt_job_ctx *running;
+	bool returned;
+};
+
+/* The handler said `code`: the job ends, unless another thread ends it. */
+static void ended(const struct frame *f, int code)
+{
+	struct shunt_job_ctx *ctx = f->ctx;
+	struct sh_worker *w = f->w;
+	struct sh_end *e = f->e;
+	uint64_t end_ns, gross_ns;
+
+	if (w)
+		w->running = f->running;
+	end_ns = sh_clock_ns();
+	if (w)
+		w->now_ns = end_ns;
+	if (sh_parts_finish(e, code) == SH_DONE_DETACHED)
+		return; /* pending, or completed before its handler returned */
+	gross_ns = end_ns > ctx->start_ns ? end_ns - ctx->start_ns : 0;
+	e->run_ns = gross_ns > ctx->preempted_ns ? gross_ns - ctx->preempted_ns : 0;
+	e->total_ns = end_ns > e->submit_ns ? end_ns - e->submit_ns : 0;
+	e->status = code == SHUNT_DONE ? SH_RECORD_DONE : SH_RECORD_FAILED;
+	e->code = code == SHUNT_DONE ? 0 : code;
+	e->detail = f->returned ? SHUNT_BY_HANDLER : SHUNT_BY_EXIT;
+	e->attempts = 1;
+	if (ctx->outer && !ctx->outer->preempting)
+		ctx->outer->nested_ns += gross_ns;
+	if (e->w) {
+		struct sh_batch *b = &e->w->batch;
+
+		assert(b->n == 0);
+		b->stamp_ns = ctx->start_ns;
+		b->type = e->type;
+		b->level = e->level;
+		b->submit_ns[b->n++] = e->submit_ns;
+		(void)sh_account_batch(e->w, end_ns, code != SHUNT_DONE, ctx);
+	} else {
+		sh_account_outside(e);
+	}
+	/* the context stays current until the callback has run */
+	release_and_count(e, 0);
+}
+
+bool sh_run_unblock(struct shunt_job_ctx *ctx)
+{
+	if (sh_runtime_forked(ctx->rt))
+		return false;
+	while (ctx->blocked > 0)
+		shunt_block_end(ctx); /* the handler forgot: the pool must get its worker back */
+	return true;
+}
+
+/* A handler ended its thread, or threw. */
+static SH_COLD void not_returned(struct shunt_job_ctx *ctx)
+{
+	(void)sh_run_unblock(ctx);
+	sh_log_write(&ctx->rt->log, SHUNT_LOG_ERROR, "type %s: a job has failed: %s", ctx->rt->type[ctx->type].name,
+		     shunt_strerror(SHUNT_EEXITED));
+}
+
+static SH_COLD void left(const struct frame *f)
+{
+	if (sh_runtime_forked(f->e->rt))
+		return;
+	not_returned(f->ctx);
+	ended(f, SHUNT_EEXITED);
+	if (f->w)
+		f->w->now_ns = 0; /* an exception may go to the handler of a job below */
+}
+
+static inline void frame_over(const struct frame *f)
+{
+	if (sh_unlikely(!f->returned))
+		left(f);
+	sh_thread.ctx = f->ctx->outer;
+	if (f->w)
+		f->w->running = f->running;
+}
+
 /*
  * Runs the job of *e: its record, if any, is claimed by this thread. w = the worker of this thread,
  * NULL = none; e->w = the one that records the job.
@@ -79,11 +170,7 @@ static bool run(struct sh_end *e, struct sh_worker *w, void *arg)
 	struct shunt_job_ctx ctx = { .rt = e->rt, .worker = w, .outer = outer, .handle = e->parts & SH_PART(HANDLE) ? e->handle : 0,
 				     .submit_ns = e->submit_ns, .arg = arg, .group = e->group, .type = e->type, .level = e->level,
 				     .inlined = e->inlined, .strand = held(e), .depth = outer ? outer->depth + 1 : 0 };
-	/* not `outer`: that may be a job of another runtime, run inline by this worker's job */
-	struct shunt_job_ctx *running = w ? w->running : NULL;
-	uint64_t end_ns, gross_ns;
 	enum sh_go go;
-	int code;
 
 	if (w)
 		sh_account_close_before(w);
@@ -105,41 +192,39 @@ static bool run(struct sh_end *e, struct sh_worker *w, void *arg)
 	}
 	if (e->w && sh_unlikely(e->w->learned[e->type].mean >= SH_SCORE_NS))
 		sh_account_long_job(e->w, ctx.start_ns, e->w->learned[e->type].mean);
-	code = sh_run_handler(w, &ctx, handler);
-	if (w)
-		w->running = running;
-	end_ns = sh_clock_ns();
-	if (w)
-		w->now_ns = end_ns;
-	if (sh_parts_finish(e, code) == SH_DONE_DETACHED) {
-		sh_thread.ctx = outer;
-		return true; /* pending, or completed before its handler returned */
-	}
-	gross_ns = end_ns > ctx.start_ns ? end_ns - ctx.start_ns : 0;
-	e->run_ns = gross_ns > ctx.preempted_ns ? gross_ns - ctx.preempted_ns : 0;
-	e->total_ns = end_ns > e->submit_ns ? end_ns - e->submit_ns : 0;
-	e->status = code == SHUNT_DONE ? SH_RECORD_DONE : SH_RECORD_FAILED;
-	e->code = code == SHUNT_DONE ? 0 : code;
-	e->detail = SHUNT_BY_HANDLER;
-	e->attempts = 1;
-	if (outer && !outer->preempting)
-		outer->nested_ns += gross_ns;
-	if (e->w) {
-		struct sh_batch *b = &e->w->batch;
+	{
+		struct frame f SH_CLEANUP(frame_over) = { e, w, &ctx, w ? w->running : NULL, false };
+		int code = SHUNT_DONE;
 
-		assert(b->n == 0);
-		b->stamp_ns = ctx.start_ns;
-		b->type = e->type;
-		b->level = e->level;
-		b->submit_ns[b->n++] = e->submit_ns;
-		(void)sh_account_batch(e->w, end_ns, code != SHUNT_DONE, &ctx);
-	} else {
-		sh_account_outside(e);
+		const bool here = sh_run_handler(w, &ctx, handler, &code);
+
+		f.returned = true;
+		if (sh_likely(here))
+			ended(&f, code);
 	}
-	/* the context stays current until the callback has run */
-	release_and_count(e, 0);
-	sh_thread.ctx = outer;
 	return true;
+}
+
+void sh_run_left(struct sh_worker *w)
+{
+	struct shunt_job_ctx *ctx = w->running;
+	struct sh_batch *b = &w->batch;
+
+	if (!ctx)
+		return;
+	assert(ctx == &w->ctx); /* all others have ended by the clean-up of run() */
+	not_returned(ctx);
+	if (b->n == 0) {
+		b->stamp_ns = ctx->start_ns;
+		b->type = ctx->type;
+		b->level = ctx->level;
+	}
+	b->submit_ns[b->n++] = ctx->submit_ns;
+	sh_thread.ctx = NULL;
+	w->running = NULL;
+	sh_hand_release(w);
+	w->now_ns = sh_clock_ns();
+	sh_account_flush(w, w->now_ns, true, ctx);
 }
 
 bool sh_run_record(struct sh_worker *w, uint64_t handle, bool strand)

@@ -9,6 +9,8 @@
  * Calls that may run together: all; a call with w only on the thread of w.
  * Linearization: the end of a job with a handle - the CAS to its terminal status (job/handle.c). Of
  * any other job - the store that counts it as finished (count.1).
+ * A handler that does not return (it ends its thread, or an exception goes on to a handler below it on the stack)
+ * ends its job as failed: run() has a clean-up for it, and the loop's thread one in worker.c (sh_run_left).
  * Progress: as handlers and callbacks. An asynchronous job may wait for the pool's asynchronous
  * capacity.
  * Bounds: SH_NEST_MAX jobs nest on one stack.
@@ -41,6 +43,8 @@ void sh_run_inline(struct sh_submit *s);
 void sh_run_end(struct sh_end *e, uint32_t keep);
 /* Reads a record that cannot be freed meanwhile. */
 void sh_run_load(struct sh_end *e, struct shunt_runtime *rt, uint64_t handle);
+/* The thread of w ends: the plain job that the loop ran in it, if any, has failed. */
+void sh_run_left(struct sh_worker *w);
 /* Cancels what an item names, unless it is a token, because the pool stops. False = it had ended before. */
 bool sh_run_cancel(struct sh_pool *p, struct sh_item item, uint32_t level);
 /*
@@ -60,11 +64,15 @@ static inline void sh_end_cancelled(struct sh_end *e, enum shunt_detail detail)
 	e->queue_ns = e->run_ns = e->total_ns = 0;
 }
 
-/* Calls the handler in ctx, whose fields are filled; start_ns too. */
-static inline int sh_run_handler(struct sh_worker *w, struct shunt_job_ctx *ctx, shunt_handler_fn handler)
-{
-	int code;
+/* The handler has returned and is blocked: ends that. False = this process is a child that it forked. */
+bool sh_run_unblock(struct shunt_job_ctx *ctx);
 
+/*
+ * Calls the handler in ctx, whose fields are filled; start_ns too. False = it returned in a child that it forked:
+ * nothing is the caller's any more, and the loop ends.
+ */
+static inline bool sh_run_handler(struct sh_worker *w, struct shunt_job_ctx *ctx, shunt_handler_fn handler, int *code)
+{
 	ctx->nested_ns = 0;
 	ctx->preempted_ns = 0;
 	ctx->paused = false;
@@ -75,10 +83,8 @@ static inline int sh_run_handler(struct sh_worker *w, struct shunt_job_ctx *ctx,
 		w->running = ctx;
 	}
 	sh_thread.ctx = ctx;
-	code = handler(ctx, ctx->arg);
-	while (sh_unlikely(ctx->blocked > 0))
-		shunt_block_end(ctx); /* the handler forgot: the pool must get its worker back */
-	return code;
+	*code = handler(ctx, ctx->arg);
+	return sh_likely(ctx->blocked == 0) || sh_run_unblock(ctx);
 }
 
 /*
@@ -128,6 +134,7 @@ static inline void sh_run_plain(struct sh_worker *w, struct sh_item item, uint32
 	uint32_t type = sh_item_type(item);
 	const uint64_t kind = sh_item_kind(item);
 	uint64_t mean = w->learned[type].mean;
+	int code = SHUNT_DONE;
 	bool failed;
 
 	if (b->n != 0 && sh_unlikely(b->type != type || b->level != level))
@@ -144,7 +151,12 @@ static inline void sh_run_plain(struct sh_worker *w, struct sh_item item, uint32
 		ctx->submit_ns = sh_item_submit_ns(item, ctx->start_ns);
 		sh_credit_give(w->pool->rt, w->submitter, 1);
 		SH_POINT("run.before_handler");
-		failed = sh_run_handler(w, ctx, w->types[type].handler) != SHUNT_DONE;
+		if (sh_unlikely(!sh_run_handler(w, ctx, w->types[type].handler, &code))) {
+			sh_thread.ctx = NULL;
+			w->running = NULL;
+			return;
+		}
+		failed = code != SHUNT_DONE;
 		if (b->n == 0) { /* also if jobs ran nested in this one */
 			b->stamp_ns = ctx->start_ns;
 			b->type = (uint16_t)type;

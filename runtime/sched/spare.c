@@ -182,6 +182,8 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 
 	if (!ctx)
 		return SHUNT_EINVAL;
+	if (sh_runtime_forked(ctx->rt))
+		return SHUNT_EFORKED;
 	if (!ctx->worker)
 		return 0; /* run inline outside of workers: no worker blocks */
 	if (ctx->blocked > 0) {
@@ -206,7 +208,7 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 
 void shunt_block_end(struct shunt_job_ctx *ctx)
 {
-	if (!ctx || !ctx->worker || ctx->blocked == 0)
+	if (!ctx || !ctx->worker || ctx->blocked == 0 || sh_runtime_forked(ctx->rt))
 		return;
 	if (--ctx->blocked == 0)
 		pool_block_end(ctx->worker->pool, ctx->worker);

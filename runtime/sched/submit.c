@@ -98,6 +98,17 @@ static void section_end(struct shunt_runtime *rt, struct sh_submitter *sub)
 	}
 }
 
+/* A section that ends with its scope, also if an inline handler ends the thread. */
+struct section {
+	struct shunt_runtime *rt;
+	struct sh_submitter *sub;
+};
+
+static inline void section_over(const struct section *s)
+{
+	section_end(s->rt, s->sub);
+}
+
 /*
  * Leaves the section for a sleep or an inline handler: the counted attempt keeps the pool
  * meanwhile.
@@ -277,10 +288,25 @@ static int try_queue(struct sh_submit *s, struct shunt_job_id *id)
 	return rc;
 }
 
-static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
-{
+/* An inline run: what its end restores, also if its handler ends the thread. */
+struct inline_run {
+	struct sh_submit *s;
 	struct sh_submitter *call;
 	uint32_t depth;
+};
+
+static void inline_over(const struct inline_run *r)
+{
+	struct shunt_runtime *rt = r->s->rt;
+
+	section_resume(rt, r->s->sub, r->depth);
+	/* mo call.1 -> call.1@life/runtime.c: the handler has returned. */
+	(void)sh_a32_sub_acq_rel(&rt->inlining, 1);
+	sh_call_end(rt, r->call);
+}
+
+static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
+{
 	int rc;
 
 	if ((s->parts & SH_PARTS_ROUTE) || (s->ctx && s->ctx->depth >= INLINE_DEPTH_MAX))
@@ -291,15 +317,14 @@ static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
 		return rc;
 	if (id)
 		id->v = s->handle;
-	call = sh_call_begin(s->rt);
-	(void)sh_a32_add_rlx(&s->rt->inlining, 1); /* mo rlx: in a section, which destroy waits for. */
-	depth = section_suspend(s->rt, s->sub);
-	sh_run_inline(s);
-	section_resume(s->rt, s->sub, depth);
-	/* mo call.1 -> call.1@life/runtime.c: the handler has returned. */
-	(void)sh_a32_sub_acq_rel(&s->rt->inlining, 1);
-	sh_call_end(s->rt, call);
-	return 0;
+	{
+		struct inline_run r SH_CLEANUP(inline_over) = { s, sh_call_begin(s->rt), 0 };
+
+		(void)sh_a32_add_rlx(&s->rt->inlining, 1); /* mo rlx: in a section, which destroy waits for. */
+		r.depth = section_suspend(s->rt, s->sub);
+		sh_run_inline(s);
+	}
+	return sh_runtime_forked(s->rt) ? SHUNT_EFORKED : 0; /* a child that the handler forked */
 }
 
 static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
@@ -595,13 +620,13 @@ rejected:
 static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec,
 				  struct shunt_job_id *id)
 {
+	struct section s SH_CLEANUP(section_over) = { rt, sub };
 	int rc = 0;
 
-	section_begin(rt, sub);
+	section_begin(s.rt, sub);
 	if (id || !spec_plain(spec) || submit_run(rt, sub, spec, 1) == 0)
 		/* a result reports this job's own delay */
 		rc = submit_parts(rt, sub, spec, id, id || spec->done ? sh_clock_ns() : submit_clock(sub));
-	section_end(rt, sub);
 	return rc;
 }
 
@@ -712,27 +737,16 @@ static uint32_t plain_run(const struct shunt_job_spec *specs, size_t n)
 	return k;
 }
 
-size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec *specs, size_t n, struct shunt_job_id *ids,
-			  int *error)
+/* Queues n > 0 jobs in order: how many; *error says why fewer. */
+static size_t submit_batch(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *specs,
+			   size_t n, struct shunt_job_id *ids, int *error)
 {
-	struct sh_submitter *sub;
+	struct section s SH_CLEANUP(section_over) = { rt, sub };
 	size_t i = 0;
 	int rc = 0;
 
-	if (!rt || (!specs && n > 0)) {
-		sh_error_detail(NO_SPEC);
-		rc = SHUNT_EINVAL;
-	} else if (sh_runtime_forked(rt)) {
-		rc = SHUNT_EFORKED;
-	}
-	if (rc != 0 || n == 0) {
-		if (error)
-			*error = rc;
-		return 0;
-	}
-	sub = sh_submitter_get(rt);
-	section_begin(rt, sub);
-	while (i < n) {
+	section_begin(s.rt, sub);
+	while (i < n && rc == 0) {
 		uint32_t k = ids ? 0 : plain_run(&specs[i], n - i);
 
 		if (k > 0 && (k = submit_run(rt, sub, &specs[i], k)) > 0) {
@@ -742,12 +756,28 @@ size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec 
 		if (ids)
 			ids[i].v = 0;
 		rc = submit_parts(rt, sub, &specs[i], ids ? &ids[i] : NULL, sh_clock_ns());
-		if (rc != 0)
-			break;
-		i++;
+		if (rc == 0)
+			i++;
 	}
-	section_end(rt, sub);
+	*error = rc;
+	return i;
+}
+
+size_t shunt_submit_batch(struct shunt_runtime *rt, const struct shunt_job_spec *specs, size_t n, struct shunt_job_id *ids,
+			  int *error)
+{
+	size_t accepted = 0;
+	int rc = 0;
+
+	if (!rt || (!specs && n > 0)) {
+		sh_error_detail(NO_SPEC);
+		rc = SHUNT_EINVAL;
+	} else if (sh_runtime_forked(rt)) {
+		rc = SHUNT_EFORKED;
+	}
+	if (rc == 0 && n > 0)
+		accepted = submit_batch(rt, sh_submitter_get(rt), specs, n, ids, &rc);
 	if (error)
 		*error = rc;
-	return i;
+	return accepted;
 }

@@ -38,9 +38,14 @@ static void forked_child(void)
 	struct shunt_job_ctx *ctx;
 
 	sh_fork_generation++;
-	for (ctx = sh_thread.ctx; ctx; ctx = ctx->outer)
-		/* the jobs around the fork: their next checkpoint takes the slow path */
+	for (ctx = sh_thread.ctx; ctx; ctx = ctx->outer) {
+		/* the jobs around the fork: their next checkpoint, and the end of their handler, take the slow path */
 		ctx->above = 0;
+		ctx->blocked = SH_BLOCKED_FORKED;
+	}
+	if (sh_thread.worker) /* its loop ends without another look at the queues */
+		/* mo rlx: the only thread. */
+		sh_a32_store_rlx(&sh_thread.worker->pool->stop, 1);
 	/* The lock may have been held by a thread that does not exist in the child. */
 	(void)pthread_mutex_init(&runtimes_lock, NULL);
 }

@@ -64,17 +64,6 @@ static inline struct sh_submitter *sh_call_begin(struct shunt_runtime *rt)
 	return NULL;
 }
 
-/* The beginning of a public call that may block: 0, or why it is refused; then it has not begun. */
-static inline int sh_call_enter(struct shunt_runtime *rt, struct sh_submitter **call)
-{
-	if (!rt)
-		return SHUNT_EINVAL;
-	if (sh_runtime_forked(rt))
-		return SHUNT_EFORKED;
-	*call = sh_call_begin(rt);
-	return 0;
-}
-
 static inline void sh_call_end(struct shunt_runtime *rt, struct sh_submitter *sub)
 {
 	if (sh_likely(sub != NULL))
@@ -83,6 +72,31 @@ static inline void sh_call_end(struct shunt_runtime *rt, struct sh_submitter *su
 	else
 		/* mo call.1 -> call.1@life/grace.c: likewise. */
 		(void)sh_a64_sub_sc(&rt->shared_calls, 1);
+}
+
+/* A public call that may block or run handlers. It ends with its scope, also if one of those ends the thread. */
+struct sh_call {
+	struct shunt_runtime *rt; /* NULL = it has not begun */
+	struct sh_submitter *sub;
+};
+
+static inline void sh_call_over(const struct sh_call *c)
+{
+	if (c->rt)
+		sh_call_end(c->rt, c->sub);
+}
+
+#define SH_CALL(name) struct sh_call name SH_CLEANUP(sh_call_over) = { NULL, NULL }
+
+/* It begins: 0, or why it is refused. */
+static inline int sh_call_enter(struct shunt_runtime *rt, struct sh_call *call)
+{
+	if (!rt)
+		return SHUNT_EINVAL;
+	if (sh_runtime_forked(rt))
+		return SHUNT_EFORKED;
+	*call = (struct sh_call){ rt, sh_call_begin(rt) };
+	return 0;
 }
 
 #endif

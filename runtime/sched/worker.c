@@ -1,6 +1,7 @@
 /*
  * sched/worker.c - the loop of a worker thread: pick a job (pick.h) and run it, else spin and park
- * (idle.h). The loop is sh_worker_main; its decisions stand in the order in which they are taken.
+ * (idle.h). The loop is work(); its decisions stand in the order in which they are taken. A handler that
+ * ends its thread ends the loop's stay there (worker_lost): a new thread goes on with the worker.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +10,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/futex.h"
@@ -23,6 +25,7 @@
 #include "sched/sleep.h"
 #include "sched/strand.h"
 #include "sched/token.h"
+#include "sched/worker_make.h"
 #include "sched/submitter.h"
 #include "sched/world.h"
 
@@ -130,28 +133,55 @@ static bool own_empty(const struct sh_worker *w)
 	return true;
 }
 
-/* Names and binds the thread, claims its submitter, and reports "started". False = there is no submitter for it. */
-static bool worker_begin(struct sh_worker *w)
+/* Names and binds the thread, and claims its submitter, if there is one for it. */
+static void thread_begin(struct sh_worker *w)
 {
 	struct sh_pool *p = w->pool;
-	struct sh_log_held lines;
-	char name[16], text[1024];
-
-	/* its maker holds a lock until it has started */
-	sh_log_hold(&lines, text, sizeof(text));
+	char name[16];
 
 	(void)snprintf(name, sizeof(name), "%.9s/%s%u", p->name, w->spare ? "s" : "", w->slot);
 	(void)pthread_setname_np(pthread_self(), name);
 	sh_worker_pin(w);
 	sh_worker_attributes(w);
 	w->submitter = sh_submitter_find(p->rt, true);
-	if (w->submitter)
-		w->submitter->worker = w;
+	if (!w->submitter)
+		return;
+	w->submitter->worker = w;
+	sh_thread.worker = w;
 	/* its records come from its own node */
-	if (w->submitter && w->node != SHUNT_ANY) {
+	if (w->node != SHUNT_ANY) {
 		w->submitter->node = w->node;
 		w->submitter->node_slot = w->node_slot;
 	}
+}
+
+/* The thread takes the place of one that ended in a handler; that one's submitter is free again when it has ended. */
+static bool worker_continue(struct sh_worker *w)
+{
+	struct timespec pause = { 0, 1000000 };
+
+	(void)pthread_join(w->before, NULL);
+	thread_begin(w);
+	while (!w->submitter && sh_a32_load_acq(&w->pool->stop) == 0) { /* mo stop.1 <- park.2@sched/push.c: the stop. */
+		(void)nanosleep(&pause, NULL);
+		thread_begin(w);
+	}
+	return true;
+}
+
+/* Reports "started". False = there is no submitter for the thread. */
+static bool worker_begin(struct sh_worker *w)
+{
+	struct sh_pool *p = w->pool;
+	struct sh_log_held lines;
+	char text[1024];
+	SH_NO_CANCEL;
+
+	if (sh_unlikely(w->replaces))
+		return worker_continue(w);
+	/* its maker holds a lock until it has started */
+	sh_log_hold(&lines, text, sizeof(text));
+	thread_begin(w);
 	/*
 	 * mo slots.1 -> slots.1@sched/pick.c: complete before it is counted, counted before it takes, keeps
 	 * or waits for anything.
@@ -165,49 +195,115 @@ static bool worker_begin(struct sh_worker *w)
 	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
 	(void)sh_futex_wake(&w->started, 1);
 	sh_log_pass(&lines);
-	if (!w->submitter)
-		return false;
-	if (p->opts.on_start)
-		p->opts.on_start(p->opts.hook_arg, w->slot);
-	return true;
+	return w->submitter != NULL;
+}
+
+static void worker_left(struct sh_worker **w)
+{
+	if ((*w)->submitter)
+		(*w)->submitter->worker = NULL;
+	sh_thread.worker = NULL;
+	/* mo start.1 -> start.1@sched/worker_make.c: all its writes come before this one. */
+	sh_a32_store_rel(&(*w)->started, SH_STARTED_LEFT);
 }
 
 static void worker_end(struct sh_worker *w)
 {
-	struct sh_pool *p = w->pool;
+	struct sh_worker *last SH_CLEANUP(worker_left) = w; /* also if the hook ends the thread */
+	const struct shunt_pool_opts *opts = &last->pool->opts;
 
-	if (p->opts.on_stop)
-		p->opts.on_stop(p->opts.hook_arg, w->slot);
-	w->submitter->worker = NULL;
-	/* mo start.1 -> start.1@sched/worker_make.c: all its writes come before this one. */
-	sh_a32_store_rel(&w->started, SH_STARTED_LEFT);
+	if (opts->on_stop && !sh_runtime_forked(w->pool->rt))
+		opts->on_stop(opts->hook_arg, w->slot);
 }
 
-void *sh_worker_main(void *arg)
+static void hook_start(struct sh_worker *w)
 {
-	struct sh_worker *w = arg;
+	const struct shunt_pool_opts *opts = &w->pool->opts;
+
+	if (!opts->on_start || w->hooked)
+		return;
+	w->hooked = true;
+	opts->on_start(opts->hook_arg, w->slot);
+	w->hooked = false;
+}
+
+static void work(struct sh_worker *w);
+
+/*
+ * A handler, or on_start, ended the thread. What the loop had in hand is given back; a new thread goes on with the
+ * worker. If none can be made this one does, though it ends: it never comes back from here.
+ */
+static SH_COLD void worker_lost(struct sh_worker *w, struct sh_idleness *idle)
+{
 	struct sh_pool *p = w->pool;
-	struct sh_idleness idle = { 0 };
+	int rc;
+
+	if (sh_runtime_forked(p->rt))
+		return;
+	sh_run_left(w);
+	sh_account_close_before(w);
+	sh_idle_end(w, idle);
+	sh_propagate(w);
+	if (sh_a32_load_acq(&p->stop) != 0) { /* mo stop.1 <- park.2@sched/push.c: the stop. */
+		worker_end(w);
+		return;
+	}
+	sh_log_write(&p->rt->log, SHUNT_LOG_ERROR,
+		     "pool %s: worker %u: its thread was ended by %s; a new one takes its place",
+		     p->name, w->slot, w->hooked ? "on_start" : "a handler");
+	w->submitter->worker = sh_thread.worker = NULL;
+	rc = sh_worker_replace(w);
+	if (rc == 0) {
+		sh_a32_store_rlx(&w->replaced, sh_a32_load_rlx(&w->replaced) + 1); /* mo rlx: statistic. */
+		if (p->opts.on_stop && !w->hooked)
+			p->opts.on_stop(p->opts.hook_arg, w->slot); /* last: it may end the thread, too */
+		return;
+	}
+	w->submitter->worker = sh_thread.worker = w;
+	sh_log_write(&p->rt->log, SHUNT_LOG_ERROR, "pool %s: worker %u: no new thread, the old one goes on: %s", p->name,
+		     w->slot, shunt_strerror(rc));
+	work(w);
+	worker_end(w);
+}
+
+/* The loop's stay in a thread. */
+struct stay {
+	struct sh_worker *w;
+	struct sh_idleness idle;
+	bool over;
+};
+
+static void stay_over(struct stay *s)
+{
+	if (sh_unlikely(!s->over))
+		worker_lost(s->w, &s->idle);
+}
+
+/* The loop. */
+static void work(struct sh_worker *w)
+{
+	struct stay stay SH_CLEANUP(stay_over) = { .w = w };
+	struct sh_idleness *const idle = &stay.idle;
+	struct sh_pool *p = w->pool;
 	struct sh_item item = { 0, 0 };
 	uint32_t level = 0;
 
-	if (!worker_begin(w))
-		return NULL;
+	hook_start(w);
 	/* mo stop.1 <- park.2@sched/push.c: sees the stopper's stores. */
 	while (sh_a32_load_acq(&p->stop) == 0) {
 		if (sh_unlikely(w->spare) && own_empty(w)) {
 			sh_account_close(w);
-			if (sh_idle_retire(w, &idle))
+			if (sh_idle_retire(w, idle))
 				continue;
 		}
 		if (sh_unlikely(async_full(w))) {
 			sh_account_close(w);
 			sh_prompt_end(w);
-			sh_idle_wait_for_capacity(w, &idle);
+			sh_idle_wait_for_capacity(w, idle);
 			continue;
 		}
 		if (sh_pick(w, &item, &level)) {
-			sh_idle_end(w, &idle);
+			sh_idle_end(w, idle);
 			if (sh_unlikely(w->waiting.slept))
 				sh_worker_arrival(w, item);
 			if (sh_unlikely(w->surplus))
@@ -220,10 +316,23 @@ void *sh_worker_main(void *arg)
 		sh_account_close(w);
 		if (sh_unlikely(w->surplus))
 			sh_propagate(w); /* it may not take what it was woken for */
-		sh_idle_step(w, &idle);
+		sh_idle_step(w, idle);
 	}
+	stay.over = true;
+	if (sh_runtime_forked(p->rt)) /* a child that a handler forked: its thread ends, the queues are left alone */
+		return;
 	sh_account_close(w);
-	sh_idle_end(w, &idle);
+	sh_idle_end(w, idle);
+}
+
+void *sh_worker_main(void *arg)
+{
+	struct sh_worker *w = arg;
+
+	if (!worker_begin(w))
+		return NULL;
+	if (sh_likely(w->submitter != NULL))
+		work(w);
 	worker_end(w);
 	return NULL;
 }
@@ -262,7 +371,7 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		w->now_ns = 0;
 		(void)sh_run_item(w, item, level);
 		w->now_ns = 0;
-		if (sh_clock_ns() >= deadline_ns)
+		if (sh_clock_ns() >= deadline_ns || sh_runtime_forked(w->pool->rt))
 			return;
 	}
 }

@@ -109,6 +109,7 @@ struct sh_worker {
 	sh_a64 sleeps;                        /* attempts to park; numbers each PARKED state */
 	sh_a64 wakes;                         /* sync: atomic; written by wakers */
 	sh_a32 cpu_seen, pin_error, pin_verified;
+	sh_a32 replaced; /* threads of it that a handler ended */
 	/* line 5: constants and the owner's private fields */
 	struct sh_pool *pool SH_ALIGNED(SH_CACHELINE); /* sync: const */
 	uint32_t slot;            /* sync: const; index in pool->worker, spares after the workers */
@@ -148,7 +149,10 @@ struct sh_worker {
 	uint32_t samples;         /* sync: owner; number of run times learned; wraps */
 	struct sh_waiting waiting; /* sync: owner; how it sleeps and spins */
 	struct sh_item hand[SH_BATCH_MAX];
-	pthread_t thread;
+	pthread_t thread; /* sync: const; or written by the thread before it, which it joins */
+	pthread_t before; /* sync: as thread; with `replaces` */
+	bool replaces;    /* sync: as thread; its thread takes the place of one that ended in a handler */
+	bool hooked;      /* sync: owner; the thread is in on_start: the next one does not call it */
 	/* sync: the pool's watcher; `jobs` at its last look */
 	uint64_t watched_jobs;
 	sh_a32 started;           /* sync: atomic; SH_STARTED_* */

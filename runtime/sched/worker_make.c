@@ -160,6 +160,18 @@ void sh_worker_place(struct sh_pool *p, struct sh_worker *w, const struct shunt_
 			     w->slot, w->node, shunt_strerror(rc));
 }
 
+int sh_worker_replace(struct sh_worker *w)
+{
+	const struct sh_pool *p = w->pool;
+	int rc = SHUNT_ESYS;
+
+	w->before = pthread_self();
+	w->replaces = true;
+	if (!SH_FAIL("worker.replace"))
+		rc = sh_thread_start(&w->thread, p->thread_main, w, p->signals, p->opts.stack_bytes);
+	return rc;
+}
+
 int sh_worker_start(struct sh_worker *w)
 {
 	const struct sh_pool *p = w->pool;

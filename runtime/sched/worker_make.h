@@ -24,5 +24,7 @@ void sh_worker_steal_order(struct sh_pool *p, struct sh_worker *w, const struct 
 uint32_t sh_worker_own_levels(const struct sh_worker *w);
 /* Starts its thread and waits until it is pinned and counted. 0; what sh_thread_start says; SHUNT_ELIMIT. */
 int sh_worker_start(struct sh_worker *w);
+/* The thread of w ends: starts another one, which waits for that end. 0, or what sh_thread_start says. */
+int sh_worker_replace(struct sh_worker *w);
 
 #endif

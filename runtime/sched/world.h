@@ -78,6 +78,7 @@ struct sh_thread {
 	uint64_t serial[SH_REMEMBERED];
 	struct sh_submitter *sub[SH_REMEMBERED];
 	struct shunt_job_ctx *ctx; /* the innermost job that runs on this thread */
+	struct sh_worker *worker;  /* whose loop runs on this thread; NULL = none */
 	uint64_t number;           /* of this thread, never used again; 0 = not numbered yet */
 	int armed;                 /* 1 = the thread-end hook is set */
 };

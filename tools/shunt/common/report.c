@@ -124,6 +124,9 @@ void report_workers(const struct shunt_snapshot *s, uint64_t elapsed_ns, FILE *f
 		if (w->nice_error != 0)
 			(void)fprintf(f, "  %s worker %" PRIu32 ": nice is %" PRId32 ", the pool's was refused: %s\n", w->pool,
 				      w->index, w->nice, shunt_error_name(w->nice_error));
+		if (w->replaced != 0)
+			(void)fprintf(f, "  %s worker %" PRIu32 ": %" PRIu64 " threads ended by handlers\n",
+				      w->pool, w->index, w->replaced);
 	}
 }
 
@@ -200,6 +203,7 @@ static json_t *worker_json(const struct shunt_worker_info *w, uint64_t elapsed_n
 	fmt_json_set_u64(o, "signal_mask", w->signal_mask, bad);
 	fmt_json_set(o, "nice", json_integer(w->nice), bad);
 	fmt_json_set(o, "nice_error", json_integer(w->nice_error), bad);
+	fmt_json_set_u64(o, "replaced", w->replaced, bad);
 	fmt_json_set_u64(o, "jobs", w->jobs, bad);
 	fmt_json_set_u64(o, "stolen", w->stolen, bad);
 	fmt_json_set_u64(o, "parks", w->parks, bad);
