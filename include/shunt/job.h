@@ -136,7 +136,8 @@ struct shunt_job_spec {
  * Errors: SHUNT_EINVAL (fields; a worker or node is asked for without opts, or opts say what does not count;
  * shunt_error_detail() says which and what would be right), SHUNT_ENOENT (type, worker, node, group), SHUNT_EFULL,
  * SHUNT_ETIMEDOUT, SHUNT_ESTOPPED (draining), SHUNT_EFORKED, SHUNT_EDEADLK (block inside a job and no spare thread is
- * left).
+ * left), SHUNT_EBUSY (in a signal handler that interrupted a submit of its own thread, or in a strategy; nothing has
+ * changed). In a signal handler: docs/API.md, "Signal handlers".
  * Progress: lock-free. Since 0.1.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_submit(struct shunt_runtime *rt, const struct shunt_job_spec *spec,

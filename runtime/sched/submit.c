@@ -109,6 +109,12 @@ static inline void section_over(const struct section *s)
 	section_end(s->rt, s->sub);
 }
 
+/* Is this submit one of a signal handler that interrupted another of its thread, or of a strategy? */
+static inline bool section_busy(const struct sh_submitter *sub)
+{
+	return sub && (sh_a64_load_rlx(&sub->section) & 1u); /* mo rlx: own word. */
+}
+
 /*
  * Leaves the section for a sleep or an inline handler: the counted attempt keeps the pool
  * meanwhile.
@@ -620,8 +626,11 @@ rejected:
 static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *spec,
 				  struct shunt_job_id *id)
 {
-	struct section s SH_CLEANUP(section_over) = { rt, sub };
 	int rc = 0;
+
+	if (sh_unlikely(section_busy(sub)))
+		return SHUNT_EBUSY;
+	struct section s SH_CLEANUP(section_over) = { rt, sub };
 
 	section_begin(s.rt, sub);
 	if (id || !spec_plain(spec) || submit_run(rt, sub, spec, 1) == 0)
@@ -643,7 +652,9 @@ static SH_NOINLINE int submit_outside(struct shunt_runtime *rt, struct sh_submit
 	struct sh_pool *p;
 	uint32_t level;
 
-	if (sh_unlikely(index >= SHUNT_TYPES_MAX) || sh_unlikely(sub->depth != 0))
+	if (!sub)
+		__builtin_unreachable(); /* as its caller has seen */
+	if (sh_unlikely(index >= SHUNT_TYPES_MAX) || sh_unlikely(section & 1u))
 		return submit_one(rt, sub, spec, NULL);
 	sh_a64_store_rlx(&sub->section, section + 1); /* mo rlx: as section_begin. */
 	count_attempts(rt, sub, index, 1);
@@ -741,9 +752,14 @@ static uint32_t plain_run(const struct shunt_job_spec *specs, size_t n)
 static size_t submit_batch(struct shunt_runtime *rt, struct sh_submitter *sub, const struct shunt_job_spec *specs,
 			   size_t n, struct shunt_job_id *ids, int *error)
 {
-	struct section s SH_CLEANUP(section_over) = { rt, sub };
 	size_t i = 0;
 	int rc = 0;
+
+	if (sh_unlikely(section_busy(sub))) {
+		*error = SHUNT_EBUSY;
+		return 0;
+	}
+	struct section s SH_CLEANUP(section_over) = { rt, sub };
 
 	section_begin(s.rt, sub);
 	while (i < n && rc == 0) {
