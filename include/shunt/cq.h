@@ -73,7 +73,8 @@ SHUNT_API int shunt_cq_fd(const struct shunt_cq *cq);
 SHUNT_API size_t shunt_cq_take(struct shunt_cq *cq, struct shunt_completion *out, size_t n);
 /*
  * Waits until a completion may be taken, at most timeout_ns (0 = just look, SHUNT_FOREVER = no limit), for threads
- * without a loop. 0, SHUNT_ETIMEDOUT, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESYS, SHUNT_ESTOPPED (the runtime is destroyed).
+ * without a loop. 0, SHUNT_ETIMEDOUT, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESYS, SHUNT_ESTOPPED (the runtime is
+ * destroyed).
  * Inside a job declare the worker blocked first (shunt_block_begin). Thread: the reader.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_cq_wait(struct shunt_cq *cq, uint64_t timeout_ns);

@@ -187,10 +187,11 @@ SHUNT_MUST_USE SHUNT_API int shunt_complete(struct shunt_runtime *rt, struct shu
 /* Makes an empty group. 0, SHUNT_EFULL when all groups are taken (options: groups_max). */
 SHUNT_MUST_USE SHUNT_API int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out);
 /*
- * Waits until every job submitted to the group so far is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER =
- * no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, as long as the worker's
- * jobs usually end in time, else declares the worker blocked. 0, SHUNT_ETIMEDOUT, SHUNT_ESTALE, SHUNT_EDEADLK (called by a member of the group, or no spare thread left),
- * SHUNT_ESTOPPED (the runtime is destroyed meanwhile: its queued jobs were cancelled).
+ * Waits until every job submitted to the group so far is terminal, at most timeout_ns (0 = just look,
+ * SHUNT_FOREVER = no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, as
+ * long as the worker's jobs usually end in time, else declares the worker blocked. 0, SHUNT_ETIMEDOUT,
+ * SHUNT_ESTALE, SHUNT_EDEADLK (called by a member of the group, or no spare thread left), SHUNT_ESTOPPED (the
+ * runtime is destroyed meanwhile: its queued jobs were cancelled).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group,
 					      uint64_t timeout_ns);

@@ -127,7 +127,7 @@ struct shunt_cpu_budget {
 	uint32_t quota_milli;       /* tightest cgroup quota in 1/1000 cpu, 0 = none */
 	uint32_t config;            /* configured limit, 0 = none */
 	uint64_t throttled_periods; /* periods in which the quota stopped us, all levels of the cgroup path together */
-	char why[256];              /* one line: which limit decides, and the others */
+	char why[512];              /* one line: which limit decides, and the others */
 };
 
 /*

@@ -28,8 +28,9 @@ _Static_assert(SHUNT_MASK_CALLER == 1 && SHUNT_MASK_MACHINE == 2, "mask_words");
 _Static_assert(SHUNT_IDLE_POLL == 1 && SHUNT_IDLE_ADAPTIVE == 2 && SHUNT_IDLE_PARK == 3, "idle_words");
 _Static_assert(SHUNT_LEVELS_STRICT == 1 && SHUNT_LEVELS_WEIGHTED == 2 && SHUNT_LEVELS_RESERVED == 3, "mode_words");
 _Static_assert(SHUNT_SELECT_LEAST_WORK == 1 && SHUNT_SELECT_PEAK_EWMA == 2 && SHUNT_SELECT_LEAST_LOADED == 3 &&
-	       SHUNT_SELECT_ROUND_ROBIN == 4 && SHUNT_SELECT_RANDOM == 5 && SHUNT_SELECT_KEYED == 6 &&
-	       SHUNT_SELECT_LOCALITY == 7, "strategy_words");
+		       SHUNT_SELECT_ROUND_ROBIN == 4 && SHUNT_SELECT_RANDOM == 5 && SHUNT_SELECT_KEYED == 6 &&
+		       SHUNT_SELECT_LOCALITY == 7,
+	       "strategy_words");
 _Static_assert(SHUNT_ON_FULL_ERROR == 1 && SHUNT_ON_FULL_BLOCK == 2 && SHUNT_ON_FULL_INLINE == 3, "full_words");
 _Static_assert(SHUNT_LOG_ERROR == 1 && SHUNT_LOG_WARN == 2 && SHUNT_LOG_INFO == 3 && SHUNT_LOG_DEBUG == 4, "log_words");
 

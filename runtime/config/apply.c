@@ -76,7 +76,10 @@ void sh_config_runtime_opts(struct shunt_config *c, struct shunt_runtime_opts *o
 	out->level_names = c->level_names;
 }
 
-/* A key without effect that the check excused is not passed on: the struct's own check would refuse it. */
+/*
+ * A key without effect that the check excused, or that nobody gave, is not passed on: the struct's own check, which
+ * cannot tell a default from a wish, would refuse it.
+ */
 static void excused_drop(struct shunt_config *c, const struct sh_named *item, struct shunt_pool_opts *out)
 {
 	uint32_t levels = sh_config_levels(c);
@@ -94,6 +97,10 @@ static void excused_drop(struct shunt_config *c, const struct sh_named *item, st
 			memcpy((char *)out + key->offset, &none, sizeof(none));
 		for (uint32_t i = 0; i < (key->per_level ? levels : 1u); i++)
 			sh_key_store(key, out, i, 0);
+	}
+	if (levels == 1) {
+		out->guard_every = 0;
+		out->weights[0] = 0;
 	}
 }
 

@@ -134,7 +134,9 @@ static void mask_fill(const struct sh_worker *w, struct shunt_worker_info *o)
 {
 	struct sh_cpus mask;
 
-	if (w->seen.tid == 0 || sh_cpus_affinity(&mask, w->seen.tid) != SHUNT_OK)
+	uint32_t tid = sh_a32_load_rlx(&w->tid); /* mo rlx: a statistic. */
+
+	if (tid == 0 || sh_cpus_affinity(&mask, (int)tid) != SHUNT_OK)
 		return;
 	o->pin_verified = w->cpu >= 0 && sh_cpus_count(&mask) == 1 && sh_cpus_has(&mask, (uint32_t)w->cpu);
 	if (sh_cpus_format(&mask, o->cpu_mask, sizeof(o->cpu_mask)) >= sizeof(o->cpu_mask))

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "machine/bind.h"
 #include "sched/world.h"
@@ -70,6 +71,8 @@ void sh_worker_pin(struct sh_worker *w)
 	int seen = -1;
 	int rc = 0;
 
+	/* mo rlx: read by snapshots. */
+	sh_a32_store_rlx(&w->tid, (uint32_t)gettid());
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* ns: a timed wake-up must not be late (sleep.c) */
 	if (w->spare || w->replaces)
 		rc = maker_affinity(w);

@@ -162,7 +162,8 @@ static bool worker_continue(struct sh_worker *w)
 
 	(void)pthread_join(w->before, NULL);
 	thread_begin(w);
-	while (!w->submitter && sh_a32_load_acq(&w->pool->stop) == 0) { /* mo stop.1 <- park.2@sched/push.c: the stop. */
+	/* mo stop.1 <- park.2@sched/push.c: the stop. */
+	while (!w->submitter && sh_a32_load_acq(&w->pool->stop) == 0) {
 		(void)nanosleep(&pause, NULL);
 		thread_begin(w);
 	}
@@ -260,8 +261,8 @@ static SH_COLD void worker_lost(struct sh_worker *w, struct sh_idleness *idle)
 		return;
 	}
 	w->submitter->worker = sh_thread.worker = w;
-	sh_log_write(&p->rt->log, SHUNT_LOG_ERROR, "pool %s: worker %u: no new thread, the old one goes on: %s", p->name,
-		     w->slot, shunt_strerror(rc));
+	sh_log_write(&p->rt->log, SHUNT_LOG_ERROR, "pool %s: worker %u: no new thread, the old one goes on: %s",
+		     p->name, w->slot, shunt_strerror(rc));
 	work(w);
 	worker_end(w);
 }

@@ -116,6 +116,7 @@ struct sh_worker {
 	int32_t cpu;              /* sync: const; -1 = not pinned */
 	uint32_t node;            /* sync: const; NUMA os index or SHUNT_ANY */
 	uint32_t node_slot;       /* sync: const; index of the slab node */
+	sh_a32 tid;               /* sync: atomic; the kernel's number of its thread */
 	uint32_t level_mask;      /* sync: const; levels it may take */
 	uint32_t own_levels;      /* sync: const; levels whose own spawns it keeps in its deque */
 	bool spare;               /* sync: const */

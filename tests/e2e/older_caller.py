@@ -15,7 +15,7 @@ import tempfile
 
 # (header, struct, how many declarations to cut)
 CUT = [
-    ("snapshot.h", "shunt_series", 1),
+    ("snapshot.h", "shunt_series", 2),
     ("snapshot.h", "shunt_worker_info", 1),
     ("snapshot.h", "shunt_pool_info", 2),
     ("snapshot.h", "shunt_runtime_info", 2),

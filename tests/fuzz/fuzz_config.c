@@ -64,7 +64,8 @@ static void produce(struct shunt_config *c)
 		struct shunt_pool_opts p;
 
 		sh_config_pool_opts(c, i, &p);
-		REQUIRE(p.workers <= SHUNT_WORKERS_MAX && p.pin <= SHUNT_PIN_EXPLICIT && p.idle && p.level_mode && p.strategy && p.on_full);
+		REQUIRE(p.workers <= SHUNT_WORKERS_MAX && p.pin <= SHUNT_PIN_EXPLICIT);
+		REQUIRE(p.idle && p.level_mode && p.strategy && p.on_full);
 	}
 	for (i = 0; i < sh_config_used_count(c, SH_TYPES); i++) {
 		struct shunt_type_opts t;

@@ -106,7 +106,10 @@ static void test_pool(void **state)
 	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EINVAL, "pools.io.workers", "'300'", "256");
 	o.workers = 1;
 	o.place = "cpus:8191";
+	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EINVAL, "pools.io.place", "has no effect", "want");
+	o.pin = SHUNT_PIN_COMPACT;
 	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EPLACE, "pools.io.place", "cpus:8191", "allowed");
+	o.pin = SHUNT_PIN_NONE;
 	o.place = NULL;
 	assert_int_equal(shunt_pool_create(rt, &o, &id), 0);
 	assert_string_equal(shunt_error_detail(), "");
@@ -164,7 +167,7 @@ static void test_topology(void **state)
 	(void)state;
 	EXPECT(shunt_topo_open(NULL, NULL), SHUNT_EINVAL, "topology", "NULL", "want");
 	o.xml_file = "/no/such.xml";
-	EXPECT(shunt_topo_open(&t, &o), SHUNT_EIO, "topology: xml_file", "/no/such.xml", "want");
+	EXPECT(shunt_topo_open(&t, &o), SHUNT_EIO, "topology: xml_file", "/no/such.xml", "No such file");
 	o.synthetic = "x";
 	EXPECT(shunt_topo_open(&t, &o), SHUNT_EINVAL, "topology", "both", "want");
 	o.xml_file = NULL;

@@ -265,8 +265,10 @@ static void test_inline(void **state)
 	s = tu_spec(tu_type(rt, (struct shunt_pool_id){ 1 }, "forker", forker), NULL);
 	s.on_full = SHUNT_ON_FULL_INLINE;
 	rc = shunt_submit(rt, &s, NULL);
-	if (in_child)
-		_exit(rc == SHUNT_EFORKED && shunt_submit(rt, &s, NULL) == SHUNT_EFORKED && shunt_runtime_destroy(rt, NULL) == 0 ? ENDED : 1);
+	if (in_child) {
+		rc = rc == SHUNT_EFORKED && shunt_submit(rt, &s, NULL) == SHUNT_EFORKED ? 0 : 1;
+		_exit(shunt_runtime_destroy(rt, NULL) == 0 && rc == 0 ? ENDED : 1);
+	}
 	assert_int_equal(rc, 0);
 	assert_int_equal(waitpid(atomic_load(&seen->child), &status, 0), atomic_load(&seen->child));
 	assert_int_equal(WEXITSTATUS(status), ENDED);

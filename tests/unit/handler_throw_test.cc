@@ -71,7 +71,9 @@ int waits(shunt_job_ctx *ctx, void *)
 	}
 	if (!caught || shunt_wait(shunt_job_runtime(ctx), id, 0, &result) != 0)
 		return -2;
-	return result.status == SHUNT_JOB_FAILED && result.code == SHUNT_EEXITED && result.detail == SHUNT_BY_EXIT ? SHUNT_DONE : -3;
+	if (result.status != SHUNT_JOB_FAILED || result.code != SHUNT_EEXITED)
+		return -3;
+	return result.detail == SHUNT_BY_EXIT ? SHUNT_DONE : -3;
 }
 
 /* The same in checkpoints, which go on to work. */

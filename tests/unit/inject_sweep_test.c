@@ -75,6 +75,7 @@ static const struct fault_point table[] = {
 	{ "topo.page_node", ERR(ESYS), 0 },
 	{ "topo.pin", ERR(EPERM), 0 },
 	{ "topo.xml", ERR(EIO), 0 },
+	{ "worker.replace", 0, MAY }, /* only when a handler ends its thread: thread_exit_test */
 	{ "any allocation", ERR(ENOMEM) | ERR(ESYS) | ERR(EIO) | ERR(EINVAL) | ERR(ELIMIT) | ERR(EDEADLK) | ERR(EPERM), MAY | QUIET },
 	{ NULL, 0, 0 },
 };

@@ -1,6 +1,6 @@
 /*
- * A seccomp filter that is set after the library was loaded, as sandboxes do: what it refuses ends no process. Each case
- * is a process of its own, because a filter stays.
+ * A seccomp filter that is set after the library was loaded, as sandboxes do: what it refuses ends no process. Each
+ * case is a process of its own, because a filter stays.
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"

@@ -201,15 +201,14 @@ static void print_probes(const struct run_result *r, FILE *f)
 	if (x)
 		shunt_hist_percentiles(x->queue, (const double[]){ 50, 99 }, p, 2);
 	if (x)
-		(void)fprintf(f, "  an urgent job waited p50 %s, p99 %s, max %s (%s probe%s at level %s)\n",
-			      fmt_ns((double)p[0]).s, fmt_ns((double)(p[1] < max ? p[1] : max)).s,
-			      fmt_ns((double)max).s,
-			      fmt_count(shunt_hist_count(x->queue)).s, shunt_hist_count(x->queue) == 1 ? "" : "s",
-			      x->level_name);
+		(void)fprintf(f, "  an urgent job waited p50 %s, p99 %s, max %s\n    (%s probe%s at level %s)\n",
+			      fmt_ns((double)(p[0] < max ? p[0] : max)).s, fmt_ns((double)(p[1] < max ? p[1] : max)).s,
+			      fmt_ns((double)max).s, fmt_count(shunt_hist_count(x->queue)).s,
+			      shunt_hist_count(x->queue) == 1 ? "" : "s", x->level_name);
 	if (r->walk->probes_refused)
 		(void)fprintf(f, "  %s urgent job%s refused, because the runtime was full\n",
 			      fmt_count(r->walk->probes_refused).s, r->walk->probes_refused == 1 ? " was" : "s were");
-	(void)fprintf(f, "  levels order what waits; what runs goes on to its next checkpoint: here each %s\n",
+	(void)fprintf(f, "  levels order what waits; what runs goes on to its next checkpoint:\n    here each %s\n",
 		      fmt_bytes(RUN_PIECE).s);
 }
 

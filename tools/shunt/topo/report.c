@@ -103,7 +103,7 @@ static void print_head(const struct topo_report *r, FILE *f)
 	uint32_t pus = shunt_topo_pu_count(r->topo), nodes = shunt_topo_node_count(r->topo);
 	uint32_t workers = shunt_plan_worker_count(r->plan), packages = count_ids(r, id_package);
 	uint32_t l3 = count_ids(r, id_l3), cores = count_ids(r, id_core), allowed = 0;
-	char text[512];
+	char text[640];
 
 	for (uint32_t i = 0; i < pus; i++)
 		allowed += cpu(r, i)->allowed;
