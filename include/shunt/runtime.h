@@ -89,6 +89,16 @@ SHUNT_MUST_USE SHUNT_API int shunt_runtime_resume(struct shunt_runtime *rt);
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled);
 
+/*
+ * A pinned worker's thread may run on one cpu, and its timers are exact. Threads and child processes that a job starts
+ * inherit both. Called by such a thread, or in the child between fork and exec, this gives it all cpus that the runtime
+ * may use and the timer slack of the thread that made the runtime. Pools, runtimes and threads of shunt's own that are
+ * made in a job need no call. A worker that calls it is not pinned any more.
+ * 0, SHUNT_EINVAL (NULL), SHUNT_ENOSYS (the topology is not this machine), SHUNT_EPERM, SHUNT_ESYS. Any thread, also in
+ * a signal handler and in a forked child; never blocks. Since 0.1.
+ */
+SHUNT_API int shunt_thread_unpin(struct shunt_runtime *rt);
+
 enum shunt_idle {
 	SHUNT_IDLE_DEFAULT = 0,  /* adaptive */
 	SHUNT_IDLE_POLL = 1,     /* never sleeps: lowest latency, burns its cpu */

@@ -42,10 +42,16 @@ static inline uint64_t sh_clock_ns(void)
 	return sh_clock_monotonic_ns();
 }
 
-/* End of a wait that starts now and lasts timeout_ns; SH_FOREVER if that is beyond the clock. */
+/*
+ * Limits of waits are counted by the kernel's clock, which never goes back. A TSC does, if the machine is saved and
+ * restored: delays are wrong for a moment then, but no wait ends early or late. Compare a deadline with nothing but
+ * these two.
+ *
+ * End of a wait that starts now and lasts timeout_ns; SH_FOREVER if that is beyond the clock.
+ */
 static inline uint64_t sh_clock_deadline(uint64_t timeout_ns)
 {
-	uint64_t now = sh_clock_ns();
+	uint64_t now = sh_clock_monotonic_ns();
 
 	return timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + timeout_ns;
 }
@@ -57,7 +63,7 @@ static inline uint64_t sh_clock_left(uint64_t deadline_ns)
 
 	if (deadline_ns == UINT64_MAX)
 		return UINT64_MAX;
-	now = sh_clock_ns();
+	now = sh_clock_monotonic_ns();
 	return deadline_ns > now ? deadline_ns - now : 0;
 }
 

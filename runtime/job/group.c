@@ -163,20 +163,19 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 
 	for (;;) {
 		uint64_t w = 0;
-		uint64_t now;
+		uint64_t left;
 
 		if (!group_word(rt, group, &w))
 			return SHUNT_ESTALE;
 		if ((w & SH_GROUP_PENDING) == 0)
 			return 0;
-		now = sh_clock_ns();
-		if (now >= deadline_ns)
+		left = sh_clock_left(deadline_ns);
+		if (left == 0)
 			return SHUNT_ETIMEDOUT;
 		/* mo record.6 <> record.4@job/handle.c: flag and count are in one word. */
 		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_acq_rel(&g->state, &w, w | SH_GROUP_WAITER))
 			continue;
-		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER),
-				    deadline_ns == SH_FOREVER ? SH_FOREVER : deadline_ns - now);
+		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
 }
 

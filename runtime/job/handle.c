@@ -267,14 +267,14 @@ static int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t dead
 
 	for (;;) {
 		uint64_t w = 0;
-		uint64_t now;
+		uint64_t left;
 
 		if (!record_word(rt, handle, &w))
 			return SHUNT_ESTALE;
 		if (record_terminal(w))
 			return 0;
-		now = sh_clock_ns();
-		if (now >= deadline_ns)
+		left = sh_clock_left(deadline_ns);
+		if (left == 0)
 			return SHUNT_ETIMEDOUT;
 		/*
 		 * mo record.6 <> record.4@job/handle.c: flag and status are in one word: we see the end, or the
@@ -282,8 +282,7 @@ static int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t dead
 		 */
 		if (!(w & SH_RECORD_WAITER) && !sh_a64_cas_acq_rel(&t->state, &w, w | SH_RECORD_WAITER))
 			continue;
-		(void)sh_futex_wait(sh_futex_low(&t->state), (uint32_t)(w | SH_RECORD_WAITER),
-				    deadline_ns == SH_FOREVER ? SH_FOREVER : deadline_ns - now);
+		(void)sh_futex_wait(sh_futex_low(&t->state), (uint32_t)(w | SH_RECORD_WAITER), left);
 	}
 }
 

@@ -191,12 +191,12 @@ uint64_t sh_pool_submitted(struct shunt_runtime *rt, struct sh_pool *p, uint64_t
  */
 int sh_drain_wait(struct shunt_runtime *rt, uint32_t type, uint64_t timeout_ns, uint64_t *left)
 {
-	uint64_t start = sh_clock_ns();
+	uint64_t deadline = sh_clock_deadline(timeout_ns);
 	uint64_t step = POLL_MIN_NS;
 
 	for (;;) {
 		struct timespec pause = { 0, 0 };
-		uint64_t waited, pending;
+		uint64_t remains, pending;
 
 		(void)pthread_mutex_lock(&rt->control);
 		pending = sh_runtime_pending(rt, type);
@@ -207,12 +207,12 @@ int sh_drain_wait(struct shunt_runtime *rt, uint32_t type, uint64_t timeout_ns, 
 			return SHUNT_ESTOPPED;
 		if (pending == 0)
 			return 0;
-		waited = sh_clock_ns() - start;
-		if (waited >= timeout_ns)
+		remains = sh_clock_left(deadline);
+		if (remains == 0)
 			return sh_error_set(SHUNT_ETIMEDOUT, "%s: %llu jobs are not finished",
 					    type == SHUNT_ANY ? rt->name : rt->type[type].name,
 					    (unsigned long long)pending);
-		pause.tv_nsec = (long)(timeout_ns - waited < step ? timeout_ns - waited : step);
+		pause.tv_nsec = (long)(remains < step ? remains : step);
 		(void)nanosleep(&pause, NULL);
 		step = step * 2 > POLL_MAX_NS ? POLL_MAX_NS : step * 2;
 	}

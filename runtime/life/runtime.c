@@ -26,6 +26,7 @@
 #include "job/cq.h"
 #include "job/parts.h"
 #include "sched/credit.h"
+#include "sched/pin.h"
 #include "sched/submitter.h"
 #include "sched/world.h"
 
@@ -151,6 +152,7 @@ static int start_process(struct shunt_runtime *rt)
 {
 	if (!SH_FAIL("runtime.membarrier_register")) /* sh_gate_barrier works without it */
 		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	rt->timer_slack_ns = sh_thread_slack_ns();
 	return sh_submitter_register_runtime(rt);
 }
 

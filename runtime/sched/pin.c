@@ -17,8 +17,15 @@
 void sh_pool_maker_look(struct sh_pool *p)
 {
 	struct sh_thread_seen seen;
-	int rc = sh_cpus_affinity(&p->maker_cpus, 0);
+	int rc;
 
+	if (sh_thread.worker) { /* made in a job: what counts is who made that job's pool */
+		p->maker_cpus = sh_thread.worker->pool->maker_cpus;
+		p->maker_nice = sh_thread.worker->pool->maker_nice;
+		p->made_in_job = true;
+		return;
+	}
+	rc = sh_cpus_affinity(&p->maker_cpus, 0);
 	sh_thread_look(&seen);
 	p->maker_nice = seen.nice;
 	if (rc != 0)
@@ -51,7 +58,7 @@ void sh_worker_attributes(struct sh_worker *w)
 
 /*
  * A spare is made by a worker that is bound, or whose job has changed its own affinity; so is the thread that replaces
- * one. It gets that of the pool's maker, as the workers did, before it is bound.
+ * one, and each worker of a pool that a job makes. It gets that of the pool's maker before it is bound.
  */
 static int maker_affinity(struct sh_worker *w)
 {
@@ -74,7 +81,7 @@ void sh_worker_pin(struct sh_worker *w)
 	/* mo rlx: read by snapshots. */
 	sh_a32_store_rlx(&w->tid, (uint32_t)gettid());
 	(void)prctl(PR_SET_TIMERSLACK, 1); /* ns: a timed wake-up must not be late (sleep.c) */
-	if (w->spare || w->replaces)
+	if (w->spare || w->replaces || w->pool->made_in_job)
 		rc = maker_affinity(w);
 	/* Not pinned: as its maker was, or wider, if that thread's mask is not what counts. */
 	if (w->cpu >= 0 || topo->whole)
@@ -96,4 +103,24 @@ void sh_worker_pin(struct sh_worker *w)
 		sh_log_write(&w->pool->rt->log, SHUNT_LOG_WARN,
 			     "pool %s: worker %u: wanted all cpus that the machine grants, the kernel's mask is %s: %s",
 			     w->pool->name, w->slot, mask, shunt_strerror(rc));
+}
+
+int shunt_thread_unpin(struct shunt_runtime *rt)
+{
+	int rc;
+
+	if (!rt)
+		return SHUNT_EINVAL;
+	rc = sh_topo_bind_thread(rt->topo, -1);
+	/* 0 means the thread's own default, which a thread that a worker made has from it */
+	if (prctl(PR_SET_TIMERSLACK, (unsigned long)rt->timer_slack_ns) != 0 && rc == 0)
+		rc = SHUNT_ESYS;
+	return rc;
+}
+
+uint32_t sh_thread_slack_ns(void)
+{
+	int ns = sh_thread.worker ? (int)sh_thread.worker->pool->rt->timer_slack_ns : prctl(PR_GET_TIMERSLACK);
+
+	return ns > 0 ? (uint32_t)ns : 50000; /* the kernel's default */
 }

@@ -77,6 +77,7 @@ struct sh_pool {
 	struct shunt_pool_opts opts; /* with defaults filled in; name is a copy, place and signals are not kept */
 	uint64_t signals;            /* sync: const; those that its workers take (base/signals.h) */
 	struct sh_cpus maker_cpus;   /* sync: const; affinity of the thread that made the pool; empty = unknown */
+	bool made_in_job;            /* sync: const; that thread is a worker */
 	int32_t maker_nice;          /* sync: const; nice value of that thread */
 	bool pins_counted;           /* sync: const; its workers are counted in machine/pins.h */
 	char name[SHUNT_NAME_MAX];

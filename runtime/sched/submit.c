@@ -337,8 +337,7 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 {
 	struct shunt_runtime *rt = s->rt;
 	struct sh_pool *p = s->pool;
-	uint64_t start = sh_clock_ns();
-	uint64_t limit = s->opts->full_timeout_ns ? s->opts->full_timeout_ns : SH_FOREVER;
+	uint64_t deadline = sh_clock_deadline(s->opts->full_timeout_ns ? s->opts->full_timeout_ns : SH_FOREVER);
 	bool in_worker = s->ctx && s->ctx->worker;
 	struct sh_submitter *call;
 	int rc;
@@ -351,19 +350,19 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 	for (;;) {
 		/* mo capacity.2 <- capacity.2@sched/capacity.c: sees the capacity released before this count. */
 		uint32_t seen = sh_a32_load_acq(&p->releases);
-		uint64_t waited;
+		uint64_t left;
 		uint32_t depth;
 
 		rc = gate_open(rt) ? try_queue(s, id) : SHUNT_ESTOPPED;
 		if (rc != SHUNT_EFULL)
 			break;
-		waited = sh_clock_ns() - start;
-		if (waited >= limit) {
+		left = sh_clock_left(deadline);
+		if (left == 0) {
 			rc = SHUNT_ETIMEDOUT;
 			break;
 		}
 		depth = section_suspend(rt, s->sub);
-		(void)sh_futex_wait(&p->releases, seen, limit - waited < CAPACITY_STEP_NS ? limit - waited : CAPACITY_STEP_NS);
+		(void)sh_futex_wait(&p->releases, seen, left < CAPACITY_STEP_NS ? left : CAPACITY_STEP_NS);
 		section_resume(rt, s->sub, depth);
 	}
 	(void)sh_a32_sub_rlx(&p->capacity_waiters, 1); /* mo rlx: as above. */

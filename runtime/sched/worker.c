@@ -372,7 +372,7 @@ void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline
 		w->now_ns = 0;
 		(void)sh_run_item(w, item, level);
 		w->now_ns = 0;
-		if (sh_clock_ns() >= deadline_ns || sh_runtime_forked(w->pool->rt))
+		if (sh_clock_left(deadline_ns) == 0 || sh_runtime_forked(w->pool->rt))
 			return;
 	}
 }

@@ -129,6 +129,7 @@ struct shunt_runtime {
 	uint32_t fork_gen;  /* sync: const */
 	uint32_t slot;      /* sync: const; index among live runtimes of the process */
 	uint32_t levels;    /* sync: const */
+	uint32_t timer_slack_ns; /* sync: const; of the thread that made the runtime */
 	uint64_t serial;    /* sync: const; distinguishes runtimes that used one slot */
 	const struct sh_part *const *parts; /* sync: const; the hooks of the parts of a job (part.h) */
 	struct sh_slab records, groups;

@@ -179,12 +179,17 @@ static void *inside_type(void *arg)
 	return NULL;
 }
 
-/* Once destroy has begun, which then waits for the handler, lets the handler end. */
+static bool pools_stop(struct shunt_runtime *rt)
+{
+	return sh_a32_load_acq(&sh_runtime_pool_at(rt, 0)->stop) && sh_a32_load_acq(&sh_runtime_pool_at(rt, 1)->stop);
+}
+
+/* Once destroy has stopped both pools, and waits for the handlers, lets these end: no queued job starts. */
 static void *inside_open(void *arg)
 {
 	struct inside *in = arg;
 
-	tu_wait_until(sh_a32_load_acq(&in->rt->accepting) == SH_ACCEPT_NONE);
+	tu_wait_until(pools_stop(in->rt));
 	atomic_store(&in->open, 1);
 	return NULL;
 }

@@ -9,7 +9,9 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <shunt/config.h>
@@ -100,6 +102,90 @@ static struct seen tell(struct shunt_runtime *rt, struct shunt_type_id type, uin
 	assert_int_equal(shunt_submit(rt, &spec, &id), 0);
 	tu_join(rt, id, SHUNT_JOB_DONE);
 	return seen;
+}
+
+/* ---- what a job starts ---- */
+
+static struct {
+	struct shunt_runtime *rt;
+	cpu_set_t ours;
+	int slack;
+	uint32_t checks;
+} starts;
+
+static void check_free(void)
+{
+	cpu_set_t cpus;
+
+	assert_int_equal(shunt_thread_unpin(starts.rt), 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	assert_true(CPU_EQUAL(&cpus, &starts.ours));
+	assert_int_equal(prctl(PR_GET_TIMERSLACK), starts.slack);
+	starts.checks++;
+}
+
+static void *free_thread(void *arg)
+{
+	(void)arg;
+	check_free();
+	return NULL;
+}
+
+/* The workers of a pool, and of a runtime, that a job of a pinned worker makes. */
+static void check_made(struct shunt_runtime *rt, const char *name)
+{
+	struct seen seen = tell(rt, tu_type(rt, tu_pool(rt, name, 1), name, tell_job), 0);
+
+	assert_true(CPU_EQUAL(&seen.cpus, &starts.ours));
+	starts.checks++;
+}
+
+static int start_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct shunt_runtime *own;
+	cpu_set_t cpus;
+	pthread_t thread;
+	pid_t child;
+	int status = 0;
+
+	(void)ctx;
+	(void)arg;
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	assert_int_equal(CPU_COUNT(&cpus), 1);
+	assert_int_equal(prctl(PR_GET_TIMERSLACK), 1);
+	assert_int_equal(pthread_create(&thread, NULL, free_thread, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	child = fork();
+	if (child == 0) {
+		check_free();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	check_made(starts.rt, "inner");
+	own = tu_runtime();
+	check_made(own, "own");
+	tu_close(own);
+	return SHUNT_DONE;
+}
+
+/* Threads, children, pools and runtimes that a job of a pinned worker starts have the process's cpus and its timers. */
+static void test_started_in_a_job(void **state)
+{
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_opts po = tu_pool_opts("outer", 1);
+	struct shunt_type_id type;
+
+	(void)state;
+	starts.rt = rt;
+	starts.slack = prctl(PR_GET_TIMERSLACK);
+	assert_int_equal(sched_getaffinity(0, sizeof(starts.ours), &starts.ours), 0);
+	po.pin = SHUNT_PIN_COMPACT;
+	type = tu_type(rt, tu_pool_with(rt, &po), "start", start_job);
+	tu_join(rt, tu_submit(rt, type, NULL), SHUNT_JOB_DONE);
+	assert_int_equal(starts.checks, 3);
+	assert_int_equal(shunt_thread_unpin(NULL), SHUNT_EINVAL);
+	tu_close(rt);
 }
 
 /* ---- signals ---- */
@@ -532,6 +618,7 @@ static void test_from_a_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_started_in_a_job),
 		cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_no_worker_takes_a_signal),
 		cmocka_unit_test(test_signals_let_through),
