@@ -230,7 +230,7 @@ static bool first_time(const struct option *options, int got, uint64_t *given)
 
 	while (options[i].name && options[i].val != got)
 		i++;
-	assert(options[i].name && i < 64); /* each short form has a long one */
+	assert(i < 64 && options[i].name); /* each short form has a long one */
 	if (*given >> i & 1u) {
 		cli_error("--%s: is there twice; want it once", options[i].name);
 		return false;
