@@ -97,7 +97,7 @@ SHUNT_MUST_USE SHUNT_API int shunt_runtime_destroy(struct shunt_runtime *rt, uin
  * 0, SHUNT_EINVAL (NULL), SHUNT_ENOSYS (the topology is not this machine), SHUNT_EPERM, SHUNT_ESYS. Any thread, also in
  * a signal handler and in a forked child; never blocks. Since 0.1.
  */
-SHUNT_API int shunt_thread_unpin(struct shunt_runtime *rt);
+SHUNT_MUST_USE SHUNT_API int shunt_thread_unpin(struct shunt_runtime *rt);
 
 enum shunt_idle {
 	SHUNT_IDLE_DEFAULT = 0,  /* adaptive */

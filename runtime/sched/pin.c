@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/inject.h"
 #include "machine/bind.h"
 #include "sched/world.h"
 
@@ -113,14 +114,17 @@ int shunt_thread_unpin(struct shunt_runtime *rt)
 		return SHUNT_EINVAL;
 	rc = sh_topo_bind_thread(rt->topo, -1);
 	/* 0 means the thread's own default, which a thread that a worker made has from it */
-	if (prctl(PR_SET_TIMERSLACK, (unsigned long)rt->timer_slack_ns) != 0 && rc == 0)
-		rc = SHUNT_ESYS;
+	if (SH_FAIL("thread.unpin") || prctl(PR_SET_TIMERSLACK, (unsigned long)rt->timer_slack_ns) != 0)
+		rc = rc == 0 ? SHUNT_ESYS : rc;
 	return rc;
 }
 
 uint32_t sh_thread_slack_ns(void)
 {
-	int ns = sh_thread.worker ? (int)sh_thread.worker->pool->rt->timer_slack_ns : prctl(PR_GET_TIMERSLACK);
+	int ns;
 
+	if (sh_thread.worker)
+		return sh_thread.worker->pool->rt->timer_slack_ns;
+	ns = SH_FAIL("thread.slack") ? -1 : prctl(PR_GET_TIMERSLACK);
 	return ns > 0 ? (uint32_t)ns : 50000; /* the kernel's default */
 }

@@ -66,6 +66,8 @@ static const struct fault_point table[] = {
 	{ "submitter.setspecific", ERR(ELIMIT) | ERR(EDEADLK), 0 },
 	{ "thread.look", 0, 0 },
 	{ "thread.nice", 0, 0 },
+	{ "thread.slack", 0, 0 },
+	{ "thread.unpin", 0, MAY }, /* only by hand: thread_attr_test */
 	{ "topo.alloc", ERR(ENOMEM), 0 },
 	{ "topo.bitmap", ERR(ENOMEM), 0 },
 	{ "topo.distances", 0, 0 },

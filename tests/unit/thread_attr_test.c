@@ -169,6 +169,12 @@ static int start_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
+static int no_slack(void *arg, const char *point)
+{
+	(void)arg;
+	return strcmp(point, "thread.unpin") == 0;
+}
+
 /* Threads, children, pools and runtimes that a job of a pinned worker starts have the process's cpus and its timers. */
 static void test_started_in_a_job(void **state)
 {
@@ -185,6 +191,9 @@ static void test_started_in_a_job(void **state)
 	tu_join(rt, tu_submit(rt, type, NULL), SHUNT_JOB_DONE);
 	assert_int_equal(starts.checks, 3);
 	assert_int_equal(shunt_thread_unpin(NULL), SHUNT_EINVAL);
+	sh_inject_set(no_slack, NULL);
+	assert_int_equal(shunt_thread_unpin(rt), SHUNT_ESYS);
+	sh_inject_set(NULL, NULL);
 	tu_close(rt);
 }
 
