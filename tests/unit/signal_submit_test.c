@@ -15,7 +15,8 @@
 static struct shunt_runtime *rt;
 static struct shunt_type_id count_type;
 static atomic_uint ran;
-static volatile sig_atomic_t busy, accepted, others, raising;
+static volatile sig_atomic_t busy, accepted, others;
+static _Thread_local volatile sig_atomic_t raising; /* the signal handler submits, too */
 static const char *where;
 
 static void result(int rc)
@@ -52,7 +53,7 @@ static int raise_at(void *arg, const char *point)
 {
 	(void)arg;
 	if (!raising && strcmp(point, where) == 0 && !sh_current_innermost()) {
-		raising = 1; /* not within the submits of the signal handler */
+		raising = 1;
 		(void)raise(SIGUSR1);
 		raising = 0;
 	}
