@@ -100,6 +100,7 @@ int world_open(struct world *w, const char *place, enum shunt_pin_policy pin, ui
 	struct shunt_pool_opts po = SHUNT_POOL_OPTS_INIT;
 	int rc;
 
+	ro.cpu_mask = SHUNT_MASK_CALLER; /* no word of the cpus that the guest was not given */
 	memset(w, 0, sizeof(*w));
 	memset(open_gate, 0, sizeof(open_gate));
 	held = turns = 0;
