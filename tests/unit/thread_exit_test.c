@@ -750,7 +750,7 @@ int main(void)
 		cmocka_unit_test(test_blocked),
 		cmocka_unit_test(test_inline),
 		cmocka_unit_test(test_callback),
-#if !TU_TSAN /* under the thread sanitizer these end in an abort without a word, whose cause is not known */
+#ifndef __clang__ /* it makes an end inside a cleanup an abort: a thread that goes on after one must not end again */
 		cmocka_unit_test(test_hooks),
 		cmocka_unit_test(test_no_thread),
 		cmocka_unit_test(test_many),
