@@ -1,4 +1,10 @@
 /* base/thread.c - see thread.h. SPDX-License-Identifier: MIT */
+/*
+ * With exceptions on, pthread_cleanup_push is a cleanup of the compiler, and clang makes an end of the thread inside
+ * one an abort. Without, it is a jump to the frame that pushed: sh_thread_guard needs that.
+ */
+#undef __EXCEPTIONS
+
 #include "base/thread.h"
 
 #include <errno.h>
@@ -93,11 +99,17 @@ void sh_thread_look(struct sh_thread_seen *out)
 		(void)pthread_attr_destroy(&attr);
 	}
 	out->stack_bytes = size;
-	out->tid = (int32_t)gettid();
-	out->nice = getpriority(PRIO_PROCESS, (id_t)out->tid);
+	out->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
 	(void)sigemptyset(&blocked);
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	for (n = 1; n <= SIGNALS; n++)
 		if (sigismember(&blocked, n) == 1)
 			out->signal_mask |= UINT64_C(1) << (n - 1);
+}
+
+void sh_thread_guard(void (*run)(void *), void (*lost)(void *), void *arg)
+{
+	pthread_cleanup_push(lost, arg);
+	run(arg);
+	pthread_cleanup_pop(0);
 }

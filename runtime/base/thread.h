@@ -18,7 +18,6 @@ struct sh_thread_seen {
 	uint64_t stack_bytes; /* 0 = unknown */
 	uint64_t signal_mask; /* blocked; bit n - 1 is signal n */
 	int32_t nice;
-	int32_t tid; /* the kernel's number of the thread */
 };
 
 /*
@@ -34,6 +33,12 @@ uint64_t sh_thread_stack(uint64_t stack_bytes);
 /* Sets the calling thread's nice value. 0, SHUNT_EPERM, SHUNT_ESYS. */
 int sh_thread_nice(int32_t nice) SH_MUST_USE;
 void sh_thread_look(struct sh_thread_seen *out);
+
+/*
+ * Calls run(arg). If the thread ends in there (pthread_exit, cancellation), calls lost(arg) before it does, outside of
+ * what it unwinds; if it ends in lost, calls lost again (glibc). An exception goes past both.
+ */
+void sh_thread_guard(void (*run)(void *), void (*lost)(void *), void *arg);
 
 /* Keeps the calling thread from being cancelled; returns what sh_cancel_back needs. */
 static inline int sh_cancel_off(void)

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
+#include "base/thread.h"
 #include "sched/async.h"
 #include "sched/idle.h"
 #include "sched/pick.h"
@@ -228,24 +229,35 @@ static void hook_start(struct sh_worker *w)
 	w->hooked = false;
 }
 
-static void work(struct sh_worker *w);
+/* The loop's stay in a thread. */
+struct stay {
+	struct sh_worker *w;
+	struct sh_idleness idle;
+	bool over;
+};
+
+static void work(void *arg);
 
 /*
  * A handler, or on_start, ended the thread. What the loop had in hand is given back; a new thread goes on with the
- * worker. If none can be made this one does, though it ends: it never comes back from here.
+ * worker. If none can be made this one does, though it ends: a handler may end it again, which comes back to here.
  */
-static SH_COLD void worker_lost(struct sh_worker *w, struct sh_idleness *idle)
+static SH_COLD void worker_lost(void *arg)
 {
+	struct stay *stay = arg;
+	struct sh_worker *w = stay->w;
 	struct sh_pool *p = w->pool;
 	int rc;
 
-	if (sh_runtime_forked(p->rt))
+	/* on_stop has ended the thread; or it is that of a forked child, which looks at nothing */
+	if (stay->over || sh_runtime_forked(p->rt))
 		return;
 	sh_run_left(w);
 	sh_account_close_before(w);
-	sh_idle_end(w, idle);
+	sh_idle_end(w, &stay->idle);
 	sh_propagate(w);
 	if (sh_a32_load_acq(&p->stop) != 0) { /* mo stop.1 <- park.2@sched/push.c: the stop. */
+		stay->over = true;
 		worker_end(w);
 		return;
 	}
@@ -256,35 +268,24 @@ static SH_COLD void worker_lost(struct sh_worker *w, struct sh_idleness *idle)
 	rc = sh_worker_replace(w);
 	if (rc == 0) {
 		sh_a32_store_rlx(&w->replaced, sh_a32_load_rlx(&w->replaced) + 1); /* mo rlx: statistic. */
+		stay->over = true;
 		if (p->opts.on_stop && !w->hooked)
-			p->opts.on_stop(p->opts.hook_arg, w->slot); /* last: it may end the thread, too */
+			p->opts.on_stop(p->opts.hook_arg, w->slot);
 		return;
 	}
 	w->submitter->worker = sh_thread.worker = w;
 	sh_log_write(&p->rt->log, SHUNT_LOG_ERROR, "pool %s: worker %u: no new thread, the old one goes on: %s",
 		     p->name, w->slot, shunt_strerror(rc));
-	work(w);
+	work(stay);
 	worker_end(w);
 }
 
-/* The loop's stay in a thread. */
-struct stay {
-	struct sh_worker *w;
-	struct sh_idleness idle;
-	bool over;
-};
-
-static void stay_over(struct stay *s)
-{
-	if (sh_unlikely(!s->over))
-		worker_lost(s->w, &s->idle);
-}
-
 /* The loop. */
-static void work(struct sh_worker *w)
+static void work(void *arg)
 {
-	struct stay stay SH_CLEANUP(stay_over) = { .w = w };
-	struct sh_idleness *const idle = &stay.idle;
+	struct stay *stay = arg;
+	struct sh_worker *w = stay->w;
+	struct sh_idleness *const idle = &stay->idle;
 	struct sh_pool *p = w->pool;
 	struct sh_item item = { 0, 0 };
 	uint32_t level = 0;
@@ -319,7 +320,7 @@ static void work(struct sh_worker *w)
 			sh_propagate(w); /* it may not take what it was woken for */
 		sh_idle_step(w, idle);
 	}
-	stay.over = true;
+	stay->over = true;
 	if (sh_runtime_forked(p->rt)) /* a child that a handler forked: its thread ends, the queues are left alone */
 		return;
 	sh_account_close(w);
@@ -329,11 +330,12 @@ static void work(struct sh_worker *w)
 void *sh_worker_main(void *arg)
 {
 	struct sh_worker *w = arg;
+	struct stay stay = { .w = w };
 
 	if (!worker_begin(w))
 		return NULL;
 	if (sh_likely(w->submitter != NULL))
-		work(w);
+		sh_thread_guard(work, worker_lost, &stay);
 	worker_end(w);
 	return NULL;
 }

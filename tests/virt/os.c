@@ -229,6 +229,13 @@ int sh_thread_nice(int32_t nice)
 	return 0;
 }
 
+/* No handler of a simulated or explored world ends its thread. */
+void sh_thread_guard(void (*run)(void *), void (*lost)(void *), void *arg)
+{
+	(void)lost;
+	run(arg);
+}
+
 void sh_thread_look(struct sh_thread_seen *out)
 {
 	memset(out, 0, sizeof(*out)); /* no tid: a fiber has no mask of its own */
