@@ -105,27 +105,31 @@ static bool group_word(struct shunt_runtime *rt, struct shunt_group_id id, uint6
 	return generation(*word) == id_generation(id);
 }
 
-int64_t shunt_group_pending(struct shunt_runtime *rt, struct shunt_group_id group)
+/* What each call does that needs no submitter: the group's word, or why there is none. */
+static int group_look(struct shunt_runtime *rt, struct shunt_group_id id, uint64_t *word)
 {
-	uint64_t w = 0;
-
 	if (!rt)
 		return SHUNT_EINVAL;
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
-	return group_word(rt, group, &w) ? (int64_t)(w & SH_GROUP_PENDING) : SHUNT_ESTALE;
+	return group_word(rt, id, word) ? 0 : SHUNT_ESTALE;
+}
+
+int64_t shunt_group_pending(struct shunt_runtime *rt, struct shunt_group_id group)
+{
+	uint64_t w = 0;
+	int rc = group_look(rt, group, &w);
+
+	return rc == 0 ? (int64_t)(w & SH_GROUP_PENDING) : rc;
 }
 
 int shunt_group_cancel(struct shunt_runtime *rt, struct shunt_group_id group)
 {
 	uint64_t w = 0;
+	int rc = group_look(rt, group, &w);
 
-	if (!rt)
-		return SHUNT_EINVAL;
-	if (sh_runtime_forked(rt))
-		return SHUNT_EFORKED;
-	if (!group_word(rt, group, &w))
-		return SHUNT_ESTALE;
+	if (rc != 0)
+		return rc;
 	do {
 		if (generation(w) != id_generation(group))
 			return SHUNT_ESTALE;
@@ -137,13 +141,10 @@ int shunt_group_cancel(struct shunt_runtime *rt, struct shunt_group_id group)
 int shunt_group_destroy(struct shunt_runtime *rt, struct shunt_group_id group)
 {
 	uint64_t w = 0;
+	int rc = group_look(rt, group, &w);
 
-	if (!rt)
-		return SHUNT_EINVAL;
-	if (sh_runtime_forked(rt))
-		return SHUNT_EFORKED;
-	if (!group_word(rt, group, &w))
-		return SHUNT_ESTALE;
+	if (rc != 0)
+		return rc;
 	do {
 		if (generation(w) != id_generation(group))
 			return SHUNT_ESTALE;

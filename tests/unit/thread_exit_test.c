@@ -13,6 +13,7 @@
 #include <shunt/snapshot.h>
 
 #include "base/inject.h"
+#include "sched/world.h"
 
 /* ---- logs ---- */
 
@@ -602,18 +603,24 @@ static int late_exit_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
+struct gate_of {
+	struct tu_gate g;
+	struct sh_pool *pool;
+};
+
+/* Once destroy has stopped the pool, which waits for the handler. */
 static void *open_gate(void *arg)
 {
-	const struct timespec pause = { 0, 20000000 };
+	struct gate_of *o = arg;
 
-	(void)nanosleep(&pause, NULL); /* destroy has begun, most likely */
-	atomic_store(&((struct tu_gate *)arg)->open, 1);
+	tu_wait_until(sh_a32_load_acq(&o->pool->stop) != 0);
+	atomic_store(&o->g.open, 1);
 	return NULL;
 }
 
 static void test_destroyed(void **state)
 {
-	struct tu_gate g = { 0, 0 };
+	struct gate_of o = { .pool = NULL };
 	struct shunt_type_id type;
 	uint64_t cancelled = 0;
 	struct shunt_job_spec s;
@@ -623,13 +630,14 @@ static void test_destroyed(void **state)
 
 	(void)state;
 	world_open(&w, 1);
+	o.pool = sh_runtime_pool(w.rt, w.pool.v);
 	type = tu_type(w.rt, w.pool, "late", late_exit_job);
-	s = tu_spec(type, &g);
+	s = tu_spec(type, &o.g);
 	assert_int_equal(shunt_submit(w.rt, &s, NULL), 0);
-	tu_wait_until(atomic_load(&g.arrived) == 1);
+	tu_wait_until(atomic_load(&o.g.arrived) == 1);
 	s = tu_spec(w.count, &n);
 	assert_int_equal(shunt_submit(w.rt, &s, NULL), 0);
-	assert_int_equal(pthread_create(&t, NULL, open_gate, &g), 0);
+	assert_int_equal(pthread_create(&t, NULL, open_gate, &o), 0);
 	assert_int_equal(shunt_runtime_destroy(w.rt, &cancelled), 0);
 	assert_int_equal(cancelled, 1);
 	assert_int_equal(atomic_load(&n), 0);

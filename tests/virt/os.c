@@ -238,7 +238,7 @@ void sh_thread_guard(void (*run)(void *), void (*lost)(void *), void *arg)
 
 void sh_thread_look(struct sh_thread_seen *out)
 {
-	memset(out, 0, sizeof(*out)); /* no tid: a fiber has no mask of its own */
+	memset(out, 0, sizeof(*out));
 }
 
 pthread_t virt_pthread_self(void)
