@@ -89,16 +89,16 @@ static inline bool sh_run_handler(struct sh_worker *w, struct shunt_job_ctx *ctx
 
 /*
  * The next job of an open batch: of the same type and level, from the hand, the own deque or a new
- * hand. False = the loop looks further; the batch stays open.
+ * hand. False = the loop looks further; the batch stays open. `picked`: the job before it came from the loop.
  */
-static inline bool sh_run_next(struct sh_worker *w, uint32_t level, uint64_t kind, uint64_t mean, struct sh_item *item)
+static inline bool sh_run_next(struct sh_worker *w, uint32_t level, uint64_t kind, uint64_t mean, bool picked, struct sh_item *item)
 {
 	if (sh_likely(w->hand_at != w->hand_n)) {
 		*item = w->hand[w->hand_at++];
 		return true;
 	}
-	/* once a batch: does a more urgent level wait? */
-	if (w->batch.n == 1 && sh_unlikely(sh_pick_urgent(w, level)))
+	/* once after each pick of the loop, which may be a lower level's turn: does a more urgent level wait? */
+	if (picked && sh_unlikely(sh_pick_urgent(w, level)))
 		return false;
 	if (w->deque_bits >> level & 1u) {
 		/* mo rlx: polled again; the sleeper's scan is ordered. */
@@ -135,7 +135,7 @@ static inline void sh_run_plain(struct sh_worker *w, struct sh_item item, uint32
 	const uint64_t kind = sh_item_kind(item);
 	uint64_t mean = w->learned[type].mean;
 	int code = SHUNT_DONE;
-	bool failed;
+	bool failed, picked = true;
 
 	if (b->n != 0 && sh_unlikely(b->type != type || b->level != level))
 		sh_account_close(w);
@@ -170,11 +170,12 @@ static inline void sh_run_plain(struct sh_worker *w, struct sh_item item, uint32
 		    || sh_unlikely(sh_a32_load_rlx(&w->pool->capacity_waiters) != 0))
 			break;
 		w->now_ns = ctx->start_ns + mean;
-		if (!sh_run_next(w, level, kind, mean, &item)) {
+		if (!sh_run_next(w, level, kind, mean, picked, &item)) {
 			sh_thread.ctx = NULL;
 			w->running = NULL;
 			return;
 		}
+		picked = false;
 		ctx->start_ns = w->now_ns;
 	}
 	sh_thread.ctx = NULL;
