@@ -35,6 +35,8 @@ mkdir "$tmp/tree" "$tmp/dir"
 for i in 1 2 3 4 5; do head -c 3000 /dev/urandom > "$tmp/tree/f$i"; done
 load=(load --duration 20ms --warmup 1ms --no-limits)
 "$shunt" run --tree "$tmp/tree" --hist "$tmp/log.hlog" --quiet
+# a report that is longer than any buffer of the output
+for i in $(seq 200); do sed "s/^Tag=/Tag=$i-/" "$tmp/log.hlog"; done > "$tmp/long.hlog"
 
 # ---- standard output: full, and closed ----
 for to in /dev/full closed; do
@@ -52,6 +54,8 @@ for to in /dev/full closed; do
 	wants 1 "shunt load: --json: '-': " "${load[@]}" --json -
 	wants 1 "shunt hist: standard output: $reason" hist "$tmp/log.hlog"
 	wants 1 "shunt hist: standard output: $reason" hist "$tmp/log.hlog" --json
+	wants 1 "shunt hist: standard output: $reason" hist "$tmp/long.hlog"
+	wants 1 "shunt hist: standard output: $reason" hist "$tmp/long.hlog" --json
 	wants 1 "shunt topo: standard output: $reason" topo
 	wants 1 "shunt topo: standard output: $reason" topo --json
 	for option in --json --markdown; do

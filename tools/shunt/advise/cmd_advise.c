@@ -418,8 +418,10 @@ static int report(struct advise *a)
 	const struct advise_result *r = &a->result;
 	int code = CLI_OK;
 
-	if (a->json && !advise_report_json(r, a->json))
-		code = CLI_FAILED; /* cli_output_close reports why */
+	if (a->json && !advise_report_json(r, a->json)) {
+		cli_error("--json: out of memory");
+		code = CLI_FAILED;
+	}
 	if (!a->flags.quiet) {
 		advise_report_print(r, stdout);
 		if (cli_stdout_flush() != CLI_OK)

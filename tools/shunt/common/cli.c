@@ -519,25 +519,36 @@ FILE *cli_output_open(const char *opt, const char *path)
 	return f;
 }
 
+/* Why not all of it was written; NULL = it was. An earlier write that failed has left its reason in errno. */
+static const char *not_written(FILE *f)
+{
+	int earlier = errno;
+
+	if (fflush(f) != 0)
+		return strerror(errno);
+	return !ferror(f) ? NULL : earlier ? strerror(earlier) : "writing failed";
+}
+
 bool cli_output_close(const char *opt, const char *path, FILE *f)
 {
-	bool bad;
+	const char *why;
 
 	if (!f)
 		return true;
-	errno = 0;
-	bad = ferror(f) != 0 || fflush(f) != 0;
-	if (f != stdout && fclose(f) != 0)
-		bad = true;
-	if (bad)
-		cli_error("%s: '%s': %s", opt, path, errno ? strerror(errno) : "writing failed");
-	return !bad;
+	why = not_written(f);
+	if (f != stdout && fclose(f) != 0 && !why)
+		why = strerror(errno);
+	if (why)
+		cli_error("%s: '%s': %s", opt, path, why);
+	return !why;
 }
 
 int cli_stdout_flush(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	const char *why = not_written(stdout);
+
+	if (!why)
 		return CLI_OK;
-	cli_error("standard output: %s", strerror(errno));
+	cli_error("standard output: %s", why);
 	return CLI_FAILED;
 }

@@ -261,5 +261,8 @@ void fmt_json_set_real(json_t *object, const char *key, double value, bool *bad)
 
 bool fmt_json_write(const json_t *root, FILE *f)
 {
-	return root && json_dumpf(root, f, JSON_INDENT(2)) == 0 && fputc('\n', f) != EOF;
+	if (!root || (json_dumpf(root, f, JSON_INDENT(2)) != 0 && !ferror(f)))
+		return false;
+	(void)fputc('\n', f);
+	return true;
 }

@@ -142,10 +142,8 @@ static int print_json(const struct shunt_config *c)
 		doc = json_pack("{s:O}", "config", values);
 		rc = doc ? 0 : SHUNT_ENOMEM;
 	}
-	if (rc == 0) {
-		(void)json_dumpf(doc, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
-	}
+	if (rc == 0 && !fmt_json_write(doc, stdout))
+		rc = SHUNT_ENOMEM;
 	json_decref(doc);
 	json_decref(values);
 	return rc;

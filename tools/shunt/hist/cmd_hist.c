@@ -242,8 +242,7 @@ static int print_json(const struct hist_report *rep)
 	bad |= json_object_set_new(root, "damaged_lines", json_integer(rep->errors));
 	bad |= json_object_set_new(root, "series", list);
 	if (!bad)
-		bad = json_dumpf(root, stdout, JSON_INDENT(2));
-	(void)putchar('\n');
+		bad = !fmt_json_write(root, stdout);
 	json_decref(root);
 	return bad ? SHUNT_ENOMEM : SHUNT_OK;
 }
@@ -277,7 +276,7 @@ static int report_run(struct hist_report *rep)
 		print_table(rep);
 		print_limits(rep);
 	} else if (print_json(rep) != SHUNT_OK) {
-		cli_error("the report could not be made or written");
+		cli_error("--json: out of memory");
 		return CLI_FAILED;
 	}
 	if (cli_stdout_flush() != CLI_OK)

@@ -132,8 +132,10 @@ static int report(struct load *l)
 	int code = CLI_OK;
 
 	r->limits = !l->no_limits;
-	if (l->json && !load_report_json(r, l->json))
-		code = CLI_FAILED; /* cli_output_close reports why */
+	if (l->json && !load_report_json(r, l->json)) {
+		cli_error("--json: out of memory");
+		code = CLI_FAILED;
+	}
 	if (!l->flags.quiet) {
 		load_report_print(r, stdout);
 		if (cli_stdout_flush() != CLI_OK)

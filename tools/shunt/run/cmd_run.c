@@ -220,8 +220,10 @@ static int write_results(struct run *r, const struct run_result *result)
 
 	if (r->digests && result->unfinished == 0)
 		code = walk_write_digests(&r->walk, r->digests, &lines);
-	if (r->json && !run_report_json(result, r->json))
-		code = CLI_FAILED; /* cli_output_close reports why */
+	if (r->json && !run_report_json(result, r->json)) {
+		cli_error("--json: out of memory");
+		code = CLI_FAILED;
+	}
 	if (!r->flags.quiet) {
 		run_report_print(result, stdout);
 		if (r->digests)

@@ -213,7 +213,7 @@ static int report(const struct topo_args *a, struct topo_report *r)
 	if (!a->json)
 		topo_report_text(r, stdout);
 	else if (!topo_report_json(r, stdout)) {
-		cli_error("the JSON could not be written");
+		cli_error("--json: out of memory");
 		return CLI_FAILED;
 	}
 	return cli_stdout_flush();
