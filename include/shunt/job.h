@@ -154,7 +154,8 @@ SHUNT_MUST_USE SHUNT_API size_t shunt_submit_batch(struct shunt_runtime *rt, con
  * Joins a tracked job: waits until it is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER), fills
  * *result (may be NULL) and gives the handle back. Inside a job it first tries to run the awaited job itself, unless
  * the worker's jobs usually take longer than timeout_ns (of a job for this worker alone: with those before it); else it
- * declares its worker blocked, so that a spare thread serves the queue meanwhile.
+ * declares its worker blocked, so that a spare thread serves the queue meanwhile. Also if the stack has no room for
+ * one more handler: 80 KiB, and as much as the calling one has used.
  * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (a job waiting for itself or for one
  * that is behind it: of its key, or of a key that shares its strand; or no spare thread is left), SHUNT_EFORKED.
  * Blocks: up to the timeout. If the runtime is destroyed meanwhile, the job ends (CANCELLED by SHUNT_BY_STOP if it was

@@ -90,7 +90,7 @@ void sh_thread_look(struct sh_thread_seen *out)
 	pthread_attr_t attr;
 	sigset_t blocked;
 	size_t size = 0;
-	void *base;
+	void *base = NULL;
 	int n;
 
 	*out = (struct sh_thread_seen){ 0 };
@@ -99,6 +99,7 @@ void sh_thread_look(struct sh_thread_seen *out)
 		(void)pthread_attr_destroy(&attr);
 	}
 	out->stack_bytes = size;
+	out->stack_low = (uintptr_t)base;
 	out->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
 	(void)sigemptyset(&blocked);
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);

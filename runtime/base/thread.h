@@ -16,6 +16,7 @@
 /* What the kernel and the C library say of the calling thread. */
 struct sh_thread_seen {
 	uint64_t stack_bytes; /* 0 = unknown */
+	uintptr_t stack_low;  /* its lowest address */
 	uint64_t signal_mask; /* blocked; bit n - 1 is signal n */
 	int32_t nice;
 };

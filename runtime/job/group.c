@@ -180,6 +180,22 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 	}
 }
 
+/* Runs own spawns of the group, until none is left or the deadline has passed. */
+static inline int help(struct sh_worker *w, uint32_t group, uint64_t deadline_ns)
+{
+	struct sh_item item = { 0, 0 };
+	uint32_t level = 0;
+
+	while (sh_worker_take_of_group(w, group, deadline_ns, &item, &level)) {
+		w->now_ns = 0;
+		(void)sh_run_item(w, item, level);
+		w->now_ns = 0;
+		if (sh_runtime_forked(w->pool->rt)) /* a child that one of those handlers forked */
+			return SHUNT_EFORKED;
+	}
+	return 0;
+}
+
 static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
 {
 	struct shunt_job_ctx *ctx;
@@ -195,9 +211,7 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		if (c->group == sh_group_index(group))
 			return SHUNT_EDEADLK;
 	deadline = sh_clock_deadline(timeout_ns);
-	if (ctx && ctx->worker)
-		sh_worker_help_group(ctx->worker, sh_group_index(group), deadline);
-	if (sh_runtime_forked(rt)) /* a child that one of those handlers forked */
+	if (ctx && ctx->worker && help(ctx->worker, sh_group_index(group), deadline) != 0)
 		return SHUNT_EFORKED;
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;

@@ -33,9 +33,9 @@ static void record_result(const struct sh_record *t, uint32_t status, struct shu
 {
 	uint64_t o;
 
-	r->status = status == SH_RECORD_DONE ? SHUNT_JOB_DONE
+	r->status = status == SH_RECORD_DONE     ? SHUNT_JOB_DONE
 		    : status == SH_RECORD_FAILED ? SHUNT_JOB_FAILED
-						: SHUNT_JOB_CANCELLED;
+						 : SHUNT_JOB_CANCELLED;
 	/* mo record.7 <- record.7@job/handle.c: if a later job's, the word has changed. */
 	o = sh_a64_load_acq(&t->outcome);
 	r->queue_ns = sh_a64_load_acq(&t->queue_ns);
@@ -196,7 +196,7 @@ static bool waits_behind_itself(struct shunt_runtime *rt, const struct shunt_job
  * If the awaited job is queued for worker w alone, which waits: runs w's pinned jobs of its level up to it. Those that
  * would take longer than the waiter waits are left.
  */
-static void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t handle, uint64_t deadline_ns)
+static SH_NOINLINE void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t handle, uint64_t deadline_ns)
 {
 	/* queued in this pool, neither helped nor keyed: pinned, and it stays where it is until its worker takes it */
 	const uint32_t mask = SH_RECORD_STATUS | SH_RECORD_WHERE | SH_RECORD_LINKED;
@@ -208,7 +208,7 @@ static void serve_pinned(struct shunt_runtime *rt, struct sh_worker *w, uint64_t
 	if ((flags & mask) != pinned || sh_record_at(rt, handle)->worker != w->slot)
 		return;
 	while (record_word(rt, handle, &word) && !record_terminal(word)) {
-		if ((w->running && w->running->depth >= SH_NEST_MAX) || sh_async_full(w))
+		if (!sh_worker_has_room(w) || sh_async_full(w))
 			return;
 		if (!sh_worker_in_time(w, sh_clock_left(deadline_ns)) || !sh_ring_pop(&w->pinned[level], &item))
 			return;
@@ -236,7 +236,7 @@ static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t 
 		return false;
 	if (!sh_worker_in_time(w, timeout_ns))
 		return false;
-	if ((w->running && w->running->depth >= SH_NEST_MAX) || ((flags & SH_RECORD_ASYNC) && sh_async_full(w)))
+	if (!sh_worker_has_room(w) || ((flags & SH_RECORD_ASYNC) && sh_async_full(w)))
 		return false;
 	w->now_ns = 0;
 	/* the usual case: what this job has just spawned is at the bottom of the deque; its item and credit are over, too */
@@ -261,7 +261,7 @@ static bool waits_for_itself(const struct shunt_job_ctx *ctx, uint64_t handle)
 }
 
 /* Sleeps until the word is terminal or the deadline; 0, SHUNT_ETIMEDOUT or SHUNT_ESTALE. */
-static int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns)
+static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns)
 {
 	struct sh_record *t = sh_record_at(rt, handle);
 

@@ -11,8 +11,7 @@
  * calls.
  * Progress: wait-free if no job is found, else as the handlers of the jobs that run.
  * Bounds: one call runs at most SHUNT_CHECKPOINT_JOBS_MAX jobs. Each job on the stack is of a
- * higher level than the one below it: at most `levels` of them nest by checkpoints, and SH_NEST_MAX
- * with those that waits run.
+ * higher level than the one below it: at most `levels` of them nest, as far as the stack has room.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -62,11 +61,14 @@ static inline int debug_check(const struct shunt_job_ctx *ctx)
 }
 
 /*
- * Preemption is allowed only if every frame below is a checkpoint; a wait or an inline run is not.
+ * Preemption is allowed only if every frame below is a checkpoint (a wait or an inline run is not), and
+ * the stack has room.
  */
 static bool agreed(const struct shunt_job_ctx *ctx)
 {
-	return ctx->worker && !ctx->inlined && (!ctx->outer || ctx->outer->preempting) && ctx->depth < SH_NEST_MAX;
+	if (!ctx->worker || ctx->inlined || !sh_worker_has_room(ctx->worker))
+		return false;
+	return !ctx->outer || ctx->outer->preempting;
 }
 
 /* The conditions of the worker's loop before each pick. */

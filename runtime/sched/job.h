@@ -39,9 +39,9 @@ _Static_assert(SHUNT_TYPES_MAX <= SH_TYPE_MASK, "an item has a type's index + 1"
 #define SH_RECORD_CANCELLED 6u
 #define SH_RECORD_OWNED 7u /* nobody has its handle: the thread that has its item owns it */
 #define SH_RECORD_STATUS 7u
-#define SH_RECORD_WAITER (1u << 3)   /* a waiter sleeps on the word */
-#define SH_RECORD_CANCEL (1u << 5)   /* cancel requested */
-#define SH_RECORD_ASYNC (1u << 6)    /* its type may return SHUNT_PENDING: others may complete it */
+#define SH_RECORD_WAITER (1u << 3) /* a waiter sleeps on the word */
+#define SH_RECORD_CANCEL (1u << 5) /* cancel requested */
+#define SH_RECORD_ASYNC (1u << 6)  /* its type may return SHUNT_PENDING: others may complete it */
 /* Who still needs the record: it is recycled when it is terminal and nobody does. */
 #define SH_RECORD_USER (1u << 4)     /* the user has not given the handle back */
 #define SH_RECORD_LINKED (1u << 7)   /* it is in the list of a strand */
@@ -124,7 +124,6 @@ _Static_assert(sizeof(struct sh_group) == SH_CACHELINE, "one line a group");
 
 struct sh_worker;
 
-#define SH_NEST_MAX 32u           /* jobs that waits and checkpoints run nested on one stack */
 #define SH_ABOVE_KNOWN (1u << 31) /* in shunt_job_ctx.above; no level has this bit */
 /* In shunt_job_ctx.blocked: this process is a child that the handler forked. */
 #define SH_BLOCKED_FORKED UINT32_MAX
@@ -144,7 +143,7 @@ struct shunt_job_ctx {
 	uint8_t level;
 	bool inlined; /* runs in the submitting thread */
 	uint32_t blocked; /* nesting of shunt_block_begin, or SH_BLOCKED_FORKED */
-	uint32_t depth;
+	uint32_t inlines; /* on this stack: of the submitting thread, this job and those below it */
 	uint64_t nested_ns; /* in jobs nested because it waited for them; part of its run time */
 	uint64_t preempted_ns;   /* preempted time (nested at checkpoints); not part of its run time */
 	uint32_t above;     /* SH_ABOVE_KNOWN | levels that may preempt it; 0 = not computed yet */

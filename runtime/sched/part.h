@@ -80,28 +80,28 @@ struct sh_submit {
 /* One job on its way to its end. */
 struct sh_end {
 	struct shunt_runtime *rt;
-	struct sh_worker *w;       /* the worker that records it; NULL = shared counters */
+	struct sh_worker *w; /* the worker that records it; NULL = shared counters */
 	struct sh_pool *pool;
-	struct sh_submitter *sub;  /* of this thread, may be NULL */
-	struct sh_record *record;  /* NULL = none; may serve another job once PART_HANDLE is released */
+	struct sh_submitter *sub; /* of this thread, may be NULL */
+	struct sh_record *record; /* NULL = none; may serve another job once PART_HANDLE is released */
 	uint64_t handle;
 	uint64_t submit_ns;
 	uint64_t start_ns;
-	uint32_t parts;            /* not released yet */
+	uint32_t parts; /* not released yet */
 	uint32_t group;
 	uint32_t strand;
-	struct shunt_cq *cq;
 	uint16_t type;
 	uint8_t level;
 	bool inlined;
-	bool nested;               /* runs inside another job of this thread */
-	bool pass;                 /* its thread holds the job's strand and hands it on */
+	bool nested; /* runs inside another job of this thread */
+	bool pass;   /* its thread holds the job's strand and hands it on */
 	/* how it ended */
-	uint32_t status; /* SH_RECORD_DONE, FAILED, CANCELLED; 0 = the submit was refused */
+	uint8_t status;   /* SH_RECORD_DONE, FAILED, CANCELLED; 0 = the submit was refused */
+	uint8_t detail;   /* enum shunt_detail */
+	uint8_t attempts; /* handlers that started */
 	int code;
-	enum shunt_detail detail;
-	uint32_t worker;   /* slot, SHUNT_ANY = inline or never ran */
-	uint32_t attempts; /* handlers that started */
+	uint32_t worker; /* slot, SHUNT_ANY = inline or never ran */
+	struct shunt_cq *cq;
 	uint64_t queue_ns, run_ns, total_ns;
 };
 

@@ -39,14 +39,18 @@ void sh_worker_attributes(struct sh_worker *w)
 {
 	const struct sh_pool *p = w->pool;
 	int32_t nice = p->opts.nice ? p->opts.nice : p->maker_nice;
+	struct sh_thread_seen seen;
 
+	sh_thread_look(&seen);
+	w->stack_low = seen.stack_low;
+	w->stack_bytes = seen.stack_bytes;
 	if (w->replaces) { /* the same attributes as the thread before; snapshots read what was seen of that one */
 		if (sh_thread_nice(nice) != 0)
 			sh_log_write(&p->rt->log, SHUNT_LOG_WARN, "pool %s: worker %u: wanted nice %d again",
 				     p->name, w->slot, nice);
 		return;
 	}
-	sh_thread_look(&w->seen);
+	w->seen = seen;
 	/* A worker has its maker's already; a spare has that of the job that blocked. */
 	if (p->opts.nice != 0 || w->seen.nice != nice) {
 		w->nice_error = sh_thread_nice(nice);

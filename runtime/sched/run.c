@@ -74,10 +74,9 @@ static inline uint32_t held(const struct sh_end *e)
 
 /* A job whose handler was called. */
 struct frame {
+	struct shunt_job_ctx ctx;
 	struct sh_end *e;
-	struct sh_worker *w;
-	struct shunt_job_ctx *ctx;
-	/* not ctx->outer: that may be a job of another runtime, run inline by this worker's job */
+	/* not ctx.outer: that may be a job of another runtime, run inline by this worker's job */
 	struct shunt_job_ctx *running;
 	bool returned;
 };
@@ -85,8 +84,8 @@ struct frame {
 /* The handler said `code`: the job ends, unless another thread ends it. */
 static void ended(const struct frame *f, int code)
 {
-	struct shunt_job_ctx *ctx = f->ctx;
-	struct sh_worker *w = f->w;
+	const struct shunt_job_ctx *ctx = &f->ctx;
+	struct sh_worker *w = ctx->worker;
 	struct sh_end *e = f->e;
 	uint64_t end_ns, gross_ns;
 
@@ -139,47 +138,56 @@ static SH_COLD void not_returned(struct shunt_job_ctx *ctx)
 		     shunt_strerror(SHUNT_EEXITED));
 }
 
-static SH_COLD void left(const struct frame *f)
+static SH_COLD void left(struct frame *f)
 {
 	if (sh_runtime_forked(f->e->rt))
 		return;
-	not_returned(f->ctx);
+	not_returned(&f->ctx);
 	ended(f, SHUNT_EEXITED);
-	if (f->w)
-		f->w->now_ns = 0; /* an exception may go to the handler of a job below */
+	if (f->ctx.worker)
+		f->ctx.worker->now_ns = 0; /* an exception may go to the handler of a job below */
 }
 
-static inline void frame_over(const struct frame *f)
+static inline void frame_over(struct frame *f)
 {
 	if (sh_unlikely(!f->returned))
 		left(f);
-	sh_thread.ctx = f->ctx->outer;
-	if (f->w)
-		f->w->running = f->running;
+	sh_thread.ctx = f->ctx.outer;
+	if (f->ctx.worker)
+		f->ctx.worker->running = f->running;
 }
 
 /*
  * Runs the job of *e: its record, if any, is claimed by this thread. w = the worker of this thread,
  * NULL = none; e->w = the one that records the job.
  */
-static bool run(struct sh_end *e, struct sh_worker *w, void *arg)
+static SH_ALWAYS_INLINE bool run(struct sh_end *e, struct sh_worker *w, void *arg)
 {
 	/* before its parts start: then others may complete an asynchronous job, and its type may go */
 	const shunt_handler_fn handler = e->rt->type[e->type].handler;
 	struct shunt_job_ctx *outer = sh_current_innermost();
-	struct shunt_job_ctx ctx = { .rt = e->rt, .worker = w, .outer = outer, .handle = e->parts & SH_PART(HANDLE) ? e->handle : 0,
-				     .submit_ns = e->submit_ns, .arg = arg, .group = e->group, .type = e->type, .level = e->level,
-				     .inlined = e->inlined, .strand = held(e), .depth = outer ? outer->depth + 1 : 0 };
+	/* nothing to clean up before the parts have started */
+	struct frame f SH_CLEANUP(frame_over) = {
+		.ctx = { .rt = e->rt, .worker = w, .outer = outer, .handle = e->parts & SH_PART(HANDLE) ? e->handle : 0,
+			 .submit_ns = e->submit_ns, .arg = arg, .group = e->group, .type = e->type, .level = e->level,
+			 .inlined = e->inlined, .strand = held(e), .inlines = (outer ? outer->inlines : 0) + e->inlined },
+		.e = e,
+		.running = w ? w->running : NULL,
+		.returned = true,
+	};
 	enum sh_go go;
+	int code = SHUNT_DONE;
+	bool here;
 
 	if (w)
 		sh_account_close_before(w);
-	ctx.start_ns = w && w->now_ns ? w->now_ns : sh_clock_ns();
+	f.ctx.start_ns = w && w->now_ns ? w->now_ns : sh_clock_ns();
 	e->nested = w && w->running;
 	e->worker = w && !e->inlined ? w->slot : SHUNT_ANY;
-	e->start_ns = ctx.start_ns;
-	e->queue_ns = ctx.start_ns > e->submit_ns ? ctx.start_ns - e->submit_ns : 0;
-	if (sh_unlikely(e->inlined)) /* before the parts start: then others may end the job, and the pool may go */
+	e->start_ns = f.ctx.start_ns;
+	e->queue_ns = f.ctx.start_ns > e->submit_ns ? f.ctx.start_ns - e->submit_ns : 0;
+	/* before the parts start: then others may end the job, and the pool may go */
+	if (sh_unlikely(e->inlined))
 		(void)sh_a64_add_rlx(&e->pool->inlined, 1); /* mo rlx: statistic. */
 	go = sh_parts_start(e);
 	if (sh_unlikely(go != SH_GO_RUN)) {
@@ -191,17 +199,12 @@ static bool run(struct sh_end *e, struct sh_worker *w, void *arg)
 		return false;
 	}
 	if (e->w && sh_unlikely(e->w->learned[e->type].mean >= SH_SCORE_NS))
-		sh_account_long_job(e->w, ctx.start_ns, e->w->learned[e->type].mean);
-	{
-		struct frame f SH_CLEANUP(frame_over) = { e, w, &ctx, w ? w->running : NULL, false };
-		int code = SHUNT_DONE;
-
-		const bool here = sh_run_handler(w, &ctx, handler, &code);
-
-		f.returned = true;
-		if (sh_likely(here))
-			ended(&f, code);
-	}
+		sh_account_long_job(e->w, f.ctx.start_ns, e->w->learned[e->type].mean);
+	f.returned = false;
+	here = sh_run_handler(w, &f.ctx, handler, &code);
+	f.returned = true;
+	if (sh_likely(here))
+		ended(&f, code);
 	return true;
 }
 
@@ -227,31 +230,38 @@ void sh_run_left(struct sh_worker *w)
 	sh_account_flush(w, w->now_ns, true, ctx);
 }
 
-bool sh_run_record(struct sh_worker *w, uint64_t handle, bool strand)
+/* The job of a claimed record, or with handle 0 of a plain item. One frame a job that waits nest (run.h, Bounds). */
+static SH_NOINLINE bool run_queued(struct sh_worker *w, uint64_t handle, struct sh_item item, uint32_t level, bool strand)
 {
 	struct sh_end e;
 
-	sh_run_load(&e, w->pool->rt, handle);
+	if (handle != 0) {
+		sh_run_load(&e, w->pool->rt, handle);
+		item.arg = (uint64_t)(uintptr_t)e.record->arg;
+	} else {
+		load_plain(&e, w->pool, item, level);
+		e.submit_ns = sh_item_submit_ns(item, w->now_ns ? w->now_ns : sh_clock_ns());
+	}
 	e.w = w;
 	e.sub = w->submitter;
 	e.pass = strand;
-	return run(&e, w, e.record->arg);
+	return run(&e, w, (void *)(uintptr_t)item.arg);
+}
+
+bool sh_run_record(struct sh_worker *w, uint64_t handle, bool strand)
+{
+	return run_queued(w, handle, (struct sh_item){ 0, 0 }, 0, strand);
 }
 
 bool sh_run_item(struct sh_worker *w, struct sh_item item, uint32_t level)
 {
-	struct shunt_runtime *rt = w->pool->rt;
-	struct sh_end e;
+	const bool plain = sh_item_is_plain(item);
 
-	sh_credit_give(rt, w->submitter, 1);
+	sh_credit_give(w->pool->rt, w->submitter, 1);
 	SH_POINT("run.before_claim");
-	if (!sh_item_is_plain(item))
-		return sh_record_claim(rt, item.arg) && sh_run_record(w, item.arg, false);
-	load_plain(&e, w->pool, item, level);
-	e.w = w;
-	e.sub = w->submitter;
-	e.submit_ns = sh_item_submit_ns(item, w->now_ns ? w->now_ns : sh_clock_ns());
-	return run(&e, w, (void *)(uintptr_t)item.arg);
+	if (!plain && !sh_record_claim(w->pool->rt, item.arg))
+		return false;
+	return run_queued(w, plain ? 0 : item.arg, item, level, false);
 }
 
 void sh_run_inline(struct sh_submit *s)

@@ -13,7 +13,7 @@
  * ends its job as failed: run() has a clean-up for it, and the loop's thread one in worker.c (sh_run_left).
  * Progress: as handlers and callbacks. An asynchronous job may wait for the pool's asynchronous
  * capacity.
- * Bounds: SH_NEST_MAX jobs nest on one stack.
+ * Bounds: jobs nest on one stack while it has room (sh_worker_has_room), 512 bytes of ours each.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -91,7 +91,8 @@ static inline bool sh_run_handler(struct sh_worker *w, struct shunt_job_ctx *ctx
  * The next job of an open batch: of the same type and level, from the hand, the own deque or a new
  * hand. False = the loop looks further; the batch stays open. `picked`: the job before it came from the loop.
  */
-static inline bool sh_run_next(struct sh_worker *w, uint32_t level, uint64_t kind, uint64_t mean, bool picked, struct sh_item *item)
+static inline bool sh_run_next(struct sh_worker *w, uint32_t level, uint64_t kind, uint64_t mean, bool picked,
+			       struct sh_item *item)
 {
 	if (sh_likely(w->hand_at != w->hand_n)) {
 		*item = w->hand[w->hand_at++];

@@ -31,7 +31,7 @@
 #include "sched/token.h"
 
 #define CAPACITY_STEP_NS 1000000u /* a blocked submitter looks again at least this often */
-#define INLINE_DEPTH_MAX 64u
+#define INLINES_MAX 64u /* on one stack */
 
 /* Details of a refused spec. */
 #define NO_SPEC "job: the runtime or the spec is NULL; want both"
@@ -315,7 +315,7 @@ static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
 {
 	int rc;
 
-	if ((s->parts & SH_PARTS_ROUTE) || (s->ctx && s->ctx->depth >= INLINE_DEPTH_MAX))
+	if ((s->parts & SH_PARTS_ROUTE) || (s->ctx && s->ctx->inlines >= INLINES_MAX))
 		return SHUNT_EFULL;
 	s->inlined = true;
 	rc = admit(s);

@@ -348,33 +348,24 @@ static bool of_group(struct sh_worker *w, struct sh_item item, uint32_t group, u
 	return sh_item_of_group(item, group) && !((item.meta & SH_ITEM_ASYNC) && sh_async_full(w));
 }
 
-void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns)
+bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
+			     uint32_t *level)
 {
-	uint32_t level = 0;
+	uint64_t limit_ns = sh_clock_left(deadline_ns);
+	bool fits;
 
-	if (w->running && w->running->depth >= SH_NEST_MAX)
-		return;
-	while (level < w->pool->levels) {
-		struct sh_item item = { 0, 0 };
-
-		if (!sh_pick_deque(w, level, &item)) {
-			level++;
+	if (limit_ns == 0 || !sh_worker_has_room(w))
+		return false;
+	for (; *level < w->pool->levels; ++*level) {
+		if (!sh_pick_deque(w, *level, item))
 			continue;
-		}
-		if (!of_group(w, item, group, sh_clock_left(deadline_ns))) {
-			bool fits = sh_deque_push(&w->deque[level], item);
-
-			assert(fits); /* its place has just become free */
-			(void)fits;
-			/* a thief may have found the deque empty meanwhile, and parked */
-			sh_propagate(w);
-			level++;
-			continue;
-		}
-		w->now_ns = 0;
-		(void)sh_run_item(w, item, level);
-		w->now_ns = 0;
-		if (sh_clock_left(deadline_ns) == 0 || sh_runtime_forked(w->pool->rt))
-			return;
+		if (of_group(w, *item, group, limit_ns))
+			return true;
+		fits = sh_deque_push(&w->deque[*level], *item);
+		assert(fits); /* its place has just become free */
+		(void)fits;
+		/* a thief may have found the deque empty meanwhile, and parked */
+		sh_propagate(w);
 	}
+	return false;
 }

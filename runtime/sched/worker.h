@@ -7,7 +7,7 @@
  * Other threads reach a worker through its queues (ring.h, deque.h), its state and its hints
  * (push.h, pick.h).
  * Progress: as the handlers that the loop runs; no call waits for another worker.
- * Bounds: sh_worker_help_group runs jobs of the deques of w; pick_above takes one item.
+ * Bounds: sh_worker_take_of_group and pick_above take one item.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -72,6 +72,8 @@ struct sh_waiting {
 };
 
 #define SH_BATCH_MAX 32u
+/* Bytes of stack that a wait or a checkpoint leaves to the handler that it runs, and to what that calls of the library. */
+#define SH_STACK_RESERVE ((size_t)80 << 10)
 
 /* Jobs of one type and level that ran one after another and are not recorded yet (account.h). */
 struct sh_batch {
@@ -159,6 +161,8 @@ struct sh_worker {
 	sh_a32 started;           /* sync: atomic; SH_STARTED_* */
 	bool has_thread;          /* sync: lock(pool->spare_lock) for spares, else const */
 
+	uintptr_t stack_low;        /* sync: owner; of its thread's stack */
+	size_t stack_bytes;         /* sync: owner; 0 = unknown */
 	struct sh_thread_seen seen; /* sync: const once started; read back by the thread */
 	int nice_error;             /* sync: const once started; SHUNT_E* */
 };
@@ -175,10 +179,25 @@ static inline bool sh_worker_in_time(const struct sh_worker *w, uint64_t limit_n
 }
 
 /*
- * Owner, inside a job: runs jobs of `group` from the bottom of its own deques, until none is left
- * or the deadline has passed.
+ * Owner, inside a job: has its stack room for one more on top? Room for a handler that needs SH_STACK_RESERVE, beside
+ * what the running one has used. Never on a stack of the handler's own.
  */
-void sh_worker_help_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns);
+static inline bool sh_worker_has_room(const struct sh_worker *w)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), end = w->stack_low + w->stack_bytes;
+	uintptr_t job = (uintptr_t)w->running; /* in the frame that called its handler, or in w */
+
+	if (here - w->stack_low >= w->stack_bytes)
+		return false;
+	return here - w->stack_low >= SH_STACK_RESERVE + (job > here && job < end ? job : end) - here;
+}
+
+/*
+ * Owner, inside a job: takes a job of `group` from the bottom of its own deques, from *level on. False = none is left
+ * that it may run now, the deadline has passed, or the stack has no room.
+ */
+bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
+			     uint32_t *level);
 /*
  * Owner, inside a job: takes one item of the most urgent of `levels` that has any, own queues
  * first. Leaves the slot table alone, so that every level keeps its share of the loop's picks.

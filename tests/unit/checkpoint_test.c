@@ -201,13 +201,13 @@ static int down_job(struct shunt_job_ctx *ctx, void *arg)
 {
 	const struct shunt_job_ctx *c;
 	uint32_t level = shunt_job_level(ctx);
-	uint32_t i;
+	uint32_t i, deep = 1;
 	int n = 0;
 
-	for (c = ctx; c->outer; c = c->outer)
+	for (c = ctx; c->outer; c = c->outer, deep++)
 		if (c->outer->level <= c->level)
 			return -1;
-	deepest = ctx->depth + 1 > deepest ? ctx->depth + 1 : deepest;
+	deepest = deep > deepest ? deep : deepest;
 	down_runs[level]++;
 	if (level == 0)
 		return shunt_checkpoint(ctx);

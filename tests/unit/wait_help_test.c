@@ -114,11 +114,124 @@ static void test_helped(void **state)
 	family_run(2, 10, 0, 4);
 }
 
+/* ---- how deep waits nest ---- */
+
+#define DEEP 10000u
+#define OURS_BYTES 512u /* of stack between two handlers */
+
+/* What sanitizers and stop points add to each frame is not the library's. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+#define FRAMES_COUNT 0
+#else
+#define FRAMES_COUNT 1
+#endif
+
+struct chain {
+	struct shunt_type_id type;
+	bool group;       /* waits for a group of one, not for a handle */
+	size_t own_bytes; /* of stack that each handler uses */
+	uint32_t ran, deadlocks;
+	uintptr_t below; /* the stack of the handler that waits ends here */
+	size_t most;     /* bytes from there to the next handler's frame */
+};
+
+struct link {
+	struct chain *chain;
+	uint32_t left;
+};
+
+static SH_NOINLINE uintptr_t stack_here(void)
+{
+	return (uintptr_t)__builtin_frame_address(0);
+}
+
+static int link_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct link *me = arg;
+	struct chain *c = me->chain;
+	struct link next = { c, me->left - 1 };
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+	struct shunt_job_spec s = tu_spec(c->type, &next);
+	volatile char own[c->own_bytes + 1];
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	struct shunt_job_id id = { 0 };
+	int rc = 0;
+
+	own[0] = own[c->own_bytes] = 1;
+	if (c->below > frame && c->below - frame > c->most)
+		c->most = c->below - frame;
+	c->ran++;
+	if (me->left == 0)
+		return SHUNT_DONE;
+	if (c->group)
+		rc = shunt_group_create(rt, &s.group);
+	if (rc == 0)
+		rc = shunt_submit(rt, &s, c->group ? NULL : &id);
+	c->below = stack_here();
+	if (rc == 0)
+		rc = c->group ? shunt_group_wait(rt, s.group, TU_LONG_NS) : shunt_wait(rt, id, TU_LONG_NS, NULL);
+	if (rc == SHUNT_EDEADLK) { /* no other thread runs it */
+		c->deadlocks++;
+		rc = shunt_cancel(rt, id);
+		(void)shunt_detach(rt, id);
+	}
+	if (c->group && rc == 0)
+		rc = shunt_group_destroy(rt, s.group);
+	return own[0] == 1 && rc == 0 ? SHUNT_DONE : -1;
+}
+
+static void chain_run(struct chain *c, uint32_t deep, uint64_t stack_bytes, uint32_t spares_max)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct fixture f;
+	struct link first = { c, deep };
+
+	po.spares_max = spares_max;
+	po.stack_bytes = stack_bytes;
+	ro.handles_max = ro.jobs_max = ro.groups_max = 2 * DEEP;
+	memset(&f, 0, sizeof(f));
+	f.rt = tu_runtime_with(&ro);
+	f.pool = tu_pool_with(f.rt, &po);
+	f.p = sh_runtime_pool(f.rt, f.pool.v);
+	c->type = tu_type(f.rt, f.pool, "link", link_job);
+	tu_join(f.rt, tu_submit(f.rt, c->type, &first), SHUNT_JOB_DONE);
+	close_all(&f);
+}
+
+/* Handlers of 20 KiB on a small stack: the wait says so before there is no room for the next. */
+static void test_stack_used_up(void **state)
+{
+	struct chain c = { .own_bytes = 20u << 10 };
+
+	(void)state;
+	chain_run(&c, DEEP, UINT64_C(512) << 10, SHUNT_ANY);
+	assert_int_equal(c.deadlocks, 1);
+	assert_in_range(c.ran, 5, 26);
+}
+
+/* A chain of waits on the default stack, without any spare. */
 static void test_deep(void **state)
 {
+	struct chain handles = { .own_bytes = 1 }, groups = { .group = true, .own_bytes = 1 };
+
 	(void)state;
 	family_run(1, 40, 0, 0);
 	family_run(2, 100, 0, 0);
+	chain_run(&handles, DEEP, UINT64_C(32) << 20, SHUNT_ANY);
+	chain_run(&groups, DEEP, UINT64_C(32) << 20, SHUNT_ANY);
+	assert_int_equal(handles.ran, DEEP + 1);
+	assert_int_equal(groups.ran, DEEP + 1);
+	printf("bytes of stack a wait: handle %zu, group %zu\n", handles.most, groups.most);
+	if (!FRAMES_COUNT)
+		return;
+	assert_in_range(handles.most, 1, OURS_BYTES);
+	assert_in_range(groups.most, 1, OURS_BYTES);
+	handles.ran = groups.ran = 0;
+	chain_run(&handles, DEEP, UINT64_C(8) << 20, SHUNT_ANY);
+	chain_run(&groups, DEEP, UINT64_C(8) << 20, SHUNT_ANY);
+	assert_int_equal(handles.ran, DEEP + 1);
+	assert_int_equal(groups.ran, DEEP + 1);
 }
 
 /* Jobs that the waiter may not run itself: each level of waiting needs a spare. */
@@ -170,7 +283,7 @@ static int timed_child(struct shunt_job_ctx *ctx, void *arg)
 	const struct timespec ts = { 0, LONG_MS * 1000000 };
 
 	(void)nanosleep(&ts, NULL);
-	if (ctx->depth > 0)
+	if (ctx->outer)
 		(void)atomic_fetch_add(&t->nested, 1);
 	(void)atomic_fetch_add(&t->ran, 1);
 	return SHUNT_DONE;
@@ -531,7 +644,7 @@ static int meet_at_start(void *arg, const char *point)
 {
 	struct meeting *m = arg;
 	const struct sh_worker *spare = m->f->p->worker[2];
-	uint64_t parks;
+	uint64_t parks, end;
 	uint32_t i;
 
 	if (strcmp(point, "pool.thread") != 0)
@@ -540,7 +653,8 @@ static int meet_at_start(void *arg, const char *point)
 	atomic_store(&m->first->gate.open, 1);
 	(void)tu_until(sh_a32_load_acq(&m->f->p->blocked) == 1);
 	/* The first spare was woken by that. It must not sleep on; one that is wrong gets the time to do so. */
-	for (i = 0; i < 20000 && sh_a64_load_rlx(&spare->parks) == parks; i++)
+	end = tu_now_s() + 2; /* on a busy machine a yield may last milliseconds */
+	for (i = 0; i < 20000 && tu_now_s() < end && sh_a64_load_rlx(&spare->parks) == parks; i++)
 		(void)sched_yield();
 	return 0;
 }
@@ -576,6 +690,7 @@ int main(void)
 		cmocka_unit_test(test_timed),
 		cmocka_unit_test(test_in_the_way),
 		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_stack_used_up),
 		cmocka_unit_test(test_not_helpable),
 		cmocka_unit_test(test_retire_race),
 		cmocka_unit_test(test_itself),

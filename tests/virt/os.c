@@ -18,7 +18,10 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/thread.h"
+#include "sched/worker.h"
 #include "virt/virt_priv.h"
+
+#define HANDLER_BYTES ((size_t)24 << 10)
 
 struct sh_clock sh_clock_global; /* source 0: every read comes to sh_clock_monotonic_ns */
 
@@ -238,7 +241,14 @@ void sh_thread_guard(void (*run)(void *), void (*lost)(void *), void *arg)
 
 void sh_thread_look(struct sh_thread_seen *out)
 {
+	uintptr_t low;
+	size_t bytes;
+
 	memset(out, 0, sizeof(*out));
+	virt_stack(&low, &bytes);
+	/* fibers have small stacks, and small handlers: HANDLER_BYTES is room enough for one */
+	out->stack_low = low - (SH_STACK_RESERVE - HANDLER_BYTES);
+	out->stack_bytes = bytes + (SH_STACK_RESERVE - HANDLER_BYTES);
 }
 
 pthread_t virt_pthread_self(void)

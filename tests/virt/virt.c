@@ -178,6 +178,12 @@ static void entry(void)
 	fail("an ended thread was named again");
 }
 
+void virt_stack(uintptr_t *low, size_t *bytes)
+{
+	*low = (uintptr_t)m->thread[m->self].stack;
+	*bytes = m->thread[m->self].stack_bytes;
+}
+
 void virt_set_stacks(void *(*alloc)(size_t bytes), size_t bytes_each)
 {
 	if (!m)

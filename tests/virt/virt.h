@@ -100,6 +100,8 @@ uint64_t virt_next_deadline(void);
 size_t virt_save_bytes(void);
 void virt_save(void *to);
 void virt_restore(const void *from);
+/* The calling fiber's stack. */
+void virt_stack(uintptr_t *low, size_t *bytes);
 /* Where fibers' stacks come from; NULL = mmap. Set before virt_begin. */
 void virt_set_stacks(void *(*alloc)(size_t bytes), size_t bytes_each);
 

@@ -74,8 +74,8 @@ static void teardown(void)
 /* Ends a job that this thread won. */
 static void end(uint64_t h, uint32_t code, uint32_t status)
 {
-	struct sh_end e = { .rt = &rt, .record = sh_record_at(&rt, h), .handle = h, .status = status, .code = (int)code,
-			    .worker = SHUNT_ANY, .queue_ns = code, .run_ns = code };
+	struct sh_end e = { .rt = &rt, .record = sh_record_at(&rt, h), .handle = h, .status = (uint8_t)status,
+			    .code = (int)code, .worker = SHUNT_ANY, .queue_ns = code, .run_ns = code };
 
 	sh_part_handle.release(&e);
 }

@@ -56,7 +56,7 @@ json_t *fmt_json_text(const char *text);
 void fmt_json_set(json_t *object, const char *key, json_t *value, bool *bad);
 void fmt_json_set_u64(json_t *object, const char *key, uint64_t value, bool *bad);
 void fmt_json_set_real(json_t *object, const char *key, double value, bool *bad);
-/* Writes JSON with a final newline. False = out of memory. That f cannot be written is said by who flushes or closes it. */
+/* Writes JSON with a final newline. False = out of memory. Who flushes or closes f says that it cannot be written. */
 bool fmt_json_write(const json_t *root, FILE *f);
 
 #endif
