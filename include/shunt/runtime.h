@@ -217,6 +217,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_pool_create(struct shunt_runtime *rt, const s
 SHUNT_MUST_USE SHUNT_API int shunt_pool_find(struct shunt_runtime *rt, const char *name, struct shunt_pool_id *out);
 /*
  * Destroys a pool that no type names any more (shunt_type_destroy waited for their jobs): joins its threads, frees it.
+ * Blocks until they have ended, on_stop included, and the submits of this moment, of any pool, have returned; other
+ * calls go on meanwhile, and its name is free at once.
  * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK inside a job. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool);

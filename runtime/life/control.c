@@ -43,7 +43,12 @@ int sh_control_enter(struct shunt_runtime *rt, struct sh_control *c)
 
 void sh_control_leave(struct shunt_runtime *rt, struct sh_control *c)
 {
+	void *pool_names = sh_registry_take_retired(rt->pool_names);
+	void *type_names = sh_registry_take_retired(rt->type_names);
+
 	(void)pthread_mutex_unlock(&rt->control);
+	sh_registry_free_retired(pool_names);
+	sh_registry_free_retired(type_names);
 	sh_log_pass(&c->held);
 	sh_call_end(rt, c->call);
 	sh_cancel_back(&c->cancel);

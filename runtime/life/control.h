@@ -22,7 +22,10 @@ struct sh_control {
 
 /* Takes rt->control. 0, or the error of the refused call (then the lock is not held). */
 int sh_control_enter(struct shunt_runtime *rt, struct sh_control *c);
-/* Gives it back, and passes what was logged to the hook. */
+/*
+ * Gives it back. Then waits for those who still look at a name that the call removed, and passes what was logged to the
+ * hook.
+ */
 void sh_control_leave(struct shunt_runtime *rt, struct sh_control *c);
 /* Removes a name from its registry. rt->control is held. */
 void sh_control_drop_name(struct shunt_runtime *rt, struct sh_registry *names, const char *name);

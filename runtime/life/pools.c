@@ -1,7 +1,7 @@
 /*
  * life/pools.c - pools by name: create, find, destroy. Called by users through
- * include/shunt/runtime.h. Each call but find blocks on the control lock; destroy also until submits
- * have left and threads ended.
+ * include/shunt/runtime.h. Each call but find blocks on the control lock. Destroy then blocks, without
+ * it, until submits have left and threads ended.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "life/control.h"
 #include "life/drain.h"
 #include "life/grace.h"
@@ -16,12 +17,13 @@
 #include "life/pool.h"
 #include "life/pool_stop.h"
 #include "lockfree/registry.h"
+#include "sched/submitter.h"
 
 /* The id of the next pool: of the first free entry, with a generation that it never had. 0 = no entry is left. */
 static uint32_t pool_id_free(struct shunt_runtime *rt)
 {
 	for (uint32_t i = 0; i < SHUNT_POOLS_MAX; i++)
-		if (!sh_runtime_pool_at(rt, i) && rt->pool_generation[i] < SH_ID_GENERATIONS)
+		if (!sh_runtime_pool_at(rt, i) && !rt->pool_leaving[i] && rt->pool_generation[i] < SH_ID_GENERATIONS)
 			return sh_id_make(i, rt->pool_generation[i]);
 	return 0;
 }
@@ -94,33 +96,56 @@ static void pool_retire_counts(struct shunt_runtime *rt, struct sh_pool *p)
 	}
 }
 
-int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
+/* Takes the pool out of all tables; its entry stays reserved. *out = the pool, which is the caller's alone. */
+static int pool_take(struct shunt_runtime *rt, uint32_t id, struct sh_pool **out)
 {
 	struct sh_control control;
 	struct sh_pool *p;
-	int rc = sh_control_outside(rt);
+	int rc = sh_control_enter(rt, &control);
 
-	if (rc == 0)
-		rc = sh_control_enter(rt, &control);
 	if (rc != 0)
 		return rc;
-	p = sh_runtime_pool(rt, pool.v);
+	*out = p = sh_runtime_pool(rt, id);
 	if (!p)
-		rc = sh_error_set(SHUNT_ENOENT, "pool %u: there is none; want one of shunt_pool_create", pool.v);
+		rc = sh_error_set(SHUNT_ENOENT, "pool %u: there is none; want one of shunt_pool_create", id);
 	else if (p->types > 0)
 		rc = sh_error_set(SHUNT_EBUSY, "pool %s: %u types name it; destroy them first", p->name, p->types);
 	if (rc == 0) {
 		sh_control_drop_name(rt, rt->pool_names, p->name);
+		rt->pool_leaving[p->index] = true;
 		/* mo pool.1 -> pool.1@sched/world.h: no type names it, so no submitter can hold it. */
 		sh_aptr_store_rel(&rt->pool[p->index], NULL);
+		pool_retire_counts(rt, p); /* all its jobs have ended */
+	}
+	sh_control_leave(rt, &control);
+	return rc;
+}
+
+int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
+{
+	struct sh_submitter *call;
+	struct sh_pool *p = NULL;
+	uint32_t index;
+	SH_NO_CANCEL;
+	int rc = sh_control_outside(rt);
+
+	if (rc != 0)
+		return rc;
+	call = sh_call_begin(rt);
+	rc = pool_take(rt, pool.v, &p);
+	if (rc == 0) {
+		/* what takes long is done without the lock */
+		index = p->index;
 		sh_grace_wait(rt);
 		sh_pool_stop(p);
 		sh_pool_wait_stopped(p);
 		/* what is left are descriptors of jobs that were cancelled */
 		(void)sh_pool_cancel_queued(p);
-		pool_retire_counts(rt, p);
 		sh_pool_free(p, false);
+		(void)pthread_mutex_lock(&rt->control);
+		rt->pool_leaving[index] = false;
+		(void)pthread_mutex_unlock(&rt->control);
 	}
-	sh_control_leave(rt, &control);
+	sh_call_end(rt, call);
 	return rc;
 }

@@ -61,12 +61,15 @@ struct entry {
 };
 
 struct sh_registry {
-	struct ck_hs set;   /* sync: rcu; written under the caller's lock */
-	size_t swept_after; /* sync: lock(caller); removes until the tombstones are swept */
-	uint32_t born;      /* sync: const; fork generation of its creation */
-	sh_a64 count;       /* sync: atomic; written under the caller's lock */
+	struct ck_hs set;      /* sync: rcu; written under the caller's lock */
+	size_t swept_after;    /* sync: lock(caller); removes until the tombstones are swept */
+	struct block *retired; /* sync: lock(caller); removed, and readers may still look at it */
+	uint32_t born;         /* sync: const; fork generation of its creation */
+	sh_a64 count;          /* sync: atomic; written under the caller's lock */
 };
 
+/* The registry that this thread writes: ck names none to its allocator. */
+static _Thread_local struct sh_registry *writing __attribute__((tls_model("initial-exec")));
 static sh_a32 setup_done; /* sync: atomic; the fork handler is installed */
 static sh_a32 generation; /* sync: atomic; forks since the first set-up, inherited */
 static sh_a32 live;       /* sync: atomic; registries of this generation that are not destroyed */
@@ -192,13 +195,37 @@ static void orphan_push(struct block *b)
 	} while (!sh_aptr_cas_rel(&orphans, &head, b));
 }
 
-/* Frees p after a grace period; where none can be waited for with the last registry. */
-static void block_retire(void *p)
+static void block_retire(struct sh_registry *r, void *p)
 {
-	if (synchronize())
-		block_free(p);
-	else
-		orphan_push((struct block *)p - 1);
+	struct block *b = (struct block *)p - 1;
+
+	b->next = r->retired;
+	r->retired = b;
+}
+
+void *sh_registry_take_retired(struct sh_registry *r)
+{
+	struct block *taken = r->retired;
+
+	r->retired = NULL;
+	return taken;
+}
+
+/* Where no grace period can be waited for, they are freed with the last registry. */
+void sh_registry_free_retired(void *retired)
+{
+	struct block *b = retired;
+	bool unseen = b != NULL && synchronize();
+
+	while (b != NULL) {
+		struct block *next = b->next;
+
+		if (unseen)
+			block_free(b + 1);
+		else
+			orphan_push(b);
+		b = next;
+	}
 }
 
 /*
@@ -228,7 +255,7 @@ static void table_free(void *p, size_t size, bool defer)
 {
 	(void)size;
 	if (defer)
-		block_retire(p);
+		block_retire(writing, p);
 	else
 		block_free(p);
 }
@@ -306,6 +333,12 @@ void sh_registry_destroy(struct sh_registry *r)
 	while (ck_hs_next(&r->set, &it, &name))
 		block_free(entry_of(name));
 	ck_hs_destroy(&r->set);
+	while (r->retired != NULL) {
+		struct block *b = r->retired;
+
+		r->retired = b->next;
+		block_free(b + 1);
+	}
 	if (r->born == generation_now())
 		live_drop();
 	block_free(r);
@@ -331,6 +364,7 @@ int sh_registry_put(struct sh_registry *r, const char *name, uint32_t id)
 	e->id = id;
 	memcpy(e->name, name, len + 1);
 	tsan_release(e->name);
+	writing = r;
 	if (!ck_hs_put(&r->set, hash, e->name)) {
 		/* No memory for a larger table: the name was absent. The old one is unchanged. */
 		block_free(e);
@@ -355,8 +389,9 @@ int sh_registry_remove(struct sh_registry *r, const char *name)
 	/* mo rlx: statistic; one writer at a time. */
 	(void)sh_a64_sub_rlx(&r->count, 1);
 	SH_POINT("registry_removed");
-	block_retire(entry_of(found));
+	block_retire(r, entry_of(found));
 	/* Tombstones slow down look-ups of absent names. Short of memory they stay. */
+	writing = r;
 	if (--r->swept_after == 0) {
 		(void)ck_hs_rebuild(&r->set);
 		r->swept_after = NAMES_FIRST + ck_hs_count(&r->set);

@@ -6,7 +6,8 @@
  *
  * Algorithm: Concurrency Kit's ck_hs, an open-addressing hash set for one writer and many readers.
  * Slots are single words. A reader repeats its probe if the generation of its probe sequence
- * changed meanwhile. Removed memory is freed after a grace period of liburcu-bp (Desnoyers,
+ * changed meanwhile. Removed memory is retired, taken by the writer, and freed outside of the
+ * caller's lock after a grace period of liburcu-bp (Desnoyers,
  * McKenney et al., "User-level implementations of read-copy update", IEEE TPDS 2012), in which
  * every reader left its section once.
  *
@@ -36,6 +37,7 @@
  *   put       no      no       lock    lock    yes     yes       lock: under one lock of the caller
  *   remove    no      no       lock    lock    yes     yes
  *   find      no      no       yes     yes     yes     yes
+ * take_retired as put; free_retired with all.
  *
  * Linearization:
  * - put: ck_hs's store of the entry into its slot. If the table grows: the store of the new table's
@@ -47,7 +49,8 @@
  * Progress: find is lock-free. It repeats a probe only when a writer moved an entry of the same
  * sequence; a writer stopped anywhere stops no reader. Exception: in a thread's first section
  * liburcu-bp enters the thread in its list under a short lock. put and remove block in the
- * allocator and for a grace period (put: only when the table grows).
+ * allocator. Only free_retired waits for a grace period, in steps of 10 ms where liburcu has no
+ * membarrier, and as long as a reader is inside; it needs no lock.
  * Bounds: a probe visits at most the table. Every 64 + count removes the tombstones are swept.
  *
  * fork(): a registry belongs to the process that created it. In a child, the locks and the reader
@@ -77,15 +80,22 @@ int sh_registry_create(struct sh_registry **out) SH_MUST_USE;
 void sh_registry_destroy(struct sh_registry *r);
 /*
  * Enters `name` (copied, 1..255 bytes) with `id`. Under the caller's lock. May block in the
- * allocator and for a grace period. 0, SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ENOMEM, SHUNT_EFORKED; an
+ * allocator. 0, SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ENOMEM, SHUNT_EFORKED; an
  * error changes nothing.
  */
 int sh_registry_put(struct sh_registry *r, const char *name, uint32_t id) SH_MUST_USE;
 /*
- * Removes `name`; same thread rules. On return no reader can see the entry. 0, SHUNT_EINVAL,
- * SHUNT_ENOENT, SHUNT_EFORKED.
+ * Removes `name`; same thread rules. Who looks it up from now on does not find it; who is about to may still hold the
+ * entry, which is retired. 0, SHUNT_EINVAL, SHUNT_ENOENT, SHUNT_EFORKED.
  */
 int sh_registry_remove(struct sh_registry *r, const char *name) SH_MUST_USE;
+/* What put and remove retired, for free_retired; NULL = nothing. Under the caller's lock. */
+void *sh_registry_take_retired(struct sh_registry *r);
+/*
+ * Waits until every reader has left its section once, then frees. NULL: returns at once. Any thread, without the
+ * caller's lock; also after the registry was destroyed.
+ */
+void sh_registry_free_retired(void *retired);
 /* True and *id (may be NULL) if `name` is entered. Any thread; lock-free (see above). */
 bool sh_registry_find(struct sh_registry *r, const char *name, uint32_t *id);
 /* Number of names, recent. Any thread; wait-free. */

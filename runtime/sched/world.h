@@ -101,7 +101,7 @@ struct sh_submitter {
 	uint32_t node_slot; /* sync: owner */
 	const struct sh_worker *rewoken; /* sync: owner; whose wake it repeated last; compared */
 	uint64_t rewoken_sleep;          /* sync: owner; number of that sleep */
-	sh_a64 section;      /* sync: atomic, one writer; odd in a read-side section (submit) */
+	sh_a64 section; /* sync: atomic, one writer; odd in a read-side section (submit) */
 	/* sync: atomic, one writer; blocking calls that the thread is inside (submitter.h) */
 	sh_a64 calls;
 	uint32_t depth;     /* sync: owner; nesting of submits (inline runs) */
@@ -137,6 +137,8 @@ struct shunt_runtime {
 	struct sh_type *type;          /* [SHUNT_TYPES_MAX] */
 	sh_aptr pool[SHUNT_POOLS_MAX]; /* sync: atomic pointers */
 	uint32_t pool_generation[SHUNT_POOLS_MAX]; /* sync: lock(control); how often the entry was used */
+	/* sync: lock(control); its pool is in the table no more, and not freed yet */
+	bool pool_leaving[SHUNT_POOLS_MAX];
 	struct sh_submitter *submitter; /* [submitters] */
 	uint32_t submitters;      /* sync: const; users', then SH_WORKERS_TOTAL_MAX for workers */
 	sh_a32 submitters_used;   /* sync: atomic; users' entries from here on were never claimed */

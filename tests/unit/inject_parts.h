@@ -612,6 +612,7 @@ static void part_names(void)
 		if (i < NAMES - 10 && there[i])
 			(void)got("sh_registry_remove", sh_registry_remove(r, name), 0);
 	}
+	sh_registry_free_retired(sh_registry_take_retired(r));
 	sh_registry_destroy(r);
 }
 
