@@ -41,7 +41,7 @@ struct shunt_runtime_opts {
 	const char *name;               /* [a-z0-9_-], at most 31, default "shunt" */
 	uint32_t levels;                /* 1..16, default 4 */
 	const char *const *level_names; /* `levels` names, most urgent first, [a-z0-9_-]; default high, normal, low, batch */
-	uint32_t jobs_max;              /* queued jobs of all pools, 64..2^27, default 2^20 */
+	uint32_t jobs_max;              /* queued jobs of all pools, 64..2^27, default 2^20; cancelled ones do not count */
 	/*
 	 * jobs with a handle, callback, completion queue, group or key that have not ended or whose handle was not given
 	 * back, 1..2^24-1, default 2^20
@@ -120,8 +120,8 @@ enum shunt_strategy {
 	SHUNT_SELECT_LEAST_LOADED = 3, /* fewest in flight per capacity */
 	SHUNT_SELECT_ROUND_ROBIN = 4,
 	SHUNT_SELECT_RANDOM = 5,
-	SHUNT_SELECT_KEYED = 6,        /* by hash of the key (or of the submitter when there is none) */
-	SHUNT_SELECT_LOCALITY = 7,     /* best (1/(1+latency/100us) + free/capacity) x 2 at home */
+	SHUNT_SELECT_KEYED = 6,    /* by hash of the key (or of the submitter when there is none) */
+	SHUNT_SELECT_LOCALITY = 7, /* best (1/(1+latency/100us) + free/capacity) x 2 at home */
 	SHUNT_SELECT_USER = 8
 };
 
@@ -200,6 +200,9 @@ struct shunt_pool_opts {
 	/* signals that a worker takes beside its own faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS):
 	 * "usr1,prof", "rt0", "all", in small letters or capitals; NULL or "none" = none */
 	const char *signals;
+	/* queued jobs per worker and level that are for this worker alone (SHUNT_JOB_ON_WORKER); one more is refused as
+	 * full; power of two, default 256 */
+	uint32_t pinned_capacity;
 };
 #define SHUNT_POOL_OPTS_INIT SHUNT_OPTS_INIT(shunt_pool_opts)
 

@@ -220,6 +220,18 @@ static SH_NOINLINE void serve_pinned(struct shunt_runtime *rt, struct sh_worker 
 	}
 }
 
+/* Wins the job by its record: its item stays queued, without it. */
+static bool claim_ahead(struct shunt_runtime *rt, struct sh_worker *w, uint64_t handle)
+{
+	bool counted = sh_credit_leave(rt), won = sh_record_claim(rt, handle);
+
+	if (won && counted)
+		sh_credit_give(rt, w->submitter, 1);
+	else if (counted)
+		sh_credit_left(rt, w->submitter);
+	return won;
+}
+
 /*
  * Runs the queued job that its waiter, a job of worker w, claims through its record. False = it was
  * not queued any more, this worker must not run it, or it would take longer than the waiter waits.
@@ -248,7 +260,9 @@ static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t 
 		(void)fits;
 		sh_propagate(w); /* a thief may have found the deque empty meanwhile, and parked */
 	}
-	return sh_record_claim(rt, handle) && sh_run_record(w, handle, false);
+	if (!claim_ahead(rt, w, handle))
+		return false;
+	return sh_run_record(w, handle, false);
 }
 
 /* Is the awaited job one that this thread is running? */
@@ -331,19 +345,25 @@ static int cancel_inside(struct shunt_runtime *rt, struct shunt_job_id id)
 {
 	struct shunt_result r;
 	struct sh_end e;
+	bool counted;
 	uint64_t w;
 	int rc;
 
 	rc = shunt_poll(rt, id, &r);
 	if (rc == SHUNT_ESTALE)
 		return rc;
+	counted = r.status == SHUNT_JOB_QUEUED && sh_credit_leave(rt);
 	if (sh_record_move(rt, id.v, SH_RECORD_QUEUED, SH_RECORD_FINISHING)) {
+		if (counted)
+			sh_credit_give(rt, NULL, 1);
 		sh_run_load(&e, rt, id.v);
 		sh_end_cancelled(&e, SHUNT_BY_CANCEL);
 		/* its item stays queued, and its place in a strand: who pops it drops it */
 		sh_run_end(&e, SH_PART(KEY));
 		return 0;
 	}
+	if (counted)
+		sh_credit_left(rt, NULL);
 	/* mo record.2 <- record.3@job/handle.c: the current word. */
 	w = sh_a64_load_acq(&sh_record_at(rt, id.v)->state);
 	do {
@@ -382,10 +402,16 @@ static int handle_admit(struct sh_submit *s)
 /* Publishes the record: from here on the handle acts. */
 static void handle_commit(struct sh_submit *s)
 {
-	uint32_t flags = SH_RECORD_QUEUED | s->level << SH_RECORD_LEVEL_SHIFT | s->pool->index << SH_RECORD_POOL_SHIFT;
+	const bool async = (s->parts & SH_PART(ASYNC)) != 0;
+	uint32_t flags = s->level << SH_RECORD_LEVEL_SHIFT | s->pool->index << SH_RECORD_POOL_SHIFT;
 
+	/* one that runs inline is its submitter's from the start: it has no item, and no credit to give back */
+	if (!s->inlined)
+		flags |= SH_RECORD_QUEUED;
+	else
+		flags |= async ? SH_RECORD_FINISHING : SH_RECORD_RUNNING;
 	flags |= s->wants_id ? SH_RECORD_USER : 0;
-	flags |= s->parts & SH_PART(ASYNC) ? SH_RECORD_ASYNC : 0;
+	flags |= async ? SH_RECORD_ASYNC : 0;
 	flags |= s->parts & SH_PART(KEY) && !s->inlined ? SH_RECORD_LINKED : 0;
 	flags |= s->parts & SH_PART(CQ) ? SH_RECORD_UNREAD : 0;
 	flags |= s->parts & (SH_PART(KEY) | SH_PART(PINNED)) ? 0 : SH_RECORD_HELPED;

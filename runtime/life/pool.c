@@ -100,12 +100,13 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 static int queues_alloc(struct sh_pool *p)
 {
 	/*
-	 * Segments for every job and every token: one a strand, and one more for each thread that
+	 * Segments for every job, every item that a job left behind, and every token: one a strand, and one more for each thread that
 	 * pushes at the same time. Beyond that each level has two that are not full, and some threads
 	 * hold one that they have not installed. (Were there more of those, a push would wait for one.)
 	 */
 	uint64_t threads = p->rt->submitters + UNKNOWN_THREADS;
-	uint64_t segments = ((uint64_t)p->rt->opts.jobs_max + p->opts.key_slots + threads) / SH_SEG_ITEMS + 2u * p->levels + SEGMENT_HOLDERS;
+	uint64_t items = (uint64_t)p->rt->opts.jobs_max + p->rt->left_max + p->opts.key_slots + threads;
+	uint64_t segments = items / SH_SEG_ITEMS + 2u * p->levels + SEGMENT_HOLDERS;
 	uint64_t places = sh_pow2_ceil(segments + 1);
 	uint32_t i;
 

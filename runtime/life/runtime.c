@@ -92,6 +92,7 @@ static int start_slabs(struct shunt_runtime *rt)
 	rt->parts = sh_parts;
 	rt->credit_cache = sh_credit_cache(rt->opts.jobs_max, rt->opts.submitters_max + SHUNT_WORKERS_MAX);
 	sh_a64_init(&rt->credits, rt->opts.jobs_max);
+	rt->left_max = rt->opts.jobs_max < rt->opts.handles_max ? rt->opts.jobs_max : rt->opts.handles_max;
 	return rc;
 }
 

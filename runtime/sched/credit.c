@@ -45,6 +45,36 @@ SH_NOINLINE void sh_credit_give_slow(struct shunt_runtime *rt, struct sh_submitt
 		(void)sh_a64_add_acq_rel(&rt->credits, give - keep);
 }
 
+bool sh_credit_leave(struct shunt_runtime *rt)
+{
+	/* mo capacity.1 <- capacity.1@sched/credit.c: the item that was taken off had been taken. */
+	uint64_t n = sh_a64_load_acq(&rt->left_behind);
+
+	do {
+		if (n >= rt->left_max)
+			return false;
+		/* mo capacity.1 <- capacity.1@sched/credit.c: as above. */
+	} while (!sh_a64_cas_acq_rel_acq(&rt->left_behind, &n, n + 1));
+	return true;
+}
+
+void sh_credit_left(struct shunt_runtime *rt, struct sh_submitter *sub)
+{
+	/*
+	 * mo rlx: the look at the record acquired (record.2) that its winner has counted before; else checked by
+	 * the CAS.
+	 */
+	uint64_t n = sh_a64_load_rlx(&rt->left_behind);
+
+	do {
+		if (n == 0) {
+			sh_credit_give(rt, sub, 1);
+			return;
+		}
+		/* mo capacity.1 -> capacity.1@sched/credit.c: the item was taken before. */
+	} while (!sh_a64_cas_acq_rel_acq(&rt->left_behind, &n, n - 1));
+}
+
 void sh_credit_flush(struct shunt_runtime *rt, struct sh_submitter *sub)
 {
 	uint32_t n = sub->credits;

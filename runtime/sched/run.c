@@ -257,10 +257,12 @@ bool sh_run_item(struct sh_worker *w, struct sh_item item, uint32_t level)
 {
 	const bool plain = sh_item_is_plain(item);
 
-	sh_credit_give(w->pool->rt, w->submitter, 1);
 	SH_POINT("run.before_claim");
-	if (!plain && !sh_record_claim(w->pool->rt, item.arg))
+	if (!plain && !sh_record_claim(w->pool->rt, item.arg)) {
+		sh_credit_left(w->pool->rt, w->submitter);
 		return false;
+	}
+	sh_credit_give(w->pool->rt, w->submitter, 1);
 	return run_queued(w, plain ? 0 : item.arg, item, level, false);
 }
 
@@ -271,8 +273,6 @@ void sh_run_inline(struct sh_submit *s)
 			    .submit_ns = s->submit_ns, .parts = s->parts, .group = s->group, .cq = s->opts->cq,
 			    .type = (uint16_t)s->type_index, .level = (uint8_t)s->level, .inlined = true };
 
-	if ((s->parts & SH_PART(HANDLE)) && !sh_record_claim(s->rt, s->handle))
-		return;
 	if (w)
 		w->now_ns = 0;
 	/* a worker of another pool records nothing of it */
@@ -293,15 +293,17 @@ bool sh_run_cancel(struct sh_pool *p, struct sh_item item, uint32_t level)
 {
 	struct sh_end e;
 
-	sh_credit_give(p->rt, NULL, 1);
 	if (sh_item_is_plain(item)) {
 		load_plain(&e, p, item, level);
 	} else {
-		if (!sh_record_claim_end(p->rt, item.arg))
+		if (!sh_record_claim_end(p->rt, item.arg)) {
+			sh_credit_left(p->rt, NULL);
 			return false;
+		}
 		sh_run_load(&e, p->rt, item.arg);
 		(void)sh_record_unhold(p->rt, NULL, item.arg, SH_RECORD_LINKED);
 	}
+	sh_credit_give(p->rt, NULL, 1);
 	sh_end_cancelled(&e, SHUNT_BY_STOP);
 	sh_run_end(&e, 0);
 	return true;

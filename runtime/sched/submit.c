@@ -284,9 +284,11 @@ static int try_queue(struct sh_submit *s, struct shunt_job_id *id)
 			sh_parts_rollback(s);
 			if (s->record)
 				sh_record_free(s->rt, s->sub, s->handle);
+			sh_credit_give(s->rt, s->sub, 1);
+		} else {
+			sh_credit_left(s->rt, s->sub);
 		}
 		s->parts = wanted;
-		sh_credit_give(s->rt, s->sub, 1);
 		if (id)
 			id->v = 0;
 	}

@@ -64,12 +64,13 @@ static bool run_token(struct sh_worker *w, uint32_t levels, uint32_t strand)
 		return false;
 	}
 	handle = sh_record_handle(rt, sh_strand_next(rt, s));
-	sh_credit_give(rt, w->submitter, 1);
 	SH_POINT("run.before_claim");
 	if (!sh_record_claim(rt, handle)) {
+		sh_credit_left(rt, w->submitter);
 		sh_run_dropped(rt, w->pool, w, handle, strand, true);
 		return false;
 	}
+	sh_credit_give(rt, w->submitter, 1);
 	(void)sh_record_unhold(rt, w->submitter, handle, SH_RECORD_LINKED);
 	return sh_run_record(w, handle, true);
 }

@@ -25,7 +25,6 @@
 #include "sched/stat.h"
 
 #define SH_DEQUE_CAPACITY 8192u
-#define SH_PINNED_CAPACITY 64u
 #define SH_COST_MAX (UINT64_C(1) << 40) /* ns, 18 minutes: longer jobs and more work count as this in a choice */
 #define SH_SCORE_NS 1000u /* a worker publishes its work left at most this often, and before a job that takes longer */
 /* a longer gap between submits counts as this: no burst */

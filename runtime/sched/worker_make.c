@@ -30,7 +30,7 @@ static struct worker_layout layout_of(const struct sh_pool *p)
 	at += sizeof(sh_a128) * p->opts.ring_capacity * p->levels;
 	at = (at + SH_CACHELINE - 1) / SH_CACHELINE * SH_CACHELINE;
 	l.pinned_slots = at;
-	at += sizeof(sh_a128) * SH_PINNED_CAPACITY * p->levels;
+	at += sizeof(sh_a128) * p->opts.pinned_capacity * p->levels;
 	l.deque_slots = at;
 	at += sizeof(sh_a128) * SH_DEQUE_CAPACITY * p->levels;
 	l.total = at;
@@ -54,8 +54,9 @@ static void worker_queues(struct sh_worker *w, const struct worker_layout *l)
 	for (i = 0; i < p->levels; i++) {
 		sh_ring_init(&w->ring[i], (sh_a128 *)(void *)(m + l->ring_slots) + (size_t)i * p->opts.ring_capacity,
 			     p->opts.ring_capacity);
-		sh_ring_init(&w->pinned[i], (sh_a128 *)(void *)(m + l->pinned_slots) + (size_t)i * SH_PINNED_CAPACITY,
-			     SH_PINNED_CAPACITY);
+		sh_ring_init(&w->pinned[i],
+			     (sh_a128 *)(void *)(m + l->pinned_slots) + (size_t)i * p->opts.pinned_capacity,
+			     p->opts.pinned_capacity);
 		sh_deque_init(&w->deque[i], (sh_a128 *)(void *)(m + l->deque_slots) + (size_t)i * SH_DEQUE_CAPACITY,
 			      SH_DEQUE_CAPACITY);
 	}

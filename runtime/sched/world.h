@@ -105,7 +105,7 @@ struct sh_submitter {
 	/* sync: atomic, one writer; blocking calls that the thread is inside (submitter.h) */
 	sh_a64 calls;
 	uint32_t depth;     /* sync: owner; nesting of submits (inline runs) */
-	uint32_t credits;            /* sync: owner; jobs that it may queue (credit.h) */
+	uint32_t credits;                         /* sync: owner; jobs that it may queue (credit.h) */
 	uint64_t last_arrival_ns;    /* sync: owner; newest given arrival time of an item: no two items are alike (ring.h) */
 	struct sh_slab_cache records; /* sync: owner */
 	struct sh_select_state select; /* sync: owner */
@@ -134,6 +134,7 @@ struct shunt_runtime {
 	const struct sh_part *const *parts; /* sync: const; the hooks of the parts of a job (part.h) */
 	struct sh_slab records, groups;
 	uint32_t credit_cache;    /* sync: const; credits that a thread keeps */
+	uint32_t left_max;        /* sync: const */
 	struct sh_type *type;          /* [SHUNT_TYPES_MAX] */
 	sh_aptr pool[SHUNT_POOLS_MAX]; /* sync: atomic pointers */
 	uint32_t pool_generation[SHUNT_POOLS_MAX]; /* sync: lock(control); how often the entry was used */
@@ -164,6 +165,7 @@ struct shunt_runtime {
 	char name[SHUNT_NAME_MAX];
 	char level_names[SHUNT_LEVELS_MAX][SHUNT_NAME_MAX];
 	sh_a64 credits SH_ALIGNED(SH_CACHELINE); /* sync: atomic; jobs that may still be queued */
+	sh_a64 left_behind; /* sync: atomic; queued items without a job and without a credit */
 	struct shunt_cq *cqs; /* sync: lock(control); completion queues */
 	sh_a64 part_balance[SH_PARTS_MAX]; /* sync: atomic; admitted - released, in builds with assertions */
 	uint32_t types_used; /* sync: lock(control) to write; entries above were never used */

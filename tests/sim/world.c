@@ -56,6 +56,7 @@ static void pool_opts(struct shunt_pool_opts *o, const struct load_pool *p, uint
 	o->strategy = p->strategy;
 	o->on_full = p->full;
 	o->ring_capacity = p->ring_capacity;
+	o->pinned_capacity = p->ring_capacity;
 	o->key_slots = p->key_slots;
 	o->queue_max = p->queue_max;
 	o->async_max = p->async_max;

@@ -185,7 +185,7 @@ static void dump(struct shunt_config *c, char buf[TEXT_MAX])
 		n = add(buf, n, "\n%s %u %u %s %d %u %d %" PRIu64 " %d %u %d %u %d %u %u %u %u", p.name, p.workers, p.spares_max,
 			p.place ? p.place : "-", (int)p.pin, p.pin_required, (int)p.idle, p.spin_ns, (int)p.level_mode, p.guard_every,
 			(int)p.strategy, p.queue_max, (int)p.on_full, p.async_max, p.async_pool_max, p.key_slots, p.ring_capacity);
-		n = add(buf, n, " %" PRIu64 " %d %s", p.stack_bytes, p.nice, p.signals);
+		n = add(buf, n, " %u %" PRIu64 " %d %s", p.pinned_capacity, p.stack_bytes, p.nice, p.signals);
 		for (uint32_t k = 0; k < SHUNT_LEVELS_MAX; k++)
 			n = add(buf, n, " %u/%u", p.weights[k], p.reserved[k]);
 	}

@@ -76,6 +76,65 @@ static void test_error(void **state)
 	close_all(&f);
 }
 
+#define PLACES 64u
+
+/* Submits PLACES jobs, is refused one more, cancels all. `kind`: 0 plain, 1 with a key each, 2 for worker 0 alone. */
+static void fill_and_cancel(struct tu_fixture *f, uint32_t kind, atomic_uint *n)
+{
+	static const uint16_t flags[] = { 0, SHUNT_JOB_KEYED, SHUNT_JOB_ON_WORKER };
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec s = tu_spec(f->count, n);
+	struct shunt_job_id id[PLACES], more;
+	uint32_t i;
+
+	opts.worker = 0;
+	s.opts = kind == 2 ? &opts : NULL;
+	s.flags = flags[kind];
+	for (i = 0; i < PLACES; i++) {
+		s.key = i;
+		assert_int_equal(shunt_submit(f->rt, &s, &id[i]), 0);
+	}
+	assert_int_equal(shunt_submit(f->rt, &s, &more), SHUNT_EFULL);
+	for (i = 0; i < PLACES; i++) {
+		assert_int_equal(shunt_cancel(f->rt, id[i]), 0);
+		assert_int_equal(shunt_detach(f->rt, id[i]), 0);
+	}
+}
+
+/*
+ * A cancelled job gives its place back at once, though its item is still queued; not more places than jobs_max, so that
+ * items that are left behind have a bound. In the end each place is there once.
+ */
+static void test_cancelled(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 6; round++) {
+		struct tu_gate g = { 0, 0 };
+		struct tu_fixture f;
+		atomic_uint n = 0;
+
+		open_with(&f, PLACES, 0, 0, 0);
+		(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
+		fill_and_cancel(&f, round % 3, &n);
+		if (round < 3) {
+			assert_int_equal(fill(&f, &n), PLACES);
+		} else {
+			fill_and_cancel(&f, 0, &n);
+			assert_int_equal(fill(&f, &n), 0);
+		}
+		atomic_store(&g.open, 1);
+		assert_int_equal(shunt_runtime_drain(f.rt, TU_LONG_NS, NULL), 0);
+		assert_int_equal(atomic_load(&n), round < 3 ? PLACES : 0);
+		assert_int_equal(shunt_runtime_resume(f.rt), 0);
+		tu_wait_until(sh_a64_load_acq(&f.rt->left_behind) == 0);
+		memset(&g, 0, sizeof(g));
+		(void)shunt_detach(f.rt, tu_hold(f.rt, f.gate, &g));
+		assert_int_equal(fill(&f, &n), PLACES);
+		atomic_store(&g.open, 1);
+		close_all(&f);
+	}
+}
+
 static void test_tracked(void **state)
 {
 	struct shunt_job_id ids[6];
@@ -356,6 +415,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_cancelled),
 		cmocka_unit_test(test_tracked),
 		cmocka_unit_test(test_capacity_after_wait),
 		cmocka_unit_test(test_block),

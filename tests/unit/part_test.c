@@ -17,8 +17,9 @@
 #include "lockfree/slab.h"
 
 #define JOBS_MAX 256u
+#define PINNED_MAX 64u
 #define RECORDS_MAX 16u
-#define QUEUE_MAX (SH_PINNED_CAPACITY + 8u)
+#define QUEUE_MAX (PINNED_MAX + 8u)
 #define CQ_MAX 4u
 
 /* What a submit may take. */
@@ -115,6 +116,7 @@ static void stage_open(void)
 	ro.jobs_max = JOBS_MAX;
 	ro.handles_max = RECORDS_MAX;
 	po.queue_max = QUEUE_MAX;
+	po.pinned_capacity = PINNED_MAX;
 	tu_fixture_open(&st.f, &ro, &po);
 	st.async = tu_type_flags(st.f.rt, st.f.pool, "async", async_job, SHUNT_TYPE_ASYNC);
 	st.other = tu_runtime();
@@ -423,7 +425,7 @@ static void test_routes(void **state)
 	pinned = tu_spec(st.f.count, &st.ran);
 	pinned.flags = SHUNT_JOB_ON_WORKER;
 	pinned.opts = &o;
-	for (i = 0; i < SH_PINNED_CAPACITY; i++)
+	for (i = 0; i < PINNED_MAX; i++)
 		assert_int_equal(shunt_submit(st.f.rt, &pinned, NULL), 0);
 	before = count();
 	assert_int_equal(shunt_submit(st.f.rt, &pinned, NULL), SHUNT_EFULL); /* its item alone */

@@ -15,8 +15,9 @@
 #include "sched/world.h"
 
 #define JOBS_MAX 256u
+#define PINNED_MAX 64u
 #define RECORDS_MAX 8u
-#define QUEUE_MAX (SH_PINNED_CAPACITY + 4u)
+#define QUEUE_MAX (PINNED_MAX + 4u)
 
 struct holdings {
 	uint64_t in_pool, submitted, finished, pending, credits;
@@ -265,6 +266,7 @@ static void stage_open(bool shared)
 	ro.handles_max = RECORDS_MAX;
 	ro.submitters_max = shared ? 1 : 16;
 	po.queue_max = QUEUE_MAX;
+	po.pinned_capacity = PINNED_MAX;
 	tu_fixture_open(&st.f, &ro, &po);
 	assert_int_equal(st.f.rt->credit_cache, 0);
 	st.shared = shared;
@@ -282,7 +284,7 @@ static void stage_open(bool shared)
 	s.flags = SHUNT_JOB_ON_WORKER;
 	opts = (struct shunt_job_opts)SHUNT_JOB_OPTS_INIT;
 	s.opts = &opts;
-	for (i = 0; i < SH_PINNED_CAPACITY; i++)
+	for (i = 0; i < PINNED_MAX; i++)
 		assert_int_equal(shunt_submit(st.f.rt, &s, NULL), 0);
 }
 

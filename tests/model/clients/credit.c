@@ -152,6 +152,59 @@ static void look_flush(void)
 	sh_credit_flush(&rt, &sub[0]);
 }
 
+/* ---- items that are left behind ---- */
+
+static sh_a32 job[2]; /* 0 = queued; the thread that sets it has won the job */
+
+static void setup_left(void)
+{
+	setup_with(2, 0);
+	rt.left_max = 1;
+	for (uint32_t i = 0; i < 2; i++) {
+		sh_a32_init(&job[i], 0);
+		client_assert(sh_credit_take(&rt, NULL, 1) == 1);
+	}
+}
+
+static bool win(uint32_t i)
+{
+	uint32_t queued = 0;
+
+	return sh_a32_cas_acq_rel_acq(&job[i], &queued, 1); /* as claim() in sched/record.c */
+}
+
+static void cancel(uint32_t i)
+{
+	bool counted = sh_credit_leave(&rt), won = win(i);
+
+	client_assert(sh_a64_load_rlx(&rt.left_behind) <= rt.left_max);
+	if (won && counted)
+		sh_credit_give(&rt, NULL, 1);
+	else if (counted)
+		sh_credit_left(&rt, NULL);
+}
+
+static void cancel_first(void) { cancel(0); }
+static void cancel_both(void) { cancel(1), cancel(0); }
+
+/* Takes both items out of the queue. */
+static void pop_both(void)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		if (win(i))
+			sh_credit_give(&rt, NULL, 1);
+		else
+			sh_credit_left(&rt, NULL);
+	}
+}
+
+/* Each place is there once again, whatever was cancelled when. */
+static void check_left(void)
+{
+	client_assert(sh_a64_load_rlx(&rt.left_behind) == 0);
+	client_assert(sh_a64_load_rlx(&rt.credits) == all);
+}
+
 #define CLIENT(n, s, set, chk) .name = "credit." n, .shows = s, .setup = set, .check = chk
 
 const struct client clients[] = {
@@ -167,5 +220,8 @@ const struct client clients[] = {
 	{ CLIENT("order_twice", "the same where the first attempt finds none", setup_out, none_lost),
 	  .thread = { look_give, take_write_twice } },
 	{ CLIENT("order_flush", "the same where a cache is given back", setup_out, none_lost), .thread = { look_flush, take_write } },
+	{ CLIENT("left", "two threads cancel jobs while a third takes their items: no place is lost, none comes twice",
+		 setup_left, check_left),
+	  .thread = { cancel_first, cancel_both, pop_both }, .bound = 3, .bound_long = 5 },
 	{ 0 },
 };

@@ -88,6 +88,7 @@ static SH_UNUSED void world_pool_opts(struct shunt_pool_opts *o, uint32_t worker
 	o->strategy = SHUNT_SELECT_KEYED; /* one submitter's jobs all go to one worker */
 	o->key_slots = 1;
 	o->ring_capacity = 2;
+	o->pinned_capacity = 64;
 }
 
 static SH_UNUSED struct shunt_type_id world_type(const char *name, shunt_handler_fn fn, uint32_t flags)
