@@ -18,8 +18,8 @@ enum shunt_log_level {
 	SHUNT_LOG_DEFAULT = 0, /* as option: warn */
 	SHUNT_LOG_ERROR = 1,   /* something the user asked for did not happen */
 	SHUNT_LOG_WARN = 2,    /* it happened, but not as well as asked (a pin that failed softly, an over-full cpu budget) */
-	SHUNT_LOG_INFO = 3,    /* life of runtimes, pools and workers */
-	SHUNT_LOG_DEBUG = 4
+	SHUNT_LOG_INFO = 3,    /* life of runtimes and pools, drains */
+	SHUNT_LOG_DEBUG = 4    /* and of threads, types and spares */
 };
 
 /*

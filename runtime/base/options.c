@@ -47,7 +47,7 @@ _Static_assert(SHUNT_LOG_ERROR == 1 && SHUNT_LOG_WARN == 2 && SHUNT_LOG_INFO == 
 
 const struct sh_key sh_keys[] = {
 	{ RUNTIME("name", NAME), .def = "shunt", TO(TEXT, shunt_runtime_opts, name),
-	  .help = "name of the runtime in logs, thread names and snapshots" },
+	  .help = "name of the runtime in logs and snapshots; the threads have the names of their pools" },
 	{ RUNTIME("levels", NAMES), RANGE("levels", 1, SHUNT_LEVELS_MAX), .def = "high,normal,low,batch",
 	  .env = "WORKER_PRIORITIES", .store = SH_STORE_OTHER, .help = "names of the priority levels, most urgent first" },
 	{ RUNTIME("jobs_max", INT), RANGE("jobs", 64, SH_JOBS_MAX), .def = "1048576",

@@ -234,6 +234,8 @@ int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t 
 	(void)sh_a32_cas_sc(&rt->accepting, &all, SH_ACCEPT_JOBS);
 	sh_gate_barrier();
 	rc = sh_drain_wait(rt, SHUNT_ANY, timeout_ns, left);
+	sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: drain: %s", rt->name,
+		     rc == 0 ? "all jobs are finished" : shunt_strerror(rc));
 	sh_call_end(rt, call);
 	return rc;
 }

@@ -92,6 +92,12 @@ static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)
 	rc = sh_opts_pool_workers(p->rt, &p->opts);
 	if (rc != 0)
 		return rc;
+	/* with automatic workers: a file for many machines may say more than this one has */
+	if (p->opts.async_pool_max > (uint64_t)p->workers * p->opts.async_max)
+		sh_log_write(&p->rt->log, SHUNT_LOG_WARN,
+			     "pools.%s.async_pool_max: '%u' has no effect with %u workers here; they have %llu",
+			     p->name, p->opts.async_pool_max, p->workers,
+			     (unsigned long long)p->workers * p->opts.async_max);
 	if (p->opts.async_pool_max == 0) /* spares add no capacity of their own */
 		p->opts.async_pool_max = p->opts.async_max > UINT32_MAX / p->workers ? UINT32_MAX : p->workers * p->opts.async_max;
 	return 0;
@@ -200,6 +206,22 @@ static void idle_setup(struct sh_pool *p)
 		spin_warn(p, cpus);
 }
 
+static void started_say(const struct sh_pool *p)
+{
+	char spin[SH_VALUE_TEXT];
+
+	sh_log_write(&p->rt->log, SHUNT_LOG_INFO, "pool %s: started: %u worker%s, %u levels, idle %s, spin %s", p->name,
+		     p->workers, p->workers == 1 ? "" : "s", p->levels,
+		     sh_key_find(SH_POOLS, "idle")->words[p->opts.idle - 1], sh_value_print_duration(spin, p->spin_ns));
+	for (uint32_t i = 0; i < p->workers; i++) {
+		struct sh_worker *w = p->worker[i];
+
+		/* mo rlx: set before it said that it has started. */
+		sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: worker %u: thread %u, cpu %d (-1 = not pinned)",
+			     p->name, i, sh_a32_load_rlx(&w->tid), w->cpu);
+	}
+}
+
 int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, uint32_t id, struct sh_pool **out)
 {
 	struct shunt_plan *plan = NULL;
@@ -250,6 +272,7 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 	}
 	shunt_plan_destroy(plan);
 	p->pins_counted = rt->topo->live;
+	started_say(p);
 	*out = p;
 	return 0;
 }

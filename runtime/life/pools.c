@@ -141,6 +141,7 @@ int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 		sh_pool_wait_stopped(p);
 		/* what is left are descriptors of jobs that were cancelled */
 		(void)sh_pool_cancel_queued(p);
+		sh_log_write(&rt->log, SHUNT_LOG_INFO, "pool %s: destroyed", p->name);
 		sh_pool_free(p, false);
 		(void)pthread_mutex_lock(&rt->control);
 		rt->pool_leaving[index] = false;

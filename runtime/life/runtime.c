@@ -225,6 +225,8 @@ int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_
 			sh_error_detail("runtime: %s: %s", stages[i - 1].what, shunt_strerror(rc));
 		return rc;
 	}
+	sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: started: %u levels, at most %u jobs queued, %u handles",
+		     rt->name, rt->levels, rt->opts.jobs_max, rt->opts.handles_max);
 	sh_a32_store_sc(&rt->accepting, SH_ACCEPT_ALL); /* mo count.2 <> count.2@sched/submit.c: open. */
 	*out = rt;
 	return 0;
@@ -360,6 +362,9 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 		if (sh_runtime_pool_at(rt, i))
 			sh_pool_free(sh_runtime_pool_at(rt, i), forked);
 	check_balance(rt, forked);
+	if (!forked)
+		sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: destroyed, %llu jobs cancelled", rt->name,
+			     (unsigned long long)n);
 	stages_stop(rt, SH_COUNT(stages));
 	if (cancelled)
 		*cancelled = n;

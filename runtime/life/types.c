@@ -98,6 +98,9 @@ int shunt_type_create(struct shunt_runtime *rt, const struct shunt_type_opts *op
 	rc = sh_opts_type(rt, opts, &o);
 	if (rc == 0)
 		rc = type_open(rt, &o, out);
+	if (rc == 0)
+		sh_log_write(&rt->log, SHUNT_LOG_DEBUG, "type %s: created in pool %s", o.name,
+			     sh_runtime_pool(rt, o.pool.v)->name);
 	sh_control_leave(rt, &control);
 	return rc;
 }
@@ -115,6 +118,7 @@ static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, u
 {
 	uint32_t i = sh_id_index(type.v);
 	struct sh_control control;
+	char name[SHUNT_NAME_MAX] = "";
 	struct sh_type *t;
 	uint32_t s = type.v;
 	int rc;
@@ -147,8 +151,11 @@ static int destroy_inside(struct shunt_runtime *rt, struct shunt_type_id type, u
 	if (t->generation == type.v >> SH_ID_BITS && sh_a32_cas_sc(&t->state, &s, SH_TYPE_FREE)) {
 		type_forget(rt, t);
 		t->pool->types--;
+		memcpy(name, t->name, sizeof(name));
 	}
 	(void)pthread_mutex_unlock(&rt->control);
+	if (name[0])
+		sh_log_write(&rt->log, SHUNT_LOG_DEBUG, "type %s: destroyed", name);
 	return 0;
 }
 

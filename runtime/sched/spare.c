@@ -51,8 +51,11 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	p->worker[slot] = w;
 	rc = sh_worker_start(w); /* it counts itself (sh_worker_main) */
 	SH_POINT("pool.spare.started");
-	if (rc == 0)
+	if (rc == 0) {
+		sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u started, worker %u is blocked", p->name,
+			     slot, instead_of->slot);
 		return 0;
+	}
 	if (w->has_thread)
 		(void)pthread_join(w->thread, NULL);
 	p->worker[slot] = NULL;
