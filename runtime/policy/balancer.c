@@ -19,6 +19,10 @@
  * dropped. An average of many samples does not suffer. The sum of all averages is exact except for
  * updates in progress.
  *
+ * What was learned of a worker without a job in flight ages: it halves with each AGE_JOBS jobs a worker that
+ * the others complete. So one sample does not keep a worker out for long, and a slow one is tried again as a share
+ * of the jobs, at any rate. While nothing completes nothing is forgotten; no clock is read.
+ *
  * USER with more than SHUNT_WORKERS_MAX workers needs more than a stack should provide: create
  * allocates 16 buffers, each claimed by a flag. A 17th thread inside a user strategy at the same
  * time gets SHUNT_EAGAIN.
@@ -47,6 +51,8 @@
 #define CHOICES_MAX 8u
 #define LEARN_TRIES 4u
 #define BUFFERS 16u
+#define AGE_JOBS 16u       /* in which a time that was learned halves, a worker */
+#define AGE_FAIL_JOBS 128u /* the same of failures: a worker that fails fast gets many jobs if it is trusted again */
 
 struct worker {
 	sh_a32 in_flight;     /* sync: atomic; 0..capacity */
@@ -55,6 +61,7 @@ struct worker {
 	uint32_t capacity;    /* sync: const */
 	uint32_t node;        /* sync: const */
 	sh_a64 ewma_ns;       /* sync: atomic; of successes, and of failures that were slower */
+	sh_a64 completed_at;  /* sync: atomic; the balancer's `completed` at its last one */
 } SH_ALIGNED(SH_CACHELINE);
 
 _Static_assert(sizeof(struct worker) == SH_CACHELINE, "one line a worker");
@@ -77,6 +84,7 @@ struct shunt_balancer {
 	sh_a32 ticket SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
 	/* written by every complete */
 	sh_a64 ewma_sum_ns SH_ALIGNED(SH_CACHELINE); /* sync: atomic; of all workers */
+	sh_a64 completed;                            /* sync: atomic; jobs of all workers */
 	struct buffer buffers[BUFFERS] SH_ALIGNED(SH_CACHELINE);
 };
 
@@ -86,6 +94,25 @@ static uint64_t mean_ns(const struct shunt_balancer *b)
 	uint64_t mean = sh_a64_load_rlx(&b->ewma_sum_ns) / b->n;
 
 	return mean == 0 ? 1 : mean;
+}
+
+/* How old is what was learned of w, in completed jobs? 0 while it has a job. */
+static uint64_t age(const struct shunt_balancer *b, const struct worker *w)
+{
+	/* mo rlx: statistics. */
+	uint64_t all = sh_a64_load_rlx(&b->completed), last = sh_a64_load_rlx(&w->completed_at);
+
+	return sh_a32_load_rlx(&w->in_flight) == 0 && all > last ? all - last : 0; /* mo rlx: as above. */
+}
+
+static uint64_t time_aged(const struct shunt_balancer *b, uint64_t ewma_ns, uint64_t jobs)
+{
+	return sh_ewma_aged(ewma_ns, jobs, (uint64_t)b->n * AGE_JOBS);
+}
+
+static uint32_t fail_aged(const struct shunt_balancer *b, uint32_t permille, uint64_t jobs)
+{
+	return (uint32_t)sh_ewma_aged(permille, jobs, (uint64_t)b->n * AGE_FAIL_JOBS);
 }
 
 /*
@@ -100,9 +127,9 @@ static void load_of(const void *obj, uint32_t i, struct shunt_worker_load *out)
 	uint64_t mean = mean_ns(b), speed;
 
 	/* mo rlx: recent values suffice; the reservation decides. */
-	out->ewma_ns = sh_a64_load_rlx(&w->ewma_ns);
+	out->ewma_ns = time_aged(b, sh_a64_load_rlx(&w->ewma_ns), age(b, w));
 	out->in_flight = sh_a32_load_rlx(&w->in_flight);
-	out->fail_permille = sh_a32_load_rlx(&w->fail_permille);
+	out->fail_permille = fail_aged(b, sh_a32_load_rlx(&w->fail_permille), age(b, w));
 	out->usable = sh_a32_load_rlx(&w->usable) != 0 && out->in_flight < w->capacity;
 	out->capacity = w->capacity;
 	out->node = w->node;
@@ -211,13 +238,13 @@ int shunt_balancer_start_on(struct shunt_balancer *b, uint32_t worker)
 	return reserve(&b->workers[worker]) ? 0 : SHUNT_EAGAIN;
 }
 
-static void learn_failure(struct worker *w, bool failed)
+static void learn_failure(const struct shunt_balancer *b, struct worker *w, uint64_t old_age, bool failed)
 {
 	/* mo rlx: statistic, one word. */
 	uint32_t old = sh_a32_load_rlx(&w->fail_permille);
 
 	for (uint32_t k = 0; k < LEARN_TRIES; k++) {
-		uint32_t next = sh_ewma_fail_next(old, failed);
+		uint32_t next = sh_ewma_fail_next(failed ? old : fail_aged(b, old, old_age), failed);
 
 		/* mo rlx: as above. The usual worker never fails: nothing to write. */
 		if (next == old || sh_a32_cas_rlx(&w->fail_permille, &old, next))
@@ -226,16 +253,20 @@ static void learn_failure(struct worker *w, bool failed)
 }
 
 /* A failure faster than the successes is no measure of speed; a slower one is. */
-static void learn_duration(struct shunt_balancer *b, struct worker *w, uint64_t duration_ns, bool failed)
+static void learn_duration(struct shunt_balancer *b, struct worker *w, uint64_t old_age, uint64_t duration_ns,
+			   bool failed)
 {
 	uint64_t sample = duration_ns > DURATION_MAX_NS ? DURATION_MAX_NS : duration_ns;
 	/* mo rlx: statistic, one word. */
 	uint64_t old = sh_a64_load_rlx(&w->ewma_ns);
 
 	for (uint32_t k = 0; k < LEARN_TRIES; k++) {
-		uint64_t next = b->strategy == SHUNT_SELECT_PEAK_EWMA ? sh_ewma_peak_next(old, sample) :
-			sh_ewma_next(old, sample);
+		uint64_t base = time_aged(b, old, old_age), next;
 
+		/* a sample that says again what had aged: not as if it were new */
+		if (sample > base)
+			base = sample < old ? sample : old;
+		next = b->strategy == SHUNT_SELECT_PEAK_EWMA ? sh_ewma_peak_next(base, sample) : sh_ewma_next(base, sample);
 		if (next == old || (failed && sample < old))
 			return;
 		/* mo rlx: as above. */
@@ -250,6 +281,7 @@ static void learn_duration(struct shunt_balancer *b, struct worker *w, uint64_t 
 int shunt_balancer_complete(struct shunt_balancer *b, uint32_t worker, uint64_t duration_ns, int failed)
 {
 	struct worker *w;
+	uint64_t old_age;
 	uint32_t have;
 
 	if (b == NULL)
@@ -264,8 +296,12 @@ int shunt_balancer_complete(struct shunt_balancer *b, uint32_t worker, uint64_t 
 			return SHUNT_EINVAL;
 		/* mo balancer.1 -> balancer.2@policy/balancer.c: this use ends here. Bound: lock-free. */
 	} while (!sh_a32_cas_rel(&w->in_flight, &have, have - 1));
-	learn_failure(w, failed != 0);
-	learn_duration(b, w, duration_ns, failed != 0);
+	/* without the job that it had until now */
+	old_age = have == 1 ? age(b, w) : 0;
+	learn_failure(b, w, old_age, failed != 0);
+	learn_duration(b, w, old_age, duration_ns, failed != 0);
+	/* mo rlx: statistics. */
+	sh_a64_store_rlx(&w->completed_at, sh_a64_add_rlx(&b->completed, 1) + 1);
 	return 0;
 }
 

@@ -18,6 +18,14 @@ uint64_t sh_ewma_peak_next(uint64_t old, uint64_t sample)
 	return sample > old ? sample : sh_ewma_next(old, sample);
 }
 
+uint64_t sh_ewma_aged(uint64_t value, uint64_t age, uint64_t half)
+{
+	uint64_t v = age / half < 64 ? value >> age / half : 0;
+
+	v -= v / (2 * half) * (age % half);
+	return value != 0 && v == 0 ? 1 : v;
+}
+
 uint32_t sh_ewma_fail_next(uint32_t old, bool failed)
 {
 	if (old > 1000)

@@ -22,6 +22,7 @@
 #include "base/atomic.h"
 #include "base/inject.h"
 #include "base/rng.h"
+#include "policy/ewma.h"
 
 static uint64_t seed;
 
@@ -375,6 +376,10 @@ static void test_threads(void **state)
 			assert_int_equal(l.in_flight, 0);
 			assert_true(l.ewma_ns >= 100 && l.ewma_ns < 1100);
 			assert_true(l.fail_permille < 700);
+		}
+		for (uint32_t i = 0; i < WORKERS; i++) { /* with a job nothing ages */
+			assert_int_equal(shunt_balancer_start_on(s.b, i), 0);
+			assert_int_equal(shunt_balancer_load(s.b, i, &l, sizeof(l)), 0);
 			sum += l.ewma_ns;
 		}
 		mean = sum / WORKERS; /* the sum kept by differences is exact at rest */
@@ -382,6 +387,8 @@ static void test_threads(void **state)
 			assert_int_equal(shunt_balancer_load(s.b, i, &l, sizeof(l)), 0);
 			assert_int_equal(l.speed_permille, l.ewma_ns * 1000 / mean);
 		}
+		for (uint32_t i = 0; i < WORKERS; i++)
+			assert_int_equal(shunt_balancer_complete(s.b, i, 1000, 0), 0);
 		fill(s.b, WORKERS, CAPACITY); /* not a place was lost */
 		shunt_balancer_destroy(s.b);
 	}
@@ -468,6 +475,54 @@ static void test_recovers(void **state)
 	shunt_balancer_destroy(b);
 }
 
+/* One job of 10 s: how many of the requests `from` to `to` after it go to its worker, as a share. */
+static double after_outlier(enum shunt_strategy strategy, unsigned from, unsigned to)
+{
+	struct shunt_balancer *b = make(4, 4, strategy);
+	unsigned to_first = 0;
+
+	for (unsigned r = 0; r < 1000; r++) {
+		int s = shunt_balancer_start(b, 0, SHUNT_ANY);
+
+		assert_true(s >= 0);
+		assert_int_equal(shunt_balancer_complete(b, (uint32_t)s, 1000000, 0), 0);
+	}
+	assert_int_equal(shunt_balancer_start_on(b, 0), 0);
+	assert_int_equal(shunt_balancer_complete(b, 0, UINT64_C(10000000000), 0), 0);
+	for (unsigned r = 0; r < to; r++) {
+		int s = shunt_balancer_start(b, 0, SHUNT_ANY);
+
+		assert_true(s >= 0);
+		to_first += r >= from && s == 0;
+		assert_int_equal(shunt_balancer_complete(b, (uint32_t)s, 1000000, 0), 0);
+	}
+	shunt_balancer_destroy(b);
+	return (double)to_first / (to - from);
+}
+
+/* What was learned ages with what the others finish: a worker is not passed over for one sample. */
+static void test_ages(void **state)
+{
+	static const enum shunt_strategy learning[] = { SHUNT_SELECT_LEAST_WORK, SHUNT_SELECT_PEAK_EWMA,
+							SHUNT_SELECT_LOCALITY };
+
+	(void)state;
+	assert_int_equal(sh_ewma_aged(0, 1000, 10), 0);
+	assert_int_equal(sh_ewma_aged(1, 1000, 10), 1);
+	assert_int_equal(sh_ewma_aged(1000000, 0, 10), 1000000);
+	assert_int_equal(sh_ewma_aged(1000000, 5, 10), 750000);
+	assert_int_equal(sh_ewma_aged(1000000, 30, 10), 125000);
+	assert_int_equal(sh_ewma_aged(1000000, 700, 10), 1);
+	assert_int_equal(sh_ewma_aged(UINT64_C(1) << 62, 10, 10), UINT64_C(1) << 61);
+	for (size_t k = 0; k < SH_COUNT(learning); k++) {
+		double share = after_outlier(learning[k], 2000, 4000);
+
+		printf("  strategy %d: %.3f of the requests 2,000 to 4,000 after a job of 10 s\n", (int)learning[k],
+		       share);
+		assert_true(share > 0.15);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -480,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_slow_and_failing),
 		cmocka_unit_test(test_recovers),
+		cmocka_unit_test(test_ages),
 	};
 	const char *env = getenv("SHUNT_SEED");
 
