@@ -156,8 +156,8 @@ SHUNT_MUST_USE SHUNT_API size_t shunt_submit_batch(struct shunt_runtime *rt, con
  * the worker's jobs usually take longer than timeout_ns (of a job for this worker alone: with those before it); else it
  * declares its worker blocked, so that a spare thread serves the queue meanwhile. Also if the stack has no room for
  * one more handler: 80 KiB, and as much as the calling one has used.
- * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (a job waiting for itself or for one
- * that is behind it: of its key, or of a key that shares its strand; or no spare thread is left), SHUNT_EFORKED.
+ * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (the wait would close a circle of waits,
+ * over jobs, keys, workers, groups and runtimes; or no spare thread is left), SHUNT_EFORKED.
  * Blocks: up to the timeout. If the runtime is destroyed meanwhile, the job ends (CANCELLED by SHUNT_BY_STOP if it was
  * queued), and so does the wait.
  */
@@ -191,7 +191,7 @@ SHUNT_MUST_USE SHUNT_API int shunt_group_create(struct shunt_runtime *rt, struct
  * Waits until every job submitted to the group so far is terminal, at most timeout_ns (0 = just look,
  * SHUNT_FOREVER = no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, as
  * long as the worker's jobs usually end in time, else declares the worker blocked. 0, SHUNT_ETIMEDOUT,
- * SHUNT_ESTALE, SHUNT_EDEADLK (called by a member of the group, or no spare thread left), SHUNT_ESTOPPED (the
+ * SHUNT_ESTALE, SHUNT_EDEADLK (as shunt_wait; also called by a member of the group), SHUNT_ESTOPPED (the
  * runtime is destroyed meanwhile: its queued jobs were cancelled).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group,

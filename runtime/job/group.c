@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "job/handle.h"
+#include "sched/deadlock.h"
 #include "sched/run.h"
 #include "sched/submitter.h"
 #include "sched/spare.h"
@@ -196,13 +197,29 @@ static inline int help(struct sh_worker *w, uint32_t group, uint64_t deadline_ns
 	return 0;
 }
 
+/* As in handle.c. */
+static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline)
+{
+	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
+	struct shunt_job_ctx *ctx = sh_current_innermost();
+	int rc;
+
+	if (sh_sleeper_begin(&sleeper, rt, 0, sh_group_index(group), deadline) != 0)
+		return SHUNT_EDEADLK;
+	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
+		return SHUNT_EDEADLK;
+	rc = group_sleep(rt, group, deadline);
+	if (ctx && ctx->worker)
+		shunt_block_end(ctx);
+	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
+}
+
 static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
 {
 	struct shunt_job_ctx *ctx;
 	const struct shunt_job_ctx *c;
 	uint64_t w = 0;
 	uint64_t deadline;
-	int rc;
 
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
@@ -219,12 +236,7 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		return 0;
 	if (timeout_ns == 0)
 		return SHUNT_ETIMEDOUT;
-	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
-		return SHUNT_EDEADLK;
-	rc = group_sleep(rt, group, deadline);
-	if (ctx && ctx->worker)
-		shunt_block_end(ctx);
-	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
+	return wait_blocked(rt, group, deadline);
 }
 
 int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)

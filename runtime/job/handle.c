@@ -7,6 +7,7 @@
 #include "base/futex.h"
 #include "base/inject.h"
 #include "sched/async.h"
+#include "sched/deadlock.h"
 #include "sched/pick.h"
 #include "sched/propagate.h"
 #include "sched/run.h"
@@ -99,13 +100,6 @@ static void record_end(struct sh_end *e)
 		callback(e);
 }
 
-uint32_t sh_record_flags(struct shunt_runtime *rt, uint64_t handle)
-{
-	uint64_t w = sh_a64_load_acq(&sh_record_at(rt, handle)->state); /* mo record.2 <- record.3@job/handle.c: as in move. */
-
-	return sh_record_same(w, handle) ? (uint32_t)(w & SH_RECORD_INDEX) : 0;
-}
-
 void sh_record_completion(struct shunt_runtime *rt, uint64_t handle, struct shunt_completion *out)
 {
 	const struct sh_record *t = sh_record_at(rt, handle);
@@ -176,20 +170,6 @@ int shunt_detach(struct shunt_runtime *rt, struct shunt_job_id id)
 	if (sh_runtime_forked(rt))
 		return SHUNT_EFORKED;
 	return handle_valid(rt, id.v) && record_release(rt, id.v) ? 0 : SHUNT_ESTALE;
-}
-
-/* Is the awaited job in the list of a strand that a job of this thread holds? Then it is behind that one. */
-static bool waits_behind_itself(struct shunt_runtime *rt, const struct shunt_job_ctx *ctx, uint64_t handle)
-{
-	uint32_t flags = sh_record_flags(rt, handle), pool = flags >> SH_RECORD_POOL_SHIFT & 1023u;
-
-	for (; (flags & SH_RECORD_LINKED) && ctx; ctx = ctx->outer) {
-		if (ctx->rt != rt || ctx->strand == 0 || !ctx->worker || ctx->worker->pool->index != pool)
-			continue;
-		if (ctx->strand == sh_record_at(rt, handle)->strand + 1)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -265,15 +245,6 @@ static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t 
 	return sh_run_record(w, handle, false);
 }
 
-/* Is the awaited job one that this thread is running? */
-static bool waits_for_itself(const struct shunt_job_ctx *ctx, uint64_t handle)
-{
-	for (; ctx; ctx = ctx->outer)
-		if (ctx->handle == handle)
-			return true;
-	return false;
-}
-
 /* Sleeps until the word is terminal or the deadline; 0, SHUNT_ETIMEDOUT or SHUNT_ESTALE. */
 static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns)
 {
@@ -300,6 +271,26 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 	}
 }
 
+/*
+ * Nothing is left but to sleep. The worker of the innermost job is declared blocked, also if that job is another
+ * runtime's.
+ */
+static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline)
+{
+	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
+	struct shunt_job_ctx *ctx = sh_current_innermost();
+	int rc;
+
+	if (sh_sleeper_begin(&sleeper, rt, handle, 0, deadline) != 0)
+		return SHUNT_EDEADLK;
+	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
+		return SHUNT_EDEADLK;
+	rc = record_sleep(rt, handle, deadline);
+	if (ctx && ctx->worker)
+		shunt_block_end(ctx);
+	return rc;
+}
+
 static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns,
 		       struct shunt_result *result)
 {
@@ -312,19 +303,13 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_
 		return SHUNT_ETIMEDOUT;
 	deadline = rc == SHUNT_EAGAIN ? sh_clock_deadline(timeout_ns) : 0;
 	ctx = sh_current_ctx(rt);
-	if (rc == SHUNT_EAGAIN && ctx) {
-		if (waits_for_itself(ctx, id.v) || waits_behind_itself(rt, ctx, id.v))
-			return SHUNT_EDEADLK;
-		if (ctx->worker && !run_awaited(rt, ctx->worker, id.v, timeout_ns))
+	if (rc == SHUNT_EAGAIN && ctx && ctx->worker) {
+		if (!run_awaited(rt, ctx->worker, id.v, timeout_ns))
 			serve_pinned(rt, ctx->worker, id.v, deadline);
 		rc = shunt_poll(rt, id, result);
 	}
 	if (rc == SHUNT_EAGAIN) {
-		if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
-			return SHUNT_EDEADLK;
-		rc = record_sleep(rt, id.v, deadline);
-		if (ctx && ctx->worker)
-			shunt_block_end(ctx);
+		rc = wait_blocked(rt, id.v, deadline);
 		if (rc == 0)
 			rc = shunt_poll(rt, id, result);
 	}

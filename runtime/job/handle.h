@@ -35,7 +35,5 @@ extern const struct sh_part sh_part_handle;
 bool sh_record_move(struct shunt_runtime *rt, uint64_t handle, uint32_t from, uint32_t to);
 /* Of an ended job that is held for its completion queue. */
 void sh_record_completion(struct shunt_runtime *rt, uint64_t handle, struct shunt_completion *out);
-/* Status bits of a current handle, 0 if stale. */
-uint32_t sh_record_flags(struct shunt_runtime *rt, uint64_t handle);
 
 #endif

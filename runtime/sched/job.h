@@ -149,6 +149,7 @@ struct shunt_job_ctx {
 	uint32_t above;     /* SH_ABOVE_KNOWN | levels that may preempt it; 0 = not computed yet */
 	uint32_t holds;     /* nesting of shunt_hold_begin */
 	bool paused;        /* it declared itself blocked: its start does not time the next job */
+	bool async;            /* another thread may complete it */
 	bool preempting;       /* preempted: jobs nested in its checkpoint may have checkpoints */
 };
 

@@ -83,3 +83,11 @@ bool sh_record_unhold(struct shunt_runtime *rt, struct sh_submitter *sub, uint64
 		sh_record_free(rt, sub, handle);
 	return true;
 }
+
+uint32_t sh_record_flags(struct shunt_runtime *rt, uint64_t handle)
+{
+	/* mo record.2 <- record.3@job/handle.c: as in claim. */
+	uint64_t w = sh_a64_load_acq(&sh_record_at(rt, handle)->state);
+
+	return sh_record_same(w, handle) ? (uint32_t)(w & SH_RECORD_INDEX) : 0;
+}

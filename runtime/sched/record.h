@@ -49,6 +49,8 @@ bool sh_record_claim_end(struct shunt_runtime *rt, uint64_t handle);
 bool sh_record_unhold(struct shunt_runtime *rt, struct sh_submitter *sub, uint64_t handle, uint32_t bit);
 /* Frees it. */
 void sh_record_free(struct shunt_runtime *rt, struct sh_submitter *sub, uint64_t handle);
+/* Status bits of a current handle, 0 if stale. */
+uint32_t sh_record_flags(struct shunt_runtime *rt, uint64_t handle);
 /* Handle of a record that cannot be freed meanwhile. */
 uint64_t sh_record_handle(struct shunt_runtime *rt, uint32_t index);
 

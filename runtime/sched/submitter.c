@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/inject.h"
 #include "sched/credit.h"
+#include "sched/deadlock.h"
 #include "sched/world.h"
 
 #define RUNTIMES_MAX 64u
@@ -46,8 +47,9 @@ static void forked_child(void)
 	if (sh_thread.worker) /* its loop ends without another look at the queues */
 		/* mo rlx: the only thread. */
 		sh_a32_store_rlx(&sh_thread.worker->pool->stop, 1);
-	/* The lock may have been held by a thread that does not exist in the child. */
+	/* The locks may have been held by threads that do not exist in the child. */
 	(void)pthread_mutex_init(&runtimes_lock, NULL);
+	sh_sleepers_forked();
 }
 
 static void submitter_release(struct shunt_runtime *rt, struct sh_submitter *sub)

@@ -1,0 +1,318 @@
+/*
+ * Circles of waits: the one that closes a circle is refused at once, over jobs, strands, workers, groups, pools and
+ * runtimes; what only looks like a circle is waited for.
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/error.h>
+
+#include "sched/world.h"
+
+#define ACTORS 8u
+#define SHORT_NS UINT64_C(100000000)
+
+/* A job that waits for another job, or for a group, when it may. */
+struct actor {
+	struct shunt_runtime *rt;
+	struct shunt_type_id type;
+	struct shunt_job_id id;
+	struct tu_gate gate;         /* opened when it may wait */
+	const struct actor *job;     /* what it waits for; */
+	struct shunt_group_id group; /* or this */
+	uint64_t timeout_ns;
+	atomic_int rc; /* of its wait; 1 = not over */
+};
+
+static struct stage {
+	struct shunt_runtime *rt[2];
+	struct shunt_pool_id pool[2];
+	struct shunt_type_id type[2], async;
+	struct actor a[ACTORS];
+} st;
+
+static int actor_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct actor *a = arg;
+	int rc = 0;
+
+	(void)ctx;
+	tu_gate_pass(&a->gate);
+	if (a->job)
+		rc = shunt_wait(a->job->rt, a->job->id, a->timeout_ns, NULL);
+	else if (a->group.v)
+		rc = shunt_group_wait(a->rt, a->group, a->timeout_ns);
+	atomic_store(&a->rc, rc);
+	return SHUNT_DONE;
+}
+
+static int async_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)actor_job(ctx, arg);
+	return SHUNT_PENDING;
+}
+
+/* One or two runtimes of a pool of `workers`. */
+static void stage_open(uint32_t runtimes, uint32_t workers)
+{
+	memset(&st, 0, sizeof(st));
+	for (uint32_t i = 0; i < runtimes; i++) {
+		struct shunt_pool_opts po = tu_pool_opts("main", workers);
+
+		po.key_slots = 1;
+		st.rt[i] = tu_runtime();
+		st.pool[i] = tu_pool_with(st.rt[i], &po);
+		st.type[i] = tu_type(st.rt[i], st.pool[i], "actor", actor_job);
+	}
+	st.async = tu_type_flags(st.rt[0], st.pool[0], "async", async_job, SHUNT_TYPE_ASYNC);
+	for (uint32_t i = 0; i < ACTORS; i++) {
+		st.a[i].rt = st.rt[0];
+		st.a[i].type = st.type[0];
+		st.a[i].timeout_ns = SHUNT_FOREVER;
+		atomic_store(&st.a[i].rc, 1);
+	}
+}
+
+static void stage_close(void)
+{
+	for (uint32_t i = 0; i < 2; i++)
+		if (st.rt[i])
+			tu_close(st.rt[i]);
+}
+
+static void submit(struct actor *a, struct shunt_job_spec s)
+{
+	s.type = a->type;
+	s.arg = a;
+	assert_int_equal(shunt_submit(a->rt, &s, &a->id), 0);
+}
+
+static void submit_plain(struct actor *a)
+{
+	struct shunt_job_spec s = { 0 };
+
+	submit(a, s);
+}
+
+static void arrived(struct actor *a)
+{
+	tu_wait_until(atomic_load(&a->gate.arrived) == 1);
+}
+
+/* It goes to sleep in its wait: its worker is blocked. */
+static void sleeps(struct actor *a)
+{
+	struct sh_pool *p = sh_runtime_pool(a->rt, st.pool[a->rt == st.rt[0] ? 0 : 1].v);
+	uint32_t before = sh_a32_load_acq(&p->blocked);
+
+	atomic_store(&a->gate.open, 1);
+	tu_wait_until(sh_a32_load_acq(&p->blocked) > before);
+	assert_int_equal(atomic_load(&a->rc), 1);
+}
+
+/* Its wait ends with `rc`. */
+static void ends(struct actor *a, int rc)
+{
+	atomic_store(&a->gate.open, 1);
+	tu_wait_until(atomic_load(&a->rc) != 1);
+	assert_int_equal(atomic_load(&a->rc), rc);
+}
+
+static void drained(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		(void)shunt_detach(st.a[i].rt, st.a[i].id);
+	stage_close();
+}
+
+/* Each of n jobs waits for the next, the last one for the first: over one runtime, or two in turn. */
+static void ring(uint32_t n, uint32_t runtimes)
+{
+	stage_open(runtimes, 2);
+	for (uint32_t i = 0; i < n; i++) {
+		st.a[i].rt = st.rt[i % runtimes];
+		st.a[i].type = st.type[i % runtimes];
+		st.a[i].job = &st.a[(i + 1) % n];
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (i >= 2) /* their workers come when others are blocked */
+			sleeps(&st.a[i - 2]);
+		submit_plain(&st.a[i]);
+		arrived(&st.a[i]);
+	}
+	sleeps(&st.a[n - 2]);
+	ends(&st.a[n - 1], SHUNT_EDEADLK);
+	for (uint32_t i = n - 1; i-- > 0;)
+		ends(&st.a[i], 0);
+	drained(n);
+}
+
+static void test_rings(void **state)
+{
+	(void)state;
+	ring(2, 1);
+	ring(3, 1);
+	ring(8, 1);
+	ring(2, 2);
+	ring(6, 2);
+}
+
+static void test_itself(void **state)
+{
+	(void)state;
+	for (uint32_t k = 0; k < 2; k++) {
+		stage_open(1, 1);
+		st.a[0].job = &st.a[0];
+		st.a[0].timeout_ns = k ? TU_LONG_NS : SHUNT_FOREVER;
+		submit_plain(&st.a[0]);
+		arrived(&st.a[0]);
+		ends(&st.a[0], SHUNT_EDEADLK);
+		drained(1);
+	}
+}
+
+/* A holds the strand and waits for X, which waits for a job that is behind A. */
+static void test_strand(void **state)
+{
+	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 };
+
+	(void)state;
+	stage_open(1, 2);
+	st.a[0].job = &st.a[1];
+	st.a[1].job = &st.a[2];
+	submit(&st.a[0], keyed);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	keyed.key = 2; /* another key of the same strand */
+	submit(&st.a[2], keyed);
+	atomic_store(&st.a[2].gate.open, 1);
+	sleeps(&st.a[0]);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	ends(&st.a[0], 0);
+	ends(&st.a[2], 0);
+	drained(3);
+}
+
+/* A waits at worker 0 for B, which waits for a job that only worker 0 may run. */
+static void test_worker(void **state)
+{
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec s = { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts };
+
+	(void)state;
+	stage_open(1, 2);
+	st.a[0].job = &st.a[1];
+	st.a[1].job = &st.a[2];
+	submit(&st.a[0], s);
+	arrived(&st.a[0]);
+	opts.worker = 1;
+	submit(&st.a[1], s);
+	arrived(&st.a[1]);
+	opts.worker = 0;
+	submit(&st.a[2], s);
+	atomic_store(&st.a[2].gate.open, 1);
+	sleeps(&st.a[0]);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	ends(&st.a[0], 0);
+	ends(&st.a[2], 0);
+	drained(3);
+}
+
+/* A waits for a group, a member of which waits for A; the other member goes on. */
+static void test_group(void **state)
+{
+	struct shunt_job_spec s = { 0 };
+
+	(void)state;
+	stage_open(1, 3);
+	assert_int_equal(shunt_group_create(st.rt[0], &s.group), 0);
+	st.a[0].group = s.group;
+	st.a[1].job = &st.a[0];
+	submit_plain(&st.a[0]);
+	arrived(&st.a[0]);
+	submit(&st.a[1], s);
+	arrived(&st.a[1]);
+	submit(&st.a[2], s);
+	arrived(&st.a[2]);
+	sleeps(&st.a[0]);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	assert_int_equal(atomic_load(&st.a[0].rc), 1);
+	ends(&st.a[2], 0);
+	ends(&st.a[0], 0);
+	assert_int_equal(shunt_group_destroy(st.rt[0], s.group), 0);
+	drained(3);
+}
+
+/* A's wait ends by itself: B, which waits for A, gets what it waits for. */
+static void test_ends_by_itself(void **state)
+{
+	(void)state;
+	stage_open(1, 2);
+	st.a[0].job = &st.a[1];
+	st.a[0].timeout_ns = SHORT_NS;
+	st.a[1].job = &st.a[0];
+	submit_plain(&st.a[0]);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	sleeps(&st.a[0]);
+	ends(&st.a[1], 0);
+	ends(&st.a[0], SHUNT_ETIMEDOUT);
+	drained(2);
+}
+
+/* The other way round the limit is the refused one's: its wait could only run into it. */
+static void test_limited(void **state)
+{
+	(void)state;
+	stage_open(1, 2);
+	st.a[0].job = &st.a[1];
+	st.a[1].job = &st.a[0];
+	st.a[1].timeout_ns = TU_LONG_NS;
+	submit_plain(&st.a[0]);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	sleeps(&st.a[0]);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	ends(&st.a[0], 0);
+	drained(2);
+}
+
+/* A waits for an asynchronous job whose handler waits for A: another thread may complete it, and does. */
+static void test_async(void **state)
+{
+	(void)state;
+	stage_open(1, 2);
+	st.a[1].type = st.async;
+	st.a[0].job = &st.a[1];
+	st.a[1].job = &st.a[0];
+	submit_plain(&st.a[0]);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	sleeps(&st.a[0]);
+	sleeps(&st.a[1]);
+	assert_int_equal(shunt_complete(st.rt[0], st.a[1].id, 0), 0);
+	ends(&st.a[0], 0);
+	ends(&st.a[1], 0);
+	drained(2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rings),
+		cmocka_unit_test(test_itself),
+		cmocka_unit_test(test_strand),
+		cmocka_unit_test(test_worker),
+		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_ends_by_itself),
+		cmocka_unit_test(test_limited),
+		cmocka_unit_test(test_async),
+	};
+
+	(void)tu_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
