@@ -18,6 +18,7 @@
 #include "client.h"
 
 #define ROUNDS_DEFAULT 1000ul
+#define ROUNDS_MS 5000ul /* rounds that were not asked for end after this */
 #define BLOCKS_MAX 256u
 #define DELAY_MAX 256u
 
@@ -137,21 +138,24 @@ static unsigned long elapsed_ms(const struct timespec *since)
 
 int main(int argc, char **argv)
 {
-	unsigned long rounds = number(getenv("MODEL_ROUNDS"), ROUNDS_DEFAULT);
+	unsigned long rounds = number(getenv("MODEL_ROUNDS"), 0);
 	unsigned seed = (unsigned)number(getenv("SHUNT_SEED"), 1);
 	const char *only = NULL;
 	unsigned ran = 0;
+	bool asked;
 	int i;
 
 	for (i = 1; i + 1 < argc; i += 2) {
 		if (strcmp(argv[i], "--client") == 0)
 			only = argv[i + 1];
-		else if (strcmp(argv[i], "--rounds") == 0)
+		else if (strcmp(argv[i], "--rounds") == 0 && number(argv[i + 1], 0) != 0)
 			rounds = number(argv[i + 1], 0);
 		else
 			break;
 	}
-	if (i < argc || rounds == 0) {
+	asked = rounds != 0;
+	rounds = asked ? rounds : ROUNDS_DEFAULT;
+	if (i < argc) {
 		(void)fprintf(stderr, "usage: %s [--client NAME] [--rounds N]\n", argv[0]);
 		return 2;
 	}
@@ -163,9 +167,15 @@ int main(int argc, char **argv)
 			continue;
 		current = clients[i].name;
 		(void)clock_gettime(CLOCK_MONOTONIC, &since);
-		for (current_round = 1; current_round <= rounds; current_round++)
+		for (current_round = 1; current_round <= rounds; current_round++) {
 			run_round(&clients[i], rounds == 1, &seed);
-		(void)printf("ok %-24s %lu rounds %lu ms: %s\n", current, rounds, elapsed_ms(&since), clients[i].shows);
+			if (!asked && elapsed_ms(&since) > ROUNDS_MS)
+				break;
+		}
+		if (current_round > rounds)
+			current_round = rounds;
+		(void)printf("ok %-24s %lu rounds %lu ms: %s\n", current, current_round, elapsed_ms(&since),
+			     clients[i].shows);
 		ran++;
 	}
 	if (ran == 0) {
