@@ -24,6 +24,15 @@ static void check(bool holds, const char *what, int line)
 }
 #define CHECK(x) check(x, #x, __LINE__)
 
+static void set(struct advise_row *r, enum advise_metric m, double median, double share)
+{
+	static const double step[] = { -1, 1, -0.5, 0.5, 0 };
+
+	for (size_t i = 0; i < 5; i++)
+		r->value[m][i] = median * (1 + share * step[i]);
+	r->figure[m] = (struct advise_figure){ median, median * (1 - share), median * (1 + share) };
+}
+
 /* Every figure of a row is `median`, 10 % up and down, but for the cpus. */
 static struct advise_row row(uint32_t workers, enum advise_idle idle, bool pinned, double median, double cpus)
 {
@@ -35,10 +44,11 @@ static struct advise_row row(uint32_t workers, enum advise_idle idle, bool pinne
 	r.pinned = pinned;
 	r.carried = true;
 	r.rounds = 5;
+	r.ran = 0x1f;
 	for (int m = 0; m < ADVISE_METRICS; m++)
-		r.figure[m] = (struct advise_figure){ median, median * 0.9, median * 1.1 };
-	r.figure[ADVISE_CPU] = (struct advise_figure){ cpus, cpus * 0.99, cpus * 1.01 };
-	r.figure[ADVISE_LATE] = (struct advise_figure){ 20, 20, 20 };
+		set(&r, (enum advise_metric)m, median, 0.1);
+	set(&r, ADVISE_CPU, cpus, 0.01);
+	set(&r, ADVISE_LATE, 20, 0);
 	return r;
 }
 
@@ -80,19 +90,41 @@ static void test_edges(void)
 	CHECK(v.best == 0 && v.next == ADVISE_NONE && v.pinning == ADVISE_PINNING_UNKNOWN);
 }
 
-static void test_touching(void)
+/* The order of two rows of which the rounds are known. */
+static int order(const double *x, const double *y, size_t n)
 {
-	struct advise_row rows[2] = { row(1, ADVISE_POLL, true, 100, 1), row(1, ADVISE_POLL, false, 200, 1) };
-	struct advise_verdict v;
+	struct advise_row a = row(1, ADVISE_POLL, true, 1, 1), b = a;
 
-	rows[0].figure[ADVISE_QUEUE_P99].high = 180; /* the other one begins there */
-	advise_judge(rows, 2, ADVISE_QUEUE_P99, &v);
-	CHECK(v.tied == 2 && v.pinning == ADVISE_PINNING_NOISE);
-	rows[0].figure[ADVISE_QUEUE_P99].high = 179.9;
-	advise_judge(rows, 2, ADVISE_QUEUE_P99, &v);
-	CHECK(v.tied == 1 && v.pinning == ADVISE_PINNED_BETTER);
-	advise_judge(rows, 2, ADVISE_QUEUE_P50, &v); /* another criterion does not see it */
-	CHECK(v.tied == 1 && v.best == 0);
+	a.ran = b.ran = (1u << n) - 1;
+	(void)memcpy(a.value[ADVISE_QUEUE_P99], x, n * sizeof(*x));
+	(void)memcpy(b.value[ADVISE_QUEUE_P99], y, n * sizeof(*y));
+	CHECK(advise_compare(&a, &b, ADVISE_QUEUE_P99) == -advise_compare(&b, &a, ADVISE_QUEUE_P99));
+	return advise_compare(&a, &b, ADVISE_QUEUE_P99);
+}
+#define ROUNDS(...) \
+	(const double[]) { __VA_ARGS__ }
+#define ORDER(...) order(ROUNDS(__VA_ARGS__), other, sizeof(ROUNDS(__VA_ARGS__)) / sizeof(double))
+
+/* Round by round: spreads that overlap do not hide that one is lower each time; one round that does not fit may. */
+static void test_pairs(void)
+{
+	static const double other[] = { 1000, 650, 130, 760, 120, 1000, 1000 };
+	struct advise_row a = row(1, ADVISE_POLL, true, 100, 1), b = row(1, ADVISE_POLL, true, 200, 1);
+
+	CHECK(ORDER(100, 600, 120, 700, 110) < 0);
+	CHECK(ORDER(100, 600, 120) < 0); /* all that three rounds can say */
+	CHECK(ORDER(100, 600) == 0);
+	CHECK(ORDER(100, 600, 131) == 0);
+	CHECK(ORDER(100, 600, 120, 700, 121) < 0);  /* the smallest difference the other way */
+	CHECK(ORDER(999, 649, 129, 759, 900) == 0); /* the largest one */
+	CHECK(ORDER(100, 100, 100, 100, 900) == 0);
+	CHECK(ORDER(100, 100, 100, 100, 110, 100, 1200) < 0);
+	CHECK(ORDER(990, 643, 128, 755, 119, 990, 990) == 0); /* less than 5 % each time */
+	CHECK(ORDER(1000, 650, 130, 760, 120) == 0);
+	CHECK(ORDER(0, 0, 0, 0, 0) < 0);
+	CHECK(advise_compare(&a, &b, ADVISE_QUEUE_P99) < 0);
+	b.ran = 0x3; /* two rounds in common */
+	CHECK(advise_compare(&a, &b, ADVISE_QUEUE_P99) == 0);
 }
 
 /* Among equals: least cpu, then fewest workers, then adaptive, then pinned. */
@@ -107,12 +139,10 @@ static void test_choice(void)
 		advise_judge(rows, n, ADVISE_QUEUE_P99, &v);
 		CHECK(v.best == 0 && v.tied == n && v.chosen == n - 1);
 	}
-	rows[4].figure[ADVISE_QUEUE_P99].low = 1000; /* not among the equals any more */
-	rows[4].figure[ADVISE_QUEUE_P99].high = 1001;
+	set(&rows[4], ADVISE_QUEUE_P99, 1000, 0); /* not among the equals any more */
 	advise_judge(rows, 5, ADVISE_QUEUE_P99, &v);
 	CHECK(v.tied == 4 && v.chosen == 3);
-	rows[3].figure[ADVISE_QUEUE_P99] = (struct advise_figure){ 10, 9, 11 };
-	rows[2].figure[ADVISE_CPU].low = 0.49;
+	set(&rows[3], ADVISE_QUEUE_P99, 10, 0.1);
 	advise_judge(rows, 4, ADVISE_CPU, &v); /* equal in cpu: the shortest queue */
 	CHECK(v.chosen == 3 && v.tied == 3);
 }
@@ -152,6 +182,7 @@ static int print_case(const char *name)
 	r.arrivals = "poisson";
 	r.service = "exp:10us";
 	r.pin = "compact";
+	r.pins = true;
 	r.pool = "main";
 	r.level_name = levels;
 	r.levels = 2;
@@ -172,7 +203,7 @@ int main(int argc, char **argv)
 		return print_case(argv[1]);
 	test_figure();
 	test_edges();
-	test_touching();
+	test_pairs();
 	test_choice();
 	return failed;
 }

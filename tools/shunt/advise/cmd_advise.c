@@ -22,7 +22,6 @@
 #include "common/fmt.h"
 #include "load/run.h"
 
-#define ROUNDS_MAX 25u
 #define COUNTS_MAX 24u /* most numbers of workers that are tried */
 #define ROWS_MAX (COUNTS_MAX * ADVISE_IDLES * 2u)
 /* tries every number of workers up to here, beyond about every third more */
@@ -82,17 +81,12 @@ static const struct option advise_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-struct samples {
-	double value[ADVISE_METRICS][ROUNDS_MAX];
-};
-
 struct advise {
 	struct load_flags shape;
 	struct setup_flags flags;
 	struct load_run run;
 	struct advise_result result;
 	struct advise_row row[ROWS_MAX];
-	struct samples samples[ROWS_MAX];
 	struct setup setup; /* of the probe: names only, its runtime is destroyed */
 	struct advise_file file;
 	FILE *json;
@@ -140,7 +134,7 @@ static int take_option(void *arg, int option)
 	case OPT_DURATION:
 		return good(cli_parse_duration("--duration", optarg, BUDGET_NS_MIN, BUDGET_NS_MAX, &a->budget_ns));
 	case OPT_ROUNDS:
-		return good(cli_parse_count32("--rounds", optarg, 3, ROUNDS_MAX, &a->rounds));
+		return good(cli_parse_count32("--rounds", optarg, 3, ADVISE_ROUNDS_MAX, &a->rounds));
 	case OPT_QUICK:
 		a->quick = true;
 		return CLI_GO_ON;
@@ -179,6 +173,20 @@ static int parse_args(struct advise *a, int argc, char **argv)
 
 /* ---- what is run ---- */
 
+/* Does a pool pin its workers here if nothing is said? What the probe's pool does, if nothing was said to it. */
+static bool pins_by_default(const struct advise *a)
+{
+	struct shunt_snapshot *s = NULL;
+	bool pins = true;
+
+	if (a->flags.pin || strcmp(a->run.setup.pin, "auto") != 0 || shunt_snapshot_create(a->run.setup.rt, &s) != 0)
+		return true;
+	for (size_t i = 0; i < shunt_snapshot_worker_count(s); i++)
+		pins = pins && shunt_snapshot_worker_at(s, i)->cpu_planned >= 0;
+	shunt_snapshot_destroy(s);
+	return pins;
+}
+
 /* Creates the runtime that the flags ask for: checks them all, gets n, fixes the rate. */
 static int probe(struct advise *a)
 {
@@ -196,6 +204,7 @@ static int probe(struct advise *a)
 		r->mean_ns = a->run.plan.mean_ns;
 		r->arrivals = a->run.result.arrivals;
 		r->service = a->run.result.service;
+		r->pins = pins_by_default(a);
 	}
 	load_run_close(&a->run);
 	load_run_fini(&a->run);
@@ -296,7 +305,7 @@ static int tick(void *arg, const struct load_run *run, bool draining)
 }
 
 /* Percentiles of all series together, queue or total, into three samples. False if no job ran. */
-static int sample_series(const struct shunt_snapshot *s, bool queue, struct samples *out, uint32_t round)
+static int sample_series(const struct shunt_snapshot *s, bool queue, struct advise_row *out, uint32_t round)
 {
 	static const double at[] = { 50.0, 99.0, 99.9 };
 	struct shunt_hist *h = NULL;
@@ -319,19 +328,22 @@ static int sample_series(const struct shunt_snapshot *s, bool queue, struct samp
 }
 
 /* Stores the figures of a run. A run without a job does not count. */
-static int sample(const struct load_result *result, struct advise_row *row, struct samples *out)
+static int sample(const struct load_result *result, struct advise_row *row, uint32_t round)
 {
-	int rc = sample_series(result->measured, true, out, row->rounds);
+	int rc = sample_series(result->measured, true, row, round);
 
 	if (rc >= 0)
-		rc = sample_series(result->measured, false, out, row->rounds);
+		rc = sample_series(result->measured, false, row, round);
 	if (rc < 0) {
 		cli_error("%s", shunt_strerror(rc));
 		return CLI_FAILED;
 	}
-	out->value[ADVISE_CPU][row->rounds] = result->worker_cpus;
-	out->value[ADVISE_LATE][row->rounds] = (double)shunt_hist_value_at_percentile(result->lag, 99.0);
-	row->rounds += rc > 0;
+	row->value[ADVISE_CPU][round] = result->worker_cpus;
+	row->value[ADVISE_LATE][round] = (double)shunt_hist_value_at_percentile(result->lag, 99.0);
+	if (rc > 0) {
+		row->rounds++;
+		row->ran |= 1u << round;
+	}
 	row->carried = row->carried && result->unfinished == 0 && result->refused == 0;
 	return CLI_OK;
 }
@@ -366,7 +378,7 @@ static int run_row(struct advise *a, size_t i)
 		code = load_run_generate(&a->run);
 	load_run_close(&a->run);
 	if (code == CLI_OK && !cli_stopped())
-		code = sample(&a->run.result, row, &a->samples[i]);
+		code = sample(&a->run.result, row, a->round);
 	load_run_fini(&a->run);
 	a->runs_done++;
 	return code;
@@ -393,8 +405,8 @@ static int judge(struct advise *a)
 	struct advise_result *r = &a->result;
 
 	for (size_t i = 0; i < r->rows; i++)
-		for (int m = 0; a->row[i].rounds && m < ADVISE_METRICS; m++)
-			a->row[i].figure[m] = advise_figure(a->samples[i].value[m], a->row[i].rounds);
+		if (a->row[i].rounds)
+			advise_figures(&a->row[i]);
 	r->signal = cli_stopped();
 	if (r->signal)
 		return CLI_OK;

@@ -4,8 +4,13 @@
  * Called by cmd_advise.c, and by tests with made-up rows.
  *
  * A figure is the median of the rounds and their spread: the lowest and the highest round, from
- * five rounds on without the two outermost. Less is better in all of them. Two rows differ clearly
- * when their spreads do not overlap.
+ * five rounds on without the two outermost. Less is better in all of them.
+ *
+ * Two rows are compared round by round, because what disturbs a round disturbs both: their spreads may
+ * overlap where one is lower in every round. They differ clearly if the signed ranks of the differences
+ * (Wilcoxon, "Individual comparisons by ranking methods", 1945), taken as shares of the sums, would come
+ * out so by chance at most once in 16, of three rounds once in 8, and the median of the differences is at
+ * least 5 % of a figure.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,6 +22,7 @@
 #include <stdint.h>
 
 #define ADVISE_NONE SIZE_MAX /* no such row */
+#define ADVISE_ROUNDS_MAX 25u
 
 enum advise_metric {
 	ADVISE_QUEUE_P50,
@@ -45,7 +51,9 @@ struct advise_row {
 	bool pinned;
 	bool carried;    /* false: it cannot carry the load, and is not compared */
 	uint32_t rounds; /* 0 = it was not run */
-	struct advise_figure figure[ADVISE_METRICS];
+	uint32_t ran;    /* bit i: it has values of round i */
+	double value[ADVISE_METRICS][ADVISE_ROUNDS_MAX];
+	struct advise_figure figure[ADVISE_METRICS]; /* of the values */
 };
 
 enum advise_pinning {
@@ -68,7 +76,10 @@ struct advise_verdict {
 
 /* Median and spread of n values, n > 0; sorts them. */
 struct advise_figure advise_figure(double *value, size_t n);
-bool advise_overlap(const struct advise_figure *a, const struct advise_figure *b);
+/* Fills the figures of a row from its values; it has some. */
+void advise_figures(struct advise_row *row);
+/* Below 0: a is clearly lower; above 0: b is; 0: no clear difference. */
+int advise_compare(const struct advise_row *a, const struct advise_row *b, enum advise_metric by);
 /* Is the row among those compared? */
 bool advise_judged(const struct advise_row *row);
 void advise_judge(const struct advise_row *rows, size_t n, enum advise_metric by, struct advise_verdict *out);

@@ -180,7 +180,7 @@ static void print_tied(const struct advise_result *r, FILE *f)
 	for (size_t i = 0; i < r->rows; i++) {
 		const struct advise_row *row = &r->row[i];
 
-		if (!advise_judged(row) || !advise_overlap(&row->figure[r->by], best))
+		if (!advise_judged(row) || (i != v->best && advise_compare(row, &r->row[v->best], r->by) > 0))
 			continue;
 		(void)fprintf(f, "  %s: %s, cpu %s%s\n", advise_row_name(row).s, value(r->by, median(r, i)).s,
 			      value(ADVISE_CPU, row->figure[ADVISE_CPU].median).s,
@@ -228,9 +228,9 @@ static size_t find_defaults(const struct advise_result *r)
 	size_t found = ADVISE_NONE;
 
 	for (size_t i = 0; i < r->rows; i++)
-		if (r->row[i].workers == r->workers && r->row[i].idle == ADVISE_ADAPTIVE && r->row[i].pinned)
+		if (r->row[i].workers == r->workers && r->row[i].idle == ADVISE_ADAPTIVE && r->row[i].pinned == r->pins)
 			found = i;
-	return strcmp(r->pin, "compact") == 0 ? found : ADVISE_NONE;
+	return !r->pins || strcmp(r->pin, "compact") == 0 ? found : ADVISE_NONE;
 }
 
 static void print_defaults(const struct advise_result *r, FILE *f)
@@ -248,7 +248,7 @@ static void print_defaults(const struct advise_result *r, FILE *f)
 		(void)fputs("the chosen one is what a pool does by default\n", f);
 	else if (!advise_judged(&r->row[def]))
 		(void)fprintf(f, "the defaults (%s) do not carry this load\n", name.s);
-	else if (advise_overlap(&r->row[def].figure[r->by], &r->row[chosen].figure[r->by]))
+	else if (advise_compare(&r->row[def], &r->row[chosen], r->by) == 0)
 		(void)fprintf(f, "against the defaults (%s): %s, no clear difference\n", name.s, value(r->by, b).s);
 	else
 		(void)fprintf(f, "against the defaults (%s): %s in place of %s, %s\n", name.s, value(r->by, a).s,

@@ -23,6 +23,7 @@ struct advise_result {
 	uint64_t duration_ns, warmup_ns, seed;      /* of each run */
 	const char *arrivals, *service;
 	const char *pin; /* the policy of the pinned rows */
+	bool pins;       /* a pool pins here by default: it does not below a cpu quota */
 	const char *pool;
 	const char (*level_name)[SHUNT_NAME_MAX];
 	uint32_t levels;
