@@ -201,16 +201,10 @@ static inline int help(struct sh_worker *w, uint32_t group, uint64_t deadline_ns
 static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline)
 {
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
-	struct shunt_job_ctx *ctx = sh_current_innermost();
-	int rc;
+	int rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
 
-	if (sh_sleeper_begin(&sleeper, rt, 0, sh_group_index(group), deadline) != 0)
-		return SHUNT_EDEADLK;
-	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
-		return SHUNT_EDEADLK;
-	rc = group_sleep(rt, group, deadline);
-	if (ctx && ctx->worker)
-		shunt_block_end(ctx);
+	if (rc == 0)
+		rc = group_sleep(rt, group, deadline);
 	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
 }
 
@@ -225,7 +219,7 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		return SHUNT_ESTALE;
 	ctx = sh_current_ctx(rt);
 	for (c = ctx; c; c = c->outer)
-		if (c->group == sh_group_index(group))
+		if (c->rt == rt && c->group == sh_group_index(group))
 			return SHUNT_EDEADLK;
 	deadline = sh_clock_deadline(timeout_ns);
 	if (ctx && ctx->worker && help(ctx->worker, sh_group_index(group), deadline) != 0)

@@ -185,7 +185,7 @@ static SH_NOINLINE void serve_pinned(struct shunt_runtime *rt, struct sh_worker 
 	struct sh_item item = { 0, 0 };
 	uint64_t word = 0;
 
-	if ((flags & mask) != pinned || sh_record_at(rt, handle)->worker != w->slot)
+	if ((flags & mask) != pinned || sh_a32_load_rlx(&sh_record_at(rt, handle)->worker) != w->slot)
 		return;
 	while (record_word(rt, handle, &word) && !record_terminal(word)) {
 		if (!sh_worker_has_room(w) || sh_async_full(w))
@@ -271,24 +271,13 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 	}
 }
 
-/*
- * Nothing is left but to sleep. The worker of the innermost job is declared blocked, also if that job is another
- * runtime's.
- */
+/* Nothing is left but to sleep. */
 static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline)
 {
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
-	struct shunt_job_ctx *ctx = sh_current_innermost();
-	int rc;
+	int rc = sh_sleeper_begin(&sleeper, rt, handle, (struct shunt_group_id){ 0 }, deadline);
 
-	if (sh_sleeper_begin(&sleeper, rt, handle, 0, deadline) != 0)
-		return SHUNT_EDEADLK;
-	if (ctx && ctx->worker && shunt_block_begin(ctx) != 0)
-		return SHUNT_EDEADLK;
-	rc = record_sleep(rt, handle, deadline);
-	if (ctx && ctx->worker)
-		shunt_block_end(ctx);
-	return rc;
+	return rc == 0 ? record_sleep(rt, handle, deadline) : rc;
 }
 
 static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns,

@@ -12,7 +12,7 @@
 static int key_admit(struct sh_submit *s)
 {
 	s->strand = (uint32_t)sh_mix64(s->spec->key) & s->pool->strand_mask;
-	s->record->strand = s->strand;
+	sh_a32_store_rlx(&s->record->strand, s->strand); /* mo rlx: published with the record. */
 	s->route = SH_ROUTE_STRAND;
 	return 0;
 }

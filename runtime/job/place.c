@@ -14,7 +14,7 @@ static int pinned_admit(struct sh_submit *s)
 	s->route = SH_ROUTE_WORKER;
 	s->target = w;
 	if (s->record)
-		s->record->worker = w;
+		sh_a32_store_rlx(&s->record->worker, w); /* mo rlx: published with the record. */
 	return 0;
 }
 

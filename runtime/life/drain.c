@@ -222,6 +222,8 @@ int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t 
 {
 	uint32_t all = SH_ACCEPT_ALL;
 	struct sh_submitter *call;
+	struct sh_log_held lines;
+	char text[256];
 	SH_NO_CANCEL;
 	int rc = sh_control_outside(rt);
 
@@ -234,8 +236,10 @@ int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t 
 	(void)sh_a32_cas_sc(&rt->accepting, &all, SH_ACCEPT_JOBS);
 	sh_gate_barrier();
 	rc = sh_drain_wait(rt, SHUNT_ANY, timeout_ns, left);
+	sh_log_hold(&lines, text, sizeof(text)); /* keeps the detail of the error, whatever the hook does */
 	sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: drain: %s", rt->name,
 		     rc == 0 ? "all jobs are finished" : shunt_strerror(rc));
+	sh_log_pass(&lines);
 	sh_call_end(rt, call);
 	return rc;
 }

@@ -265,9 +265,7 @@ int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts,
 		if (rt->topo->live)
 			sh_plan_uncount(plan);
 		shunt_plan_destroy(plan);
-		sh_pool_stop(p);
-		sh_pool_wait_stopped(p);
-		sh_pool_free(p, false);
+		*out = p;
 		return rc;
 	}
 	shunt_plan_destroy(plan);

@@ -9,6 +9,10 @@
 
 #include "sched/world.h"
 
+/*
+ * Makes a pool and starts its threads; rt->control is held. On an error *out may be what there is of it already, for
+ * the caller to end without the lock; else it is left alone.
+ */
 int sh_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, uint32_t id, struct sh_pool **out);
 /*
  * Joins the threads and frees everything. The pool was stopped before. forked: there are no

@@ -28,12 +28,32 @@ static uint32_t pool_id_free(struct shunt_runtime *rt)
 	return 0;
 }
 
+/*
+ * Ends a pool that is in no table, perhaps half made: what takes long, without the lock. Its entry is free when that is
+ * done. `used`: it is whole, and items of jobs that were cancelled may be left in it.
+ */
+static void pool_end(struct shunt_runtime *rt, struct sh_pool *p, bool used)
+{
+	uint32_t index = p->index;
+
+	sh_pool_stop(p);
+	sh_pool_wait_stopped(p);
+	if (used)
+		(void)sh_pool_cancel_queued(p);
+	sh_pool_free(p, false);
+	(void)pthread_mutex_lock(&rt->control);
+	rt->pool_leaving[index] = false;
+	(void)pthread_mutex_unlock(&rt->control);
+}
+
 int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *opts, struct shunt_pool_id *out)
 {
 	struct sh_control control;
 	struct shunt_pool_opts o;
+	struct sh_submitter *call;
 	struct sh_pool *p = NULL;
 	uint32_t id = 0;
+	SH_NO_CANCEL;
 	int rc;
 
 	sh_error_detail_clear();
@@ -53,20 +73,21 @@ int shunt_pool_create(struct shunt_runtime *rt, const struct shunt_pool_opts *op
 	}
 	if (rc == 0)
 		rc = sh_pool_create(rt, &o, id, &p);
-	if (rc == 0) {
+	if (rc == 0)
 		rc = sh_registry_put(rt->pool_names, p->name, id);
-		if (rc == 0) {
-			rt->pool_generation[p->index]++;
-			/* mo pool.1 -> pool.1@sched/world.h: the complete pool. */
-			sh_aptr_store_rel(&rt->pool[p->index], p);
-			out->v = id;
-		} else {
-			sh_pool_stop(p);
-			sh_pool_wait_stopped(p);
-			sh_pool_free(p, false);
-		}
+	if (rc == 0) {
+		rt->pool_generation[p->index]++;
+		/* mo pool.1 -> pool.1@sched/world.h: the complete pool. */
+		sh_aptr_store_rel(&rt->pool[p->index], p);
+		out->v = id;
+	} else if (p) {
+		rt->pool_leaving[p->index] = true;
 	}
+	call = sh_call_begin(rt);
 	sh_control_leave(rt, &control);
+	if (rc != 0 && p)
+		pool_end(rt, p, false);
+	sh_call_end(rt, call);
 	if (rc != 0 && !shunt_error_detail()[0])
 		sh_error_detail("pools.%s: %s", o.name, shunt_strerror(rc));
 	return rc;
@@ -125,7 +146,7 @@ int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 {
 	struct sh_submitter *call;
 	struct sh_pool *p = NULL;
-	uint32_t index;
+	char name[SHUNT_NAME_MAX];
 	SH_NO_CANCEL;
 	int rc = sh_control_outside(rt);
 
@@ -134,18 +155,10 @@ int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool)
 	call = sh_call_begin(rt);
 	rc = pool_take(rt, pool.v, &p);
 	if (rc == 0) {
-		/* what takes long is done without the lock */
-		index = p->index;
+		memcpy(name, p->name, sizeof(name));
 		sh_grace_wait(rt);
-		sh_pool_stop(p);
-		sh_pool_wait_stopped(p);
-		/* what is left are descriptors of jobs that were cancelled */
-		(void)sh_pool_cancel_queued(p);
-		sh_log_write(&rt->log, SHUNT_LOG_INFO, "pool %s: destroyed", p->name);
-		sh_pool_free(p, false);
-		(void)pthread_mutex_lock(&rt->control);
-		rt->pool_leaving[index] = false;
-		(void)pthread_mutex_unlock(&rt->control);
+		pool_end(rt, p, true);
+		sh_log_write(&rt->log, SHUNT_LOG_INFO, "pool %s: destroyed", name);
 	}
 	sh_call_end(rt, call);
 	return rc;

@@ -10,10 +10,14 @@
  * - An edge that a thread leaves before the asking one's limit is none: its wait ends by itself.
  * - An asynchronous job is none: another thread may complete it. Nor is what the list does not show (a
  *   declared block, a lock, a queue): such a thread goes on, as far as anybody here knows.
+ * - Of a group only members that have started are looked at: a queued one may be anywhere. A circle over a
+ *   member that is queued behind its waiter lasts until its time-out.
  * - Edges do not change while the list is locked: a thread that is in it has not gone on, so what is on its
- *   stack is not over, and what it holds is held.
+ *   stack is not over, and what it holds is held. A thread leaves the list as soon as it is awake.
+ * Who joins also declares the worker of its job blocked, so that a spare serves the queue meanwhile.
  * Calls that may run together: all. Progress: begin and end block on a lock of the process (rank 0), for a
- * walk over the sleeping jobs. Bounds: each thread in the list is looked at once a walk.
+ * walk over the sleeping jobs. Bounds: a walk looks at the stack of each sleeper once for each sleeper that
+ * it reaches; none, for a job that is queued where any worker may take it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,21 +30,22 @@
 struct sh_sleeper {
 	struct shunt_runtime *rt;        /* of what it waits for; not NULL while it is in the list */
 	uint64_t handle;                 /* of a job, or 0: */
-	uint32_t group;                  /* index of a group */
+	struct shunt_group_id group;     /* of a group */
 	uint64_t deadline_ns;            /* SH_FOREVER = none */
 	const struct shunt_job_ctx *ctx; /* the innermost job on its stack */
 	struct sh_sleeper *next, **link; /* sync: the list's lock, as the rest of it */
 	struct sh_sleeper *todo;
 	bool seen;
+	struct shunt_job_ctx *blocked; /* job whose worker was declared blocked; NULL = none */
 };
 
 /*
- * The thread is about to sleep for a job (its handle) or a group (its index). 0, also outside of jobs;
- * SHUNT_EDEADLK: it would never wake up, and is not in the list.
+ * The thread is about to sleep for a job (its handle, else 0) or a group. 0, also outside of jobs; SHUNT_EDEADLK: it
+ * would never wake up, or no spare is left for a worker of rt. Then it is not in the list, and blocks no worker.
  */
-int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, uint32_t group,
+int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
 		     uint64_t deadline_ns);
-/* It does not sleep any more, or never began. */
+/* It is awake, or never began: may be called again. */
 void sh_sleeper_end(struct sh_sleeper *s);
 /* In a forked child, which has none of the threads. */
 void sh_sleepers_forked(void);

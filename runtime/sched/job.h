@@ -77,8 +77,9 @@ struct sh_record { /* item of the slab of records: two lines; a free batch is wr
 	uint16_t parts; /* SH_PART_* bits that were admitted */
 	uint8_t level;
 	uint8_t pad0[3];
-	uint32_t worker; /* with SH_PART_PINNED: slot in its pool */
-	uint32_t strand; /* with SH_PART_KEY */
+	/* sync: atomic: a waiter may read them while the record is recycled, and then drops them */
+	sh_a32 worker; /* with SH_PART_PINNED: slot in its pool */
+	sh_a32 strand; /* with SH_PART_KEY */
 	/*
 	 * second line; results are atomic: a poll may read them while the record is recycled, and
 	 * then drops them

@@ -21,6 +21,11 @@ uint64_t sh_record_open(struct shunt_runtime *rt, struct sh_submitter *sub)
 	 * one sees the change.
 	 */
 	sh_a64_store_rel(&t->state, gen << SH_RECORD_GEN_SHIFT | SH_RECORD_OWNED);
+	/* of parts that the job may not have */
+	t->group = 0;
+	t->cq = NULL;
+	sh_a32_store_rlx(&t->strand, 0);         /* mo rlx: published with the record. */
+	sh_a32_store_rlx(&t->worker, SHUNT_ANY); /* mo rlx: as above. */
 	return gen << SH_RECORD_GEN_SHIFT | idx;
 }
 

@@ -32,7 +32,7 @@ static inline bool sh_record_same(uint64_t word, uint64_t handle)
 	return word >> SH_RECORD_GEN_SHIFT == handle >> SH_RECORD_GEN_SHIFT;
 }
 
-/* Opens a record: its handle, 0 = none is left. */
+/* Opens a record without parts: its handle, 0 = none is left. */
 uint64_t sh_record_open(struct shunt_runtime *rt, struct sh_submitter *sub);
 /*
  * Wins the right to run a queued job: QUEUED to RUNNING. An asynchronous one becomes FINISHING, which

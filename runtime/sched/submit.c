@@ -248,10 +248,7 @@ static int admit(struct sh_submit *s)
 		t->type_id = s->spec->type.v;
 		t->parts = (uint16_t)s->parts;
 		t->level = (uint8_t)s->level;
-		t->group = t->strand = 0;
-		t->worker = SHUNT_ANY;
 		t->pool = s->pool;
-		t->cq = NULL;
 	}
 	rc = sh_parts_admit(s);
 	if (sh_unlikely(rc != 0) && t)
@@ -315,9 +312,10 @@ static void inline_over(const struct inline_run *r)
 
 static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
 {
+	const bool deep = sh_thread.worker && !sh_worker_has_room(sh_thread.worker);
 	int rc;
 
-	if ((s->parts & SH_PARTS_ROUTE) || (s->ctx && s->ctx->inlines >= INLINES_MAX))
+	if ((s->parts & SH_PARTS_ROUTE) || deep || (s->ctx && s->ctx->inlines >= INLINES_MAX))
 		return SHUNT_EFULL;
 	s->inlined = true;
 	rc = admit(s);

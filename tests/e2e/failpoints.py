@@ -70,6 +70,7 @@ EXEMPT = {
     ("life/runtime.c", "shunt_runtime_create", "pthread_mutex_init"): "a mutex without attributes cannot fail",
     ("life/grace.c", "sh_grace_wait", "nanosleep"): "a shorter pause; the loop looks again",
     ("life/drain.c", "sh_drain_wait", "nanosleep"): "a shorter pause; the loop looks again",
+    ("sched/deadlock.c", "sh_sleepers_forked", "pthread_mutex_init"): "a mutex without attributes cannot fail",
     ("sched/submitter.c", "forked_child", "pthread_mutex_init"): "a mutex without attributes cannot fail",
     ("sched/submitter.c", "submitter_home", "getcpu"): "a thread without a known node is one of no node",
     ("machine/topo.c", "check_xml_variable", "fclose"): "nothing was written",

@@ -5,6 +5,8 @@
  */
 #include "testutil.h"
 
+#include <unistd.h>
+
 #include <shunt/error.h>
 
 #include "sched/world.h"
@@ -300,6 +302,109 @@ static void test_async(void **state)
 	drained(2);
 }
 
+/* The same with a key: who completes A hands its strand on to the job that X waits for, which A waits for. */
+static void test_async_key(void **state)
+{
+	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 };
+
+	(void)state;
+	stage_open(1, 2);
+	st.a[0].type = st.async;
+	st.a[0].job = &st.a[1];
+	st.a[1].job = &st.a[2];
+	submit(&st.a[0], keyed);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	submit(&st.a[2], keyed);
+	atomic_store(&st.a[2].gate.open, 1);
+	sleeps(&st.a[0]);
+	sleeps(&st.a[1]);
+	assert_int_equal(shunt_complete(st.rt[0], st.a[0].id, 0), 0);
+	ends(&st.a[2], 0);
+	ends(&st.a[1], 0);
+	ends(&st.a[0], 0);
+	drained(3);
+}
+
+/* Inside a job of the second runtime, which is full and runs it inline in a worker of the first one. */
+static int between_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct shunt_job_spec s = { .type = st.type[0], .arg = &st.a[1], .flags = SHUNT_JOB_KEYED, .key = 1 };
+	int rc;
+
+	(void)ctx;
+	(void)arg;
+	rc = shunt_submit(st.rt[0], &s, &st.a[1].id);
+	if (rc == 0)
+		rc = shunt_wait(st.rt[0], st.a[1].id, TU_LONG_NS, NULL);
+	return rc;
+}
+
+static int outer_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct shunt_job_spec s = { .type = *(struct shunt_type_id *)arg, .on_full = SHUNT_ON_FULL_INLINE };
+	struct shunt_result r = { 0 };
+	struct shunt_job_id id;
+	int rc = shunt_submit(st.rt[1], &s, &id);
+
+	(void)ctx;
+	if (rc == 0)
+		rc = shunt_wait(st.rt[1], id, 0, &r);
+	atomic_store(&st.a[0].rc, rc == 0 ? r.code : rc);
+	return SHUNT_DONE;
+}
+
+static void test_inline_between(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("small", 1);
+	struct shunt_type_id outer, between, gate;
+	struct tu_gate g = { 0, 0 };
+
+	(void)state;
+	stage_open(2, 1);
+	po.queue_max = 1;
+	po.spares_max = SHUNT_ANY;
+	{
+		struct shunt_pool_id small = tu_pool_with(st.rt[1], &po);
+
+		gate = tu_type(st.rt[1], small, "gate", tu_gate_job);
+		between = tu_type(st.rt[1], small, "between", between_job);
+	}
+	outer = tu_type(st.rt[0], st.pool[0], "outer", outer_job);
+	(void)shunt_detach(st.rt[1], tu_hold(st.rt[1], gate, &g));
+	atomic_store(&st.a[1].gate.open, 1);
+	(void)shunt_detach(st.rt[0], tu_submit(st.rt[0], outer, &between));
+	ends(&st.a[0], 0);
+	ends(&st.a[1], 0);
+	atomic_store(&g.open, 1);
+	stage_close();
+}
+
+/* A worker of a runtime without spares may wait for another runtime's job. */
+static void test_foreign_without_spares(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("none", 1);
+
+	(void)state;
+	stage_open(2, 1);
+	po.spares_max = SHUNT_ANY;
+	st.a[0].type = tu_type(st.rt[0], tu_pool_with(st.rt[0], &po), "waits", actor_job);
+	st.a[0].job = &st.a[1];
+	st.a[1].rt = st.rt[1];
+	st.a[1].type = st.type[1];
+	submit_plain(&st.a[0]);
+	arrived(&st.a[0]);
+	submit_plain(&st.a[1]);
+	arrived(&st.a[1]);
+	atomic_store(&st.a[0].gate.open, 1);
+	(void)usleep(20000);
+	assert_int_equal(atomic_load(&st.a[0].rc), 1);
+	ends(&st.a[1], 0);
+	ends(&st.a[0], 0);
+	drained(2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +416,9 @@ int main(void)
 		cmocka_unit_test(test_ends_by_itself),
 		cmocka_unit_test(test_limited),
 		cmocka_unit_test(test_async),
+		cmocka_unit_test(test_async_key),
+		cmocka_unit_test(test_inline_between),
+		cmocka_unit_test(test_foreign_without_spares),
 	};
 
 	(void)tu_seed();

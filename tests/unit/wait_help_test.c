@@ -126,8 +126,11 @@ static void test_helped(void **state)
 #define FRAMES_COUNT 1
 #endif
 
+#define INLINE_FROM 120u /* unfinished jobs from which on the pool is full */
+
 struct chain {
 	struct shunt_type_id type;
+	bool inlined;     /* submits that find the pool full run their job */
 	bool group;       /* waits for a group of one, not for a handle */
 	size_t own_bytes; /* of stack that each handler uses */
 	uint32_t ran, deadlocks;
@@ -165,8 +168,13 @@ static int link_job(struct shunt_job_ctx *ctx, void *arg)
 		return SHUNT_DONE;
 	if (c->group)
 		rc = shunt_group_create(rt, &s.group);
+	s.on_full = c->inlined ? SHUNT_ON_FULL_INLINE : SHUNT_ON_FULL_DEFAULT;
 	if (rc == 0)
 		rc = shunt_submit(rt, &s, c->group ? NULL : &id);
+	if (rc == SHUNT_EFULL) {
+		c->deadlocks++;
+		return SHUNT_DONE;
+	}
 	c->below = stack_here();
 	if (rc == 0)
 		rc = c->group ? shunt_group_wait(rt, s.group, TU_LONG_NS) : shunt_wait(rt, id, TU_LONG_NS, NULL);
@@ -189,6 +197,7 @@ static void chain_run(struct chain *c, uint32_t deep, uint64_t stack_bytes, uint
 
 	po.spares_max = spares_max;
 	po.stack_bytes = stack_bytes;
+	po.queue_max = c->inlined ? INLINE_FROM : 0;
 	ro.handles_max = ro.jobs_max = ro.groups_max = 2 * DEEP;
 	memset(&f, 0, sizeof(f));
 	f.rt = tu_runtime_with(&ro);
@@ -208,6 +217,11 @@ static void test_stack_used_up(void **state)
 	chain_run(&c, DEEP, UINT64_C(512) << 10, SHUNT_ANY);
 	assert_int_equal(c.deadlocks, 1);
 	assert_in_range(c.ran, 5, 26);
+	/* nested waits, and on top of them inline runs, as many as there is room for */
+	c = (struct chain){ .own_bytes = 2u << 10, .inlined = true };
+	chain_run(&c, DEEP, UINT64_C(448) << 10, SHUNT_ANY);
+	assert_int_equal(c.deadlocks, 1);
+	assert_in_range(c.ran, INLINE_FROM / 2, 200);
 }
 
 /* A chain of waits on the default stack, without any spare. */

@@ -39,7 +39,7 @@ static uint64_t record_make(uint32_t more, shunt_done_fn done, void *arg)
 	if (s.handle == 0)
 		return 0;
 	s.record = sh_record_at(&rt, s.handle);
-	s.record->worker = SHUNT_ANY;
+	sh_a32_init(&s.record->worker, SHUNT_ANY);
 	s.record->level = 0;
 	s.record->pool = NULL;
 	s.record->arg = arg;
