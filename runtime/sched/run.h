@@ -58,7 +58,7 @@ static inline void sh_end_cancelled(struct sh_end *e, enum shunt_detail detail)
 {
 	e->status = SH_RECORD_CANCELLED;
 	e->code = SHUNT_ECANCELLED;
-	e->detail = detail;
+	e->detail = (uint8_t)detail;
 	e->worker = SHUNT_ANY;
 	e->attempts = 0;
 	e->queue_ns = e->run_ns = e->total_ns = 0;
