@@ -106,7 +106,7 @@ static bool circle(struct sh_sleeper *me)
 	return false;
 }
 
-static int list_join(struct sh_sleeper *s, struct shunt_runtime *rt)
+static int list_join(struct sh_sleeper *s)
 {
 	bool refused;
 
@@ -120,8 +120,10 @@ static int list_join(struct sh_sleeper *s, struct shunt_runtime *rt)
 		sleepers = s;
 	}
 	(void)pthread_mutex_unlock(&lock);
-	s->rt = refused ? NULL : rt;
-	return refused ? SHUNT_EDEADLK : 0;
+	if (!refused)
+		return 0;
+	s->rt = NULL;
+	return SHUNT_EDEADLK;
 }
 
 int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
@@ -137,7 +139,7 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	s->handle = handle;
 	s->group = group;
 	s->deadline_ns = deadline_ns;
-	if (list_join(s, rt) != 0)
+	if (list_join(s) != 0)
 		return SHUNT_EDEADLK;
 	if (ctx && ctx->worker) {
 		if (shunt_block_begin(ctx) != 0) {
