@@ -21,7 +21,8 @@ static unsigned warned;
 static void note(void *arg, enum shunt_log_level level, const char *message)
 {
 	(void)arg;
-	warned += level == SHUNT_LOG_WARN && strstr(message, "membarrier") != NULL;
+	if (level == SHUNT_LOG_WARN && strstr(message, "membarrier"))
+		warned++;
 }
 
 /* From now on membarrier fails with EPERM. False: the system has no filters. */
