@@ -317,7 +317,7 @@ int shunt_wait(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeou
 
 static int cancel_inside(struct shunt_runtime *rt, struct shunt_job_id id)
 {
-	struct shunt_result r;
+	struct shunt_result r = { .worker = SHUNT_ANY };
 	struct sh_end e;
 	bool counted;
 	uint64_t w;
