@@ -35,7 +35,7 @@ struct advise_figure advise_figure(double *value, size_t n)
 void advise_figures(struct advise_row *row)
 {
 	for (int m = 0; m < ADVISE_METRICS; m++) {
-		double v[ADVISE_ROUNDS_MAX];
+		double v[ADVISE_ROUNDS_MAX] = { 0 };
 		size_t n = 0;
 
 		for (uint32_t r = 0; r < ADVISE_ROUNDS_MAX; r++)
