@@ -211,12 +211,9 @@ void *sh_registry_take_retired(struct sh_registry *r)
 	return taken;
 }
 
-/* Where no grace period can be waited for, they are freed with the last registry. */
-void sh_registry_free_retired(void *retired)
+/* Frees a list, or keeps its blocks for the last registry. */
+static void blocks_end(struct block *b, bool unseen)
 {
-	struct block *b = retired;
-	bool unseen = b != NULL && synchronize();
-
 	while (b != NULL) {
 		struct block *next = b->next;
 
@@ -226,6 +223,12 @@ void sh_registry_free_retired(void *retired)
 			orphan_push(b);
 		b = next;
 	}
+}
+
+/* Where no grace period can be waited for, they are freed with the last registry. */
+void sh_registry_free_retired(void *retired)
+{
+	blocks_end(retired, retired != NULL && synchronize());
 }
 
 /*
@@ -240,15 +243,7 @@ static void live_drop(void)
 	/* mo retire.2 <> retire.1@lockfree/registry.c: one counted later pushes after the list was taken. */
 	bool last = sh_a32_sub_acq_rel(&live, 1) == 1;
 
-	while (taken != NULL) {
-		struct block *next = taken->next;
-
-		if (last)
-			block_free(taken + 1);
-		else
-			orphan_push(taken);
-		taken = next;
-	}
+	blocks_end(taken, last);
 }
 
 static void table_free(void *p, size_t size, bool defer)
@@ -333,12 +328,7 @@ void sh_registry_destroy(struct sh_registry *r)
 	while (ck_hs_next(&r->set, &it, &name))
 		block_free(entry_of(name));
 	ck_hs_destroy(&r->set);
-	while (r->retired != NULL) {
-		struct block *b = r->retired;
-
-		r->retired = b->next;
-		block_free(b + 1);
-	}
+	blocks_end(r->retired, true);
 	if (r->born == generation_now())
 		live_drop();
 	block_free(r);
