@@ -81,15 +81,15 @@ static bool stack_in_the_way(const struct sh_sleeper *of, const struct obstacle 
 /* Under the lock: do the waits that begin with that of `me` lead back to it? */
 static bool circle(struct sh_sleeper *me)
 {
-	struct sh_sleeper *todo = me;
+	struct sh_sleeper *reached = me;
 	struct obstacle o;
 
 	for (struct sh_sleeper *s = sleepers; s; s = s->next)
 		s->seen = false;
-	while (todo) {
-		struct sh_sleeper *at = todo;
+	while (reached) {
+		struct sh_sleeper *at = reached;
 
-		todo = at->todo;
+		reached = at->reached;
 		look(&o, at);
 		if (o.none)
 			continue;
@@ -99,8 +99,8 @@ static bool circle(struct sh_sleeper *me)
 			if (s->seen || s->deadline_ns < me->deadline_ns || !stack_in_the_way(s, &o))
 				continue;
 			s->seen = true;
-			s->todo = todo;
-			todo = s;
+			s->reached = reached;
+			reached = s;
 		}
 	}
 	return false;
