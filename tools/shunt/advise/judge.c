@@ -123,11 +123,12 @@ static size_t lowest(const struct advise_row *rows, size_t n, enum advise_metric
 static bool preferred(const struct advise_row *a, const struct advise_row *b, enum advise_metric by)
 {
 	double cpu = round(a->figure[ADVISE_CPU].median / CPU_STEP) - round(b->figure[ADVISE_CPU].median / CPU_STEP);
+	int queue = by == ADVISE_CPU ? advise_compare(a, b, ADVISE_QUEUE_P99) : 0;
 
 	if (by != ADVISE_CPU && cpu != 0)
 		return cpu < 0;
-	if (by == ADVISE_CPU && advise_compare(a, b, ADVISE_QUEUE_P99) != 0)
-		return advise_compare(a, b, ADVISE_QUEUE_P99) < 0;
+	if (queue != 0)
+		return queue < 0;
 	if (a->workers != b->workers)
 		return a->workers < b->workers;
 	if ((a->idle == ADVISE_ADAPTIVE) != (b->idle == ADVISE_ADAPTIVE))
@@ -160,7 +161,7 @@ void advise_judge(const struct advise_row *rows, size_t n, enum advise_metric by
 	out->unpinned = lowest(rows, n, by, 0, ADVISE_NONE);
 	out->pinning = judge_pinning(rows, by, out);
 	for (size_t i = 0; i < n && out->best != ADVISE_NONE; i++) {
-		if (!advise_judged(&rows[i]) || (i != out->best && advise_compare(&rows[i], &rows[out->best], by) > 0))
+		if (!advise_judged(&rows[i]) || advise_compare(&rows[i], &rows[out->best], by) > 0)
 			continue;
 		out->tied++;
 		if (preferred(&rows[i], &rows[out->chosen], by))

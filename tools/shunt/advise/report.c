@@ -180,7 +180,7 @@ static void print_tied(const struct advise_result *r, FILE *f)
 	for (size_t i = 0; i < r->rows; i++) {
 		const struct advise_row *row = &r->row[i];
 
-		if (!advise_judged(row) || (i != v->best && advise_compare(row, &r->row[v->best], r->by) > 0))
+		if (!advise_judged(row) || advise_compare(row, &r->row[v->best], r->by) > 0)
 			continue;
 		(void)fprintf(f, "  %s: %s, cpu %s%s\n", advise_row_name(row).s, value(r->by, median(r, i)).s,
 			      value(ADVISE_CPU, row->figure[ADVISE_CPU].median).s,

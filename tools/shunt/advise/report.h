@@ -42,7 +42,7 @@ struct advise_name advise_row_name(const struct advise_row *row);
 /* The configuration of the chosen row; the caller frees it. NULL when out of memory. */
 char *advise_report_yaml(const struct advise_result *r);
 void advise_report_print(const struct advise_result *r, FILE *f);
-/* False if out of memory or the stream failed. */
+/* False = out of memory; who closes f says that it cannot be written. */
 bool advise_report_json(const struct advise_result *r, FILE *f);
 
 #endif

@@ -36,7 +36,7 @@ struct load_result {
 };
 
 void load_report_print(const struct load_result *r, FILE *f);
-/* False if out of memory or the stream failed. */
+/* False = out of memory; who closes f says that it cannot be written. */
 bool load_report_json(const struct load_result *r, FILE *f);
 
 #endif

@@ -31,7 +31,7 @@ void run_progress_start(struct run_progress *p);
 void run_progress_show(struct run_progress *p, struct walk *w);
 
 void run_report_print(const struct run_result *r, FILE *f);
-/* False if out of memory or the stream failed. */
+/* False = out of memory; who closes f says that it cannot be written. */
 bool run_report_json(const struct run_result *r, FILE *f);
 
 #endif
