@@ -41,8 +41,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_balancer_start(struct shunt_balancer *b, uint
 SHUNT_MUST_USE SHUNT_API int shunt_balancer_start_on(struct shunt_balancer *b, uint32_t worker);
 /*
  * Gives the place back and learns. failed != 0 penalises the worker. What was learned of a worker without jobs ages: its
- * time halves with each 16 jobs a worker that the others complete, its failures with each 128; with nothing completed
- * nothing ages. 0, SHUNT_ENOENT, SHUNT_EINVAL (nothing was started there).
+ * time halves with each 16 to 32 jobs a worker that the others complete, its failures in 8 times as many; with nothing
+ * completed nothing ages. 0, SHUNT_ENOENT, SHUNT_EINVAL (nothing was started there).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_balancer_complete(struct shunt_balancer *b, uint32_t worker, uint64_t duration_ns,
 						     int failed);

@@ -19,8 +19,8 @@
  * dropped. An average of many samples does not suffer. The sum of all averages is exact except for
  * updates in progress.
  *
- * What was learned of a worker without a job in flight ages: it halves with each AGE_JOBS jobs a worker that
- * the others complete. So one sample does not keep a worker out for long, and a slow one is tried again as a share
+ * What was learned of a worker without a job in flight ages: it halves with each AGE_JOBS to 2 x AGE_JOBS
+ * jobs a worker (in all a power of two) that the others complete. So one sample does not keep a worker out for long, and a slow one is tried again as a share
  * of the jobs, at any rate. While nothing completes nothing is forgotten; no clock is read.
  *
  * USER with more than SHUNT_WORKERS_MAX workers needs more than a stack should provide: create
@@ -52,7 +52,7 @@
 #define LEARN_TRIES 4u
 #define BUFFERS 16u
 #define AGE_JOBS 16u       /* in which a time that was learned halves, a worker */
-#define AGE_FAIL_JOBS 128u /* the same of failures: a worker that fails fast gets many jobs if it is trusted again */
+#define AGE_FAIL_SHIFT 3u  /* failures take 8 times as long: who fails fast gets many jobs when trusted again */
 
 struct worker {
 	sh_a32 in_flight;     /* sync: atomic; 0..capacity */
@@ -79,6 +79,7 @@ struct shunt_balancer {
 	shunt_select_fn select; /* sync: const */
 	void *select_arg;       /* sync: const */
 	uint64_t seed;          /* sync: const */
+	uint32_t age_shift;     /* sync: const; log2 of the jobs in which a time halves */
 	struct shunt_worker_load *loads; /* sync: const; BUFFERS x n, or NULL */
 	/* written by every start */
 	sh_a32 ticket SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
@@ -107,12 +108,12 @@ static uint64_t age(const struct shunt_balancer *b, const struct worker *w)
 
 static uint64_t time_aged(const struct shunt_balancer *b, uint64_t ewma_ns, uint64_t jobs)
 {
-	return sh_ewma_aged(ewma_ns, jobs, (uint64_t)b->n * AGE_JOBS);
+	return sh_ewma_aged(ewma_ns, jobs, b->age_shift);
 }
 
 static uint32_t fail_aged(const struct shunt_balancer *b, uint32_t permille, uint64_t jobs)
 {
-	return (uint32_t)sh_ewma_aged(permille, jobs, (uint64_t)b->n * AGE_FAIL_JOBS);
+	return (uint32_t)sh_ewma_aged(permille, jobs, b->age_shift + AGE_FAIL_SHIFT);
 }
 
 /*
@@ -124,12 +125,12 @@ static void load_of(const void *obj, uint32_t i, struct shunt_worker_load *out)
 {
 	const struct shunt_balancer *b = obj;
 	const struct worker *w = &b->workers[i];
-	uint64_t mean = mean_ns(b), speed;
+	uint64_t mean = mean_ns(b), jobs = age(b, w), speed;
 
 	/* mo rlx: recent values suffice; the reservation decides. */
-	out->ewma_ns = time_aged(b, sh_a64_load_rlx(&w->ewma_ns), age(b, w));
+	out->ewma_ns = time_aged(b, sh_a64_load_rlx(&w->ewma_ns), jobs);
 	out->in_flight = sh_a32_load_rlx(&w->in_flight);
-	out->fail_permille = fail_aged(b, sh_a32_load_rlx(&w->fail_permille), age(b, w));
+	out->fail_permille = fail_aged(b, sh_a32_load_rlx(&w->fail_permille), jobs);
 	out->usable = sh_a32_load_rlx(&w->usable) != 0 && out->in_flight < w->capacity;
 	out->capacity = w->capacity;
 	out->node = w->node;
@@ -387,6 +388,8 @@ int shunt_balancer_create(struct shunt_balancer **out, const struct shunt_balanc
 	b->select = o.select;
 	b->select_arg = o.select_arg;
 	b->seed = o.seed;
+	while ((1u << b->age_shift) < o.workers * AGE_JOBS)
+		b->age_shift++;
 	rc = SHUNT_ENOMEM;
 	b->workers = zeroed(o.workers * sizeof(*b->workers));
 	if (b->workers == NULL)

@@ -18,11 +18,11 @@ uint64_t sh_ewma_peak_next(uint64_t old, uint64_t sample)
 	return sample > old ? sample : sh_ewma_next(old, sample);
 }
 
-uint64_t sh_ewma_aged(uint64_t value, uint64_t age, uint64_t half)
+uint64_t sh_ewma_aged(uint64_t value, uint64_t age, uint32_t shift)
 {
-	uint64_t v = age / half < 64 ? value >> age / half : 0;
+	uint64_t v = age >> shift < 64 ? value >> (age >> shift) : 0;
 
-	v -= v / (2 * half) * (age % half);
+	v -= (v >> (shift + 1)) * (age & ((UINT64_C(1) << shift) - 1));
 	return value != 0 && v == 0 ? 1 : v;
 }
 

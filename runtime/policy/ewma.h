@@ -30,10 +30,10 @@ static inline uint64_t sh_ewma_run_next(uint64_t old, uint64_t sample)
 /* Takes a larger sample at once, and falls as above. */
 uint64_t sh_ewma_peak_next(uint64_t old, uint64_t sample);
 /*
- * An average that got no sample for `age` of any unit: halved for each `half` of it, evenly in between (a value below
- * 2 * half at once). 0 stays 0, any other is 1 at least.
+ * An average that got no sample for `age` of any unit: halved for each 2^shift of it, evenly in between (a value below
+ * 2^(shift + 1) at once). 0 stays 0, any other is 1 at least.
  */
-uint64_t sh_ewma_aged(uint64_t value, uint64_t age, uint64_t half);
+uint64_t sh_ewma_aged(uint64_t value, uint64_t age, uint32_t shift);
 /* Permille of failures; old and result 0..1000. */
 uint32_t sh_ewma_fail_next(uint32_t old, bool failed);
 

@@ -507,13 +507,13 @@ static void test_ages(void **state)
 							SHUNT_SELECT_LOCALITY };
 
 	(void)state;
-	assert_int_equal(sh_ewma_aged(0, 1000, 10), 0);
-	assert_int_equal(sh_ewma_aged(1, 1000, 10), 1);
-	assert_int_equal(sh_ewma_aged(1000000, 0, 10), 1000000);
-	assert_int_equal(sh_ewma_aged(1000000, 5, 10), 750000);
-	assert_int_equal(sh_ewma_aged(1000000, 30, 10), 125000);
-	assert_int_equal(sh_ewma_aged(1000000, 700, 10), 1);
-	assert_int_equal(sh_ewma_aged(UINT64_C(1) << 62, 10, 10), UINT64_C(1) << 61);
+	assert_int_equal(sh_ewma_aged(0, 1000, 3), 0);
+	assert_int_equal(sh_ewma_aged(1, 1000, 3), 1);
+	assert_int_equal(sh_ewma_aged(1000000, 0, 3), 1000000);
+	assert_int_equal(sh_ewma_aged(1000000, 4, 3), 750000);
+	assert_int_equal(sh_ewma_aged(1000000, 24, 3), 125000);
+	assert_int_equal(sh_ewma_aged(1000000, 700, 3), 1);
+	assert_int_equal(sh_ewma_aged(UINT64_C(1) << 62, 8, 3), UINT64_C(1) << 61);
 	for (size_t k = 0; k < SH_COUNT(learning); k++) {
 		double share = after_outlier(learning[k], 2000, 4000);
 
