@@ -20,8 +20,9 @@
  * updates in progress.
  *
  * What was learned of a worker without a job in flight ages: it halves with each AGE_JOBS to 2 x AGE_JOBS
- * jobs a worker (in all a power of two) that the others complete. So one sample does not keep a worker out for long, and a slow one is tried again as a share
- * of the jobs, at any rate. While nothing completes nothing is forgotten; no clock is read.
+ * jobs a worker (in all a power of two) that the others complete. So one sample does not keep a worker out
+ * for long, and a slow one is tried again as a share of the jobs, at any rate. While nothing completes
+ * nothing is forgotten; no clock is read.
  *
  * USER with more than SHUNT_WORKERS_MAX workers needs more than a stack should provide: create
  * allocates 16 buffers, each claimed by a flag. A 17th thread inside a user strategy at the same
@@ -51,8 +52,8 @@
 #define CHOICES_MAX 8u
 #define LEARN_TRIES 4u
 #define BUFFERS 16u
-#define AGE_JOBS 16u       /* in which a time that was learned halves, a worker */
-#define AGE_FAIL_SHIFT 3u  /* failures take 8 times as long: who fails fast gets many jobs when trusted again */
+#define AGE_JOBS 16u      /* in which a time that was learned halves, a worker */
+#define AGE_FAIL_SHIFT 3u /* failures take 8 times as long: who fails fast gets many jobs when trusted again */
 
 struct worker {
 	sh_a32 in_flight;     /* sync: atomic; 0..capacity */
@@ -79,7 +80,7 @@ struct shunt_balancer {
 	shunt_select_fn select; /* sync: const */
 	void *select_arg;       /* sync: const */
 	uint64_t seed;          /* sync: const */
-	uint32_t age_shift;     /* sync: const; log2 of the jobs in which a time halves */
+	uint32_t age_shift;           /* sync: const; log2 of the jobs in which a time halves */
 	struct shunt_worker_load *loads; /* sync: const; BUFFERS x n, or NULL */
 	/* written by every start */
 	sh_a32 ticket SH_ALIGNED(SH_CACHELINE); /* sync: atomic */

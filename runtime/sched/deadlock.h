@@ -34,7 +34,7 @@ struct sh_sleeper {
 	uint64_t deadline_ns;            /* SH_FOREVER = none */
 	const struct shunt_job_ctx *ctx; /* the innermost job on its stack */
 	struct sh_sleeper *next, **link; /* sync: the list's lock, as the rest of it */
-	struct sh_sleeper *reached; /* the next one to look at, in a walk */
+	struct sh_sleeper *reached;      /* the next one to look at, in a walk */
 	bool seen;
 	struct shunt_job_ctx *blocked; /* job whose worker was declared blocked; NULL = none */
 };
