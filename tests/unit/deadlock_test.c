@@ -5,10 +5,9 @@
  */
 #include "testutil.h"
 
-#include <unistd.h>
-
 #include <shunt/error.h>
 
+#include "sched/record.h"
 #include "sched/world.h"
 
 #define ACTORS 8u
@@ -89,17 +88,14 @@ static void submit(struct actor *a, struct shunt_job_spec s)
 	assert_int_equal(shunt_submit(a->rt, &s, &a->id), 0);
 }
 
-static void submit_plain(struct actor *a)
+/* Submits it, and its handler stands at its gate. */
+static void stands(struct actor *a, struct shunt_job_spec s)
 {
-	struct shunt_job_spec s = { 0 };
-
 	submit(a, s);
-}
-
-static void arrived(struct actor *a)
-{
 	tu_wait_until(atomic_load(&a->gate.arrived) == 1);
 }
+
+static const struct shunt_job_spec plain = { 0 };
 
 /* It goes to sleep in its wait: its worker is blocked. */
 static void sleeps(struct actor *a)
@@ -139,8 +135,7 @@ static void ring(uint32_t n, uint32_t runtimes)
 	for (uint32_t i = 0; i < n; i++) {
 		if (i >= 2) /* their workers come when others are blocked */
 			sleeps(&st.a[i - 2]);
-		submit_plain(&st.a[i]);
-		arrived(&st.a[i]);
+		stands(&st.a[i], plain);
 	}
 	sleeps(&st.a[n - 2]);
 	ends(&st.a[n - 1], SHUNT_EDEADLK);
@@ -166,59 +161,57 @@ static void test_itself(void **state)
 		stage_open(1, 1);
 		st.a[0].job = &st.a[0];
 		st.a[0].timeout_ns = k ? TU_LONG_NS : SHUNT_FOREVER;
-		submit_plain(&st.a[0]);
-		arrived(&st.a[0]);
+		stands(&st.a[0], plain);
 		ends(&st.a[0], SHUNT_EDEADLK);
 		drained(1);
 	}
 }
 
-/* A holds the strand and waits for X, which waits for a job that is behind A. */
-static void test_strand(void **state)
+/* A waits for B, and sleeps; B, which is about to wait for C, stands; C is queued. */
+static void line_open(const struct shunt_job_spec *a, const struct shunt_job_spec *b, const struct shunt_job_spec *c)
 {
-	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 };
-
-	(void)state;
-	stage_open(1, 2);
 	st.a[0].job = &st.a[1];
 	st.a[1].job = &st.a[2];
-	submit(&st.a[0], keyed);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
-	keyed.key = 2; /* another key of the same strand */
-	submit(&st.a[2], keyed);
+	stands(&st.a[0], *a);
+	stands(&st.a[1], *b);
+	submit(&st.a[2], *c);
 	atomic_store(&st.a[2].gate.open, 1);
 	sleeps(&st.a[0]);
+}
+
+/* B's wait is refused, and the others go on. */
+static void line_refused(void)
+{
 	ends(&st.a[1], SHUNT_EDEADLK);
 	ends(&st.a[0], 0);
 	ends(&st.a[2], 0);
 	drained(3);
 }
 
-/* A waits at worker 0 for B, which waits for a job that only worker 0 may run. */
-static void test_worker(void **state)
+/* C is behind A in its strand, by another key. */
+static void test_strand(void **state)
 {
-	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
-	struct shunt_job_spec s = { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts };
+	const struct shunt_job_spec first = { .flags = SHUNT_JOB_KEYED, .key = 1 };
+	const struct shunt_job_spec behind = { .flags = SHUNT_JOB_KEYED, .key = 2 };
 
 	(void)state;
 	stage_open(1, 2);
-	st.a[0].job = &st.a[1];
-	st.a[1].job = &st.a[2];
-	submit(&st.a[0], s);
-	arrived(&st.a[0]);
-	opts.worker = 1;
-	submit(&st.a[1], s);
-	arrived(&st.a[1]);
-	opts.worker = 0;
-	submit(&st.a[2], s);
-	atomic_store(&st.a[2].gate.open, 1);
-	sleeps(&st.a[0]);
-	ends(&st.a[1], SHUNT_EDEADLK);
-	ends(&st.a[0], 0);
-	ends(&st.a[2], 0);
-	drained(3);
+	line_open(&first, &plain, &behind);
+	line_refused();
+}
+
+/* C is for the worker that runs A alone. */
+static void test_worker(void **state)
+{
+	struct shunt_job_opts opts[2] = { SHUNT_JOB_OPTS_INIT, SHUNT_JOB_OPTS_INIT };
+	const struct shunt_job_spec on_0 = { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts[0] };
+	const struct shunt_job_spec on_1 = { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts[1] };
+
+	(void)state;
+	opts[1].worker = 1;
+	stage_open(1, 2);
+	line_open(&on_0, &on_1, &on_0);
+	line_refused();
 }
 
 /* A waits for a group, a member of which waits for A; the other member goes on. */
@@ -231,12 +224,9 @@ static void test_group(void **state)
 	assert_int_equal(shunt_group_create(st.rt[0], &s.group), 0);
 	st.a[0].group = s.group;
 	st.a[1].job = &st.a[0];
-	submit_plain(&st.a[0]);
-	arrived(&st.a[0]);
-	submit(&st.a[1], s);
-	arrived(&st.a[1]);
-	submit(&st.a[2], s);
-	arrived(&st.a[2]);
+	stands(&st.a[0], plain);
+	stands(&st.a[1], s);
+	stands(&st.a[2], s);
 	sleeps(&st.a[0]);
 	ends(&st.a[1], SHUNT_EDEADLK);
 	assert_int_equal(atomic_load(&st.a[0].rc), 1);
@@ -246,19 +236,24 @@ static void test_group(void **state)
 	drained(3);
 }
 
+/* A and B wait for each other: A sleeps, B stands. */
+static void pair_open(uint64_t a_ns, uint64_t b_ns)
+{
+	st.a[0].job = &st.a[1];
+	st.a[0].timeout_ns = a_ns;
+	st.a[1].job = &st.a[0];
+	st.a[1].timeout_ns = b_ns;
+	stands(&st.a[0], plain);
+	stands(&st.a[1], plain);
+	sleeps(&st.a[0]);
+}
+
 /* A's wait ends by itself: B, which waits for A, gets what it waits for. */
 static void test_ends_by_itself(void **state)
 {
 	(void)state;
 	stage_open(1, 2);
-	st.a[0].job = &st.a[1];
-	st.a[0].timeout_ns = SHORT_NS;
-	st.a[1].job = &st.a[0];
-	submit_plain(&st.a[0]);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
-	sleeps(&st.a[0]);
+	pair_open(SHORT_NS, SHUNT_FOREVER);
 	ends(&st.a[1], 0);
 	ends(&st.a[0], SHUNT_ETIMEDOUT);
 	drained(2);
@@ -269,32 +264,19 @@ static void test_limited(void **state)
 {
 	(void)state;
 	stage_open(1, 2);
-	st.a[0].job = &st.a[1];
-	st.a[1].job = &st.a[0];
-	st.a[1].timeout_ns = TU_LONG_NS;
-	submit_plain(&st.a[0]);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
-	sleeps(&st.a[0]);
+	pair_open(SHUNT_FOREVER, TU_LONG_NS);
 	ends(&st.a[1], SHUNT_EDEADLK);
 	ends(&st.a[0], 0);
 	drained(2);
 }
 
-/* A waits for an asynchronous job whose handler waits for A: another thread may complete it, and does. */
+/* B is asynchronous, and its handler waits for A: another thread may complete it, and does. */
 static void test_async(void **state)
 {
 	(void)state;
 	stage_open(1, 2);
 	st.a[1].type = st.async;
-	st.a[0].job = &st.a[1];
-	st.a[1].job = &st.a[0];
-	submit_plain(&st.a[0]);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
-	sleeps(&st.a[0]);
+	pair_open(SHUNT_FOREVER, SHUNT_FOREVER);
 	sleeps(&st.a[1]);
 	assert_int_equal(shunt_complete(st.rt[0], st.a[1].id, 0), 0);
 	ends(&st.a[0], 0);
@@ -302,23 +284,15 @@ static void test_async(void **state)
 	drained(2);
 }
 
-/* The same with a key: who completes A hands its strand on to the job that X waits for, which A waits for. */
+/* A is asynchronous: who completes it hands its strand on to C, which B waits for. */
 static void test_async_key(void **state)
 {
-	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 };
+	const struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 };
 
 	(void)state;
 	stage_open(1, 2);
 	st.a[0].type = st.async;
-	st.a[0].job = &st.a[1];
-	st.a[1].job = &st.a[2];
-	submit(&st.a[0], keyed);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
-	submit(&st.a[2], keyed);
-	atomic_store(&st.a[2].gate.open, 1);
-	sleeps(&st.a[0]);
+	line_open(&keyed, &plain, &keyed);
 	sleeps(&st.a[1]);
 	assert_int_equal(shunt_complete(st.rt[0], st.a[0].id, 0), 0);
 	ends(&st.a[2], 0);
@@ -393,13 +367,11 @@ static void test_foreign_without_spares(void **state)
 	st.a[0].job = &st.a[1];
 	st.a[1].rt = st.rt[1];
 	st.a[1].type = st.type[1];
-	submit_plain(&st.a[0]);
-	arrived(&st.a[0]);
-	submit_plain(&st.a[1]);
-	arrived(&st.a[1]);
+	stands(&st.a[0], plain);
+	stands(&st.a[1], plain);
 	atomic_store(&st.a[0].gate.open, 1);
-	(void)usleep(20000);
-	assert_int_equal(atomic_load(&st.a[0].rc), 1);
+	/* it is about to sleep, and has not been refused */
+	tu_wait_until(sh_a64_load_acq(&sh_record_at(st.rt[1], st.a[1].id.v)->state) & SH_RECORD_WAITER);
 	ends(&st.a[1], 0);
 	ends(&st.a[0], 0);
 	drained(2);

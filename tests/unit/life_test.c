@@ -13,25 +13,6 @@
 
 #include "sched/world.h"
 
-/* ---- logs ---- */
-
-struct log_seen {
-	pthread_mutex_t lock;
-	char text[16384];
-	size_t len;
-};
-
-static void log_take(void *arg, enum shunt_log_level level, const char *message)
-{
-	struct log_seen *l = arg;
-
-	(void)level;
-	(void)pthread_mutex_lock(&l->lock);
-	l->len += (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%s\n", message);
-	(void)pthread_mutex_unlock(&l->lock);
-	assert_true(l->len < sizeof(l->text) - 1024);
-}
-
 /* ---- several runtimes ---- */
 
 static void test_several(void **state)
@@ -75,7 +56,7 @@ static void test_several(void **state)
 
 static void test_destroy_queued(void **state)
 {
-	static struct log_seen seen;
+	static struct tu_log seen;
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct tu_gate g = { 0, 0 };
 	struct shunt_runtime *rt;
@@ -88,9 +69,8 @@ static void test_destroy_queued(void **state)
 	uint32_t i;
 
 	(void)state;
-	memset(&seen, 0, sizeof(seen));
-	(void)pthread_mutex_init(&seen.lock, NULL);
-	ro.log = log_take;
+	tu_log_open(&seen);
+	ro.log = tu_log_take;
 	ro.log_arg = &seen;
 	rt = tu_runtime_with(&ro);
 	{

@@ -8,22 +8,6 @@
 
 #include "sched/world.h"
 
-struct lines {
-	pthread_mutex_t lock;
-	char text[8192];
-	size_t len;
-};
-
-static void take(void *arg, enum shunt_log_level level, const char *message)
-{
-	struct lines *l = arg;
-
-	(void)pthread_mutex_lock(&l->lock);
-	l->len += (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%d %s\n", (int)level, message);
-	(void)pthread_mutex_unlock(&l->lock);
-	assert_true(l->len < sizeof(l->text) - 512);
-}
-
 static int blocked_job(struct shunt_job_ctx *ctx, void *arg)
 {
 	int rc = shunt_block_begin(ctx);
@@ -34,7 +18,7 @@ static int blocked_job(struct shunt_job_ctx *ctx, void *arg)
 }
 
 /* A life with everything in it. */
-static void live(struct lines *l, enum shunt_log_level level)
+static void live(struct tu_log *l, enum shunt_log_level level)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("work", 2);
@@ -42,11 +26,10 @@ static void live(struct lines *l, enum shunt_log_level level)
 	struct shunt_type_id type;
 	struct shunt_pool_id pool;
 
-	memset(l, 0, sizeof(*l));
-	(void)pthread_mutex_init(&l->lock, NULL);
+	tu_log_open(l);
 	ro.name = "lives";
 	ro.log_level = level;
-	ro.log = take;
+	ro.log = tu_log_take;
 	ro.log_arg = l;
 	rt = tu_runtime_with(&ro);
 	po.idle = SHUNT_IDLE_PARK;
@@ -57,7 +40,6 @@ static void live(struct lines *l, enum shunt_log_level level)
 	assert_int_equal(shunt_type_destroy(rt, type, TU_LONG_NS), 0);
 	assert_int_equal(shunt_pool_destroy(rt, pool), 0);
 	tu_destroy(rt, 0);
-	(void)pthread_mutex_destroy(&l->lock);
 }
 
 static void test_levels(void **state)
@@ -77,7 +59,7 @@ static void test_levels(void **state)
 		{ SHUNT_LOG_INFO, "3 pool work: destroyed\n" },
 		{ SHUNT_LOG_INFO, "3 runtime lives: destroyed, 0 jobs cancelled\n" },
 	};
-	struct lines l;
+	struct tu_log l;
 
 	(void)state;
 	for (int level = SHUNT_LOG_WARN; level <= SHUNT_LOG_DEBUG; level++) {
@@ -100,12 +82,11 @@ static void test_more_than_workers_have(void **state)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("work", 0);
-	struct lines l;
+	struct tu_log l;
 
 	(void)state;
-	memset(&l, 0, sizeof(l));
-	(void)pthread_mutex_init(&l.lock, NULL);
-	ro.log = take;
+	tu_log_open(&l);
+	ro.log = tu_log_take;
 	ro.log_arg = &l;
 	po.async_max = 1;
 	po.async_pool_max = 100000;

@@ -135,6 +135,29 @@ static TU_UNUSED int tu_count_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
+/* Collects the lines of a log, each behind the number of its level; safe from any thread. tu_log_open first. */
+struct tu_log {
+	pthread_mutex_t lock;
+	char text[16384];
+	size_t len;
+};
+
+static TU_UNUSED void tu_log_open(struct tu_log *l)
+{
+	memset(l, 0, sizeof(*l));
+	(void)pthread_mutex_init(&l->lock, NULL);
+}
+
+static TU_UNUSED void tu_log_take(void *arg, enum shunt_log_level level, const char *message)
+{
+	struct tu_log *l = arg;
+
+	(void)pthread_mutex_lock(&l->lock);
+	l->len += (size_t)snprintf(l->text + l->len, sizeof(l->text) - l->len, "%d %s\n", (int)level, message);
+	(void)pthread_mutex_unlock(&l->lock);
+	assert_true(l->len < sizeof(l->text) - 1024);
+}
+
 /* A strategy: every job is put before worker 0. */
 static TU_UNUSED int tu_select_first(void *arg, const struct shunt_loads *loads, uint64_t key, uint32_t home)
 {
