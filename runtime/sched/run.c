@@ -171,7 +171,8 @@ static SH_ALWAYS_INLINE bool run(struct sh_end *e, struct sh_worker *w, void *ar
 	struct frame f SH_CLEANUP(frame_over) = {
 		.ctx = { .rt = e->rt, .worker = w, .outer = outer, .handle = e->parts & SH_PART(HANDLE) ? e->handle : 0,
 			 .submit_ns = e->submit_ns, .arg = arg, .group = e->group, .type = e->type, .level = e->level,
-			 .inlined = e->inlined, .async = (e->parts & SH_PART(ASYNC)) != 0, .strand = held(e), .inlines = (outer ? outer->inlines : 0) + e->inlined },
+			 .inlined = e->inlined, .async = (e->parts & SH_PART(ASYNC)) != 0, .strand = held(e),
+			 .inlines = (outer ? outer->inlines : 0) + e->inlined },
 		.e = e,
 		.running = w ? w->running : NULL,
 		.returned = true,
