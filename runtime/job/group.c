@@ -203,7 +203,7 @@ static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
 	int rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
 
-	if (rc == 0)
+	if (rc == 0 || rc == SHUNT_ETIMEDOUT)
 		rc = group_sleep(rt, group, deadline);
 	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
 }

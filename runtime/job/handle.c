@@ -277,7 +277,8 @@ static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, uint64_t handle, u
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
 	int rc = sh_sleeper_begin(&sleeper, rt, handle, (struct shunt_group_id){ 0 }, deadline);
 
-	return rc == 0 ? record_sleep(rt, handle, deadline) : rc;
+	/* also if the limit has passed: the job may have ended meanwhile */
+	return rc == 0 || rc == SHUNT_ETIMEDOUT ? record_sleep(rt, handle, deadline) : rc;
 }
 
 static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns,

@@ -155,13 +155,13 @@ static uint64_t undecided(struct shunt_runtime *rt, const struct sh_pool *p)
 	uint32_t users = sh_a32_load_sc(&rt->submitters_used);
 	/* mo count.3 <- count.3@sched/submitter.c: likewise. */
 	uint32_t workers = sh_a32_load_sc(&rt->workers_used);
-	/* mo section.1 <> section.1@sched/submit.c: a section that has ended has decided. */
+	/* mo section.1 <> section.1@sched/section.h: a section that has ended has decided. */
 	uint64_t n = sh_a64_load_sc(&rt->shared_section) * SH_SUBMIT_RUN;
 
 	for (uint32_t i = 0; i < users + workers; i++) {
 		const struct sh_submitter *sub = &rt->submitter[i < users ? i : rt->opts.submitters_max + (i - users)];
 
-		/* mo section.1 <- section.1@sched/submit.c: as above. */
+		/* mo section.1 <- section.1@sched/section.h: as above. */
 		if (sh_a64_load_acq(&sub->section) & 1u)
 			n += SH_SUBMIT_RUN;
 		else if (i >= users)

@@ -25,14 +25,14 @@ void sh_grace_wait(struct shunt_runtime *rt)
 
 	sh_gate_barrier();
 	for (i = 0; (sub = claimed_at(rt, i)) != NULL; i++) {
-		/* mo section.1 <- section.1@sched/submit.c: its last access. */
+		/* mo section.1 <- section.1@sched/section.h: its last access. */
 		uint64_t seen = sh_a64_load_acq(&sub->section);
 
-		/* mo section.1 <- section.1@sched/submit.c: as above. */
+		/* mo section.1 <- section.1@sched/section.h: as above. */
 		while ((seen & 1u) && sh_a64_load_acq(&sub->section) == seen)
 			(void)nanosleep(&pause, NULL);
 	}
-	while (sh_a64_load_sc(&rt->shared_section) != 0) /* mo section.1 <> section.1@sched/submit.c: likewise. */
+	while (sh_a64_load_sc(&rt->shared_section) != 0) /* mo section.1 <> section.1@sched/section.h: likewise. */
 		(void)nanosleep(&pause, NULL);
 }
 
@@ -42,20 +42,20 @@ bool sh_grace_empty(struct shunt_runtime *rt)
 	uint32_t i;
 
 	for (i = 0; (sub = claimed_at(rt, i)) != NULL; i++) {
-		/* mo section.1 <- section.1@sched/submit.c: its last access. */
+		/* mo section.1 <- section.1@sched/section.h: its last access. */
 		if (sh_a64_load_acq(&sub->section) & 1u)
 			return false;
 		/* mo call.1 <- call.1@sched/submitter.h: its last access. */
 		if (sh_a64_load_acq(&sub->calls) != 0)
 			return false;
-		/* mo section.1 <- section.1@sched/submit.c: a call may have ended inside a section. */
+		/* mo section.1 <- section.1@sched/section.h: a call may have ended inside a section. */
 		if (sh_a64_load_acq(&sub->section) & 1u)
 			return false;
 	}
-	/* mo section.1 <> section.1@sched/submit.c: likewise; call.1 <> call.1@sched/submitter.h: likewise. */
+	/* mo section.1 <> section.1@sched/section.h: likewise; call.1 <> call.1@sched/submitter.h: likewise. */
 	return sh_a64_load_sc(&rt->shared_section) == 0
 	       /* mo call.1 <> call.1@sched/submitter.h: likewise. */
 	       && sh_a64_load_sc(&rt->shared_calls) == 0
-	       /* mo section.1 <> section.1@sched/submit.c: as above. */
+	       /* mo section.1 <> section.1@sched/section.h: as above. */
 	       && sh_a64_load_sc(&rt->shared_section) == 0;
 }

@@ -14,10 +14,11 @@ void sh_pool_stop(struct sh_pool *p)
 {
 	uint32_t n, i;
 
-	(void)pthread_mutex_lock(&p->spare_lock); /* no spare is being made */
+	(void)pthread_mutex_lock(&p->spare_lock); /* no spare is being made; one may be about to begin */
 	/* mo park.2 <> park.1@sched/idle.c: the flag, then the states are read. */
 	sh_a32_store_sc(&p->stop, 1);
-	n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+	/* mo slots.3 <> slots.3@sched/worker.c: a spare that is missed is counted before it sees the flag. */
+	n = sh_a32_load_sc(&p->slots);
 	for (i = 0; i < n; i++) {
 		struct sh_worker *w = p->worker[i];
 		uint32_t s = SH_W_DORMANT;
@@ -33,7 +34,8 @@ void sh_pool_stop(struct sh_pool *p)
 
 bool sh_pool_stopped(struct sh_pool *p)
 {
-	uint32_t n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
+	/* mo slots.1 <- slots.1@life/pool.c: complete workers. One that is about to begin takes no job any more. */
+	uint32_t n = sh_a32_load_acq(&p->slots);
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {

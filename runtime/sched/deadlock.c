@@ -142,9 +142,11 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	if (list_join(s) != 0)
 		return SHUNT_EDEADLK;
 	if (ctx && ctx->worker) {
-		if (shunt_block_begin(ctx) != 0) {
+		int rc = sh_block_begin(ctx, deadline_ns);
+
+		if (rc != 0) {
 			sh_sleeper_end(s);
-			return SHUNT_EDEADLK;
+			return rc == SHUNT_ETIMEDOUT ? rc : SHUNT_EDEADLK;
 		}
 		s->blocked = ctx;
 		return 0;
@@ -153,7 +155,7 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	ctx = sh_current_innermost();
 	while (ctx && !ctx->worker)
 		ctx = ctx->outer;
-	if (ctx && shunt_block_begin(ctx) == 0)
+	if (ctx && sh_block_begin(ctx, deadline_ns) == 0)
 		s->blocked = ctx;
 	return 0;
 }

@@ -41,7 +41,8 @@ struct sh_sleeper {
 
 /*
  * The thread is about to sleep for a job (its handle, else 0) or a group. 0, also outside of jobs; SHUNT_EDEADLK: it
- * would never wake up, or no spare is left for a worker of rt. Then it is not in the list, and blocks no worker.
+ * would never wake up, or no spare is left for a worker of rt; SHUNT_ETIMEDOUT: the limit passed before a spare had
+ * begun. Then it is not in the list, and blocks no worker.
  */
 int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
 		     uint64_t deadline_ns);

@@ -83,6 +83,9 @@ struct sh_pool {
 	char name[SHUNT_NAME_MAX];
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */
+	struct sh_worker *starting; /* sync: lock(spare_lock); a spare whose thread has not begun yet; NULL = none */
+	uint32_t starts_failed;    /* sync: lock(spare_lock); spares whose thread gave up */
+	sh_a32 starts;             /* sync: atomic; futex word, counts spares that have begun or given up */
 	uint32_t types;            /* sync: lock(rt->control); types that name this pool */
 };
 

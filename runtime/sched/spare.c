@@ -6,6 +6,8 @@
 
 #include "sched/spare.h"
 
+#include "base/clock.h"
+#include "base/futex.h"
 #include "base/inject.h"
 #include "sched/account.h"
 #include "sched/push.h"
@@ -31,10 +33,30 @@ static bool spare_wake_dormant(struct sh_pool *p)
 	return false;
 }
 
-/* Under spare_lock: starts one more spare, on the cpu of the worker that it replaces. */
-static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
+/* Under spare_lock: the spare that is being started is no longer, if its thread has begun or given up. */
+static void start_settle(struct sh_pool *p)
 {
-	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: changed under this lock only. */
+	struct sh_worker *w = p->starting;
+	/* mo start.1 <- start.1@sched/worker.c: what a thread that gave up did. */
+	uint32_t s = w ? sh_a32_load_acq(&w->started) : 0;
+
+	if (s == 0)
+		return;
+	p->starting = NULL;
+	if (s != SH_STARTED_FAILED)
+		return;
+	(void)pthread_join(w->thread, NULL);
+	p->worker[w->slot] = NULL;
+	sh_worker_free(p, w);
+	p->starts_failed++;
+	/* mo rlx: under the lock; it was counted for the one that did not come. */
+	sh_a32_store_rlx(&p->spares_active, sh_a32_load_rlx(&p->spares_active) - 1);
+}
+
+/* Under spare_lock: makes one more spare, on the cpu of the worker that it replaces. It is being started then. */
+static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of)
+{
+	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: none is being started. */
 	struct sh_worker *w;
 	int rc;
 
@@ -49,18 +71,66 @@ static int spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 	w->node_slot = instead_of->node_slot;
 	sh_worker_steal_order(p, w, NULL);
 	p->worker[slot] = w;
-	rc = sh_worker_start(w); /* it counts itself (sh_worker_main) */
-	SH_POINT("pool.spare.started");
-	if (rc == 0) {
-		sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u started, worker %u is blocked", p->name,
-			     slot, instead_of->slot);
-		return 0;
+	rc = sh_worker_launch(w); /* it counts itself (sh_worker_main) */
+	if (rc != 0) {
+		p->worker[slot] = NULL;
+		sh_worker_free(p, w);
+		return rc;
 	}
-	if (w->has_thread)
-		(void)pthread_join(w->thread, NULL);
-	p->worker[slot] = NULL;
-	sh_worker_free(p, w);
-	return rc;
+	p->starting = w;
+	sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u starts, worker %u is blocked", p->name, slot,
+		     instead_of->slot);
+	return 0;
+}
+
+/*
+ * Under spare_lock, which it gives up while it waits for a thread to begin: one active spare for each blocked worker.
+ * Spares begin one at a time, so that their slots are counted in order. 0; SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is
+ * none for this worker; SHUNT_ETIMEDOUT: one is being started, for the next worker that blocks.
+ */
+static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t deadline_ns)
+{
+	bool raised = false;
+	uint32_t failed;
+
+	start_settle(p); /* one that gave up before this call is not this worker's */
+	failed = p->starts_failed;
+	for (;;) {
+		/* mo spare.3 <- spare.3@sched/worker.c: read before the look at its thread, which has said before how it began. */
+		uint32_t begun = sh_a32_load_acq(&p->starts);
+		uint32_t active;
+		uint64_t left;
+		int rc;
+
+		start_settle(p);
+		if (p->starts_failed != failed)
+			return SHUNT_ELIMIT;
+		active = sh_a32_load_rlx(&p->spares_active); /* mo rlx: under the lock. */
+		/* mo rlx: raised under the lock; a decrement meanwhile makes the spare surplus, no more. */
+		if (!p->starting && (raised || active >= sh_a32_load_rlx(&p->blocked)))
+			return 0;
+		if (!p->starting) {
+			/*
+			 * mo spare.2 <> spare.2@sched/spare.c: raised before one more spare reads it. If it were
+			 * raised afterwards, another worker that ends its block meanwhile could waste its
+			 * wake-up on a spare that reads a count one too low and parks again.
+			 */
+			sh_a32_store_sc(&p->spares_active, active + 1);
+			raised = true;
+			rc = spare_wake_dormant(p) ? 0 : spare_launch(p, w);
+			if (rc == 0)
+				continue;
+			/* mo rlx: restored; a surplus spare is detected under the lock. */
+			sh_a32_store_rlx(&p->spares_active, active);
+			return rc;
+		}
+		left = sh_clock_left(deadline_ns);
+		if (left == 0)
+			return SHUNT_ETIMEDOUT;
+		(void)pthread_mutex_unlock(&p->spare_lock);
+		(void)sh_futex_wait(&p->starts, begun, left);
+		(void)pthread_mutex_lock(&p->spare_lock);
+	}
 }
 
 /*
@@ -83,36 +153,23 @@ static void offer_queues(struct sh_pool *p, struct sh_worker *w)
 		}
 }
 
-static int pool_block_begin(struct sh_pool *p, struct sh_worker *w)
+static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, uint64_t deadline_ns)
 {
 	struct sh_log_held lines;
 	char text[LINES_BYTES];
-	int rc = 0;
-	uint32_t active;
+	int rc;
 
 	sh_log_hold(&lines, text, sizeof(text));
 	/* mo rlx: a hint: submitters do not choose a blocked worker. */
 	sh_a32_store_rlx(&w->blocked, 1);
 	(void)pthread_mutex_lock(&p->spare_lock);
-	(void)sh_a32_add_rlx(&p->blocked, 1);           /* mo rlx: raised under the lock. */
-	active = sh_a32_load_rlx(&p->spares_active);    /* mo rlx: under the lock. */
-	/* mo rlx: raised under the lock; a decrement meanwhile makes the spare surplus, no more. */
-	if (active < sh_a32_load_rlx(&p->blocked)) {
-		/*
-		 * mo spare.2 <> spare.2@sched/spare.c: raised before one more spare reads it. If it were
-		 * raised afterwards, another worker that ends its block meanwhile could waste its
-		 * wake-up on a spare that reads a count one too low and parks again.
-		 */
-		sh_a32_store_sc(&p->spares_active, active + 1);
-		rc = spare_wake_dormant(p) ? 0 : spare_start(p, w);
-		if (rc != 0)
-			/* mo rlx: restored; a surplus spare is detected under the lock. */
-			sh_a32_store_rlx(&p->spares_active, active);
-	}
+	(void)sh_a32_add_rlx(&p->blocked, 1); /* mo rlx: raised under the lock. */
+	rc = compensate(p, w, deadline_ns);
+	SH_POINT("pool.spare.started");
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	offer_queues(p, w);
 	sh_log_pass(&lines);
-	return rc == 0 ? 0 : SHUNT_ELIMIT;
+	return rc == 0 || rc == SHUNT_ETIMEDOUT ? rc : SHUNT_ELIMIT;
 }
 
 static void pool_block_end(struct sh_pool *p, struct sh_worker *w)
@@ -179,7 +236,7 @@ bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
 	return retire;
 }
 
-int shunt_block_begin(struct shunt_job_ctx *ctx)
+int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
 {
 	int rc;
 
@@ -198,7 +255,7 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 	 * waits
 	 */
 	sh_account_close_before(ctx->worker);
-	rc = pool_block_begin(ctx->worker->pool, ctx->worker);
+	rc = pool_block_begin(ctx->worker->pool, ctx->worker, deadline_ns);
 	if (rc != 0) {
 		pool_block_end(ctx->worker->pool, ctx->worker);
 		return rc;
@@ -207,6 +264,11 @@ int shunt_block_begin(struct shunt_job_ctx *ctx)
 	ctx->paused = true;
 	ctx->above = 0; /* no checkpoint while blocked */
 	return 0;
+}
+
+int shunt_block_begin(struct shunt_job_ctx *ctx)
+{
+	return sh_block_begin(ctx, SH_FOREVER);
 }
 
 void shunt_block_end(struct shunt_job_ctx *ctx)

@@ -26,6 +26,8 @@
 #include "sched/part.h"
 #include "sched/push.h"
 #include "sched/run.h"
+#include "sched/section.h"
+#include "sched/spare.h"
 #include "sched/strand.h"
 #include "sched/submitter.h"
 #include "sched/token.h"
@@ -69,71 +71,6 @@ static inline bool gate_open(const struct shunt_runtime *rt)
 	uint32_t gate = sh_a32_load_sc(&rt->accepting);
 
 	return sh_likely(gate == SH_ACCEPT_ALL) || (gate == SH_ACCEPT_JOBS && sh_current_ctx(rt));
-}
-
-/*
- * Read-side section. A submitter may still read a pool after the job has ended; removal of a pool
- * waits until every thread has left its section (life/grace.h).
- */
-static void section_begin(struct shunt_runtime *rt, struct sh_submitter *sub)
-{
-	if (sh_likely(sub != NULL)) {
-		if (sub->depth++ == 0) /* mo rlx: ordered for the waiter by its barrier. */
-			sh_a64_store_rlx(&sub->section, sh_a64_load_rlx(&sub->section) + 1);
-	} else {
-		/* mo section.1 <> section.1@life/grace.c: the section begins, then the type's state is read. */
-		(void)sh_a64_add_sc(&rt->shared_section, 1);
-	}
-}
-
-static void section_end(struct shunt_runtime *rt, struct sh_submitter *sub)
-{
-	if (sh_likely(sub != NULL)) {
-		/* mo section.1 -> section.1@life/grace.c: after the last access to the pool. */
-		if (--sub->depth == 0)
-			sh_a64_store_rel(&sub->section, sh_a64_load_rlx(&sub->section) + 1);
-	} else {
-		/* mo section.1 <> section.1@life/grace.c: after the last access. */
-		(void)sh_a64_sub_sc(&rt->shared_section, 1);
-	}
-}
-
-/* A section that ends with its scope, also if an inline handler ends the thread. */
-struct section {
-	struct shunt_runtime *rt;
-	struct sh_submitter *sub;
-};
-
-static inline void section_over(const struct section *s)
-{
-	section_end(s->rt, s->sub);
-}
-
-/* Is this submit one of a signal handler that interrupted another of its thread, or of a strategy? */
-static inline bool section_busy(const struct sh_submitter *sub)
-{
-	return sub && (sh_a64_load_rlx(&sub->section) & 1u); /* mo rlx: own word. */
-}
-
-/*
- * Leaves the section for a sleep or an inline handler: the counted attempt keeps the pool
- * meanwhile.
- */
-static uint32_t section_suspend(struct shunt_runtime *rt, struct sh_submitter *sub)
-{
-	uint32_t depth = sub ? sub->depth : 1;
-
-	if (sub)
-		sub->depth = 1;
-	section_end(rt, sub);
-	return depth;
-}
-
-static void section_resume(struct shunt_runtime *rt, struct sh_submitter *sub, uint32_t depth)
-{
-	section_begin(rt, sub);
-	if (sub)
-		sub->depth = depth;
 }
 
 /* ---- queues ---- */
@@ -304,7 +241,7 @@ static void inline_over(const struct inline_run *r)
 {
 	struct shunt_runtime *rt = r->s->rt;
 
-	section_resume(rt, r->s->sub, r->depth);
+	sh_section_resume(rt, r->s->sub, r->depth);
 	/* mo call.1 -> call.1@life/runtime.c: the handler has returned. */
 	(void)sh_a32_sub_acq_rel(&rt->inlining, 1);
 	sh_call_end(rt, r->call);
@@ -327,7 +264,7 @@ static int run_inline(struct sh_submit *s, struct shunt_job_id *id)
 		struct inline_run r SH_CLEANUP(inline_over) = { s, sh_call_begin(s->rt), 0 };
 
 		(void)sh_a32_add_rlx(&s->rt->inlining, 1); /* mo rlx: in a section, which destroy waits for. */
-		r.depth = section_suspend(s->rt, s->sub);
+		r.depth = sh_section_suspend(s->rt, s->sub);
 		sh_run_inline(s);
 	}
 	return sh_runtime_forked(s->rt) ? SHUNT_EFORKED : 0; /* a child that the handler forked */
@@ -342,9 +279,17 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 	struct sh_submitter *call;
 	int rc;
 
-	if (in_worker && shunt_block_begin(s->ctx) != 0)
-		return SHUNT_EDEADLK;
 	call = sh_call_begin(rt); /* while it sleeps it is in no section */
+	if (in_worker) {
+		uint32_t depth = sh_section_suspend(rt, s->sub);
+
+		rc = sh_block_begin(s->ctx, deadline);
+		sh_section_resume(rt, s->sub, depth);
+		if (rc != 0) {
+			sh_call_end(rt, call);
+			return rc == SHUNT_ELIMIT ? SHUNT_EDEADLK : rc;
+		}
+	}
 	/* mo rlx: a missed waiter looks again within a millisecond. */
 	(void)sh_a32_add_rlx(&p->capacity_waiters, 1);
 	for (;;) {
@@ -361,9 +306,9 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 			rc = SHUNT_ETIMEDOUT;
 			break;
 		}
-		depth = section_suspend(rt, s->sub);
+		depth = sh_section_suspend(rt, s->sub);
 		(void)sh_futex_wait(&p->releases, seen, left < CAPACITY_STEP_NS ? left : CAPACITY_STEP_NS);
-		section_resume(rt, s->sub, depth);
+		sh_section_resume(rt, s->sub, depth);
 	}
 	(void)sh_a32_sub_rlx(&p->capacity_waiters, 1); /* mo rlx: as above. */
 	sh_call_end(rt, call);
@@ -627,11 +572,11 @@ static SH_NOINLINE int submit_one(struct shunt_runtime *rt, struct sh_submitter 
 {
 	int rc = 0;
 
-	if (sh_unlikely(section_busy(sub)))
+	if (sh_unlikely(sh_section_busy(sub)))
 		return SHUNT_EBUSY;
-	struct section s SH_CLEANUP(section_over) = { rt, sub };
+	struct sh_section s SH_CLEANUP(sh_section_over) = { rt, sub };
 
-	section_begin(s.rt, sub);
+	sh_section_begin(s.rt, sub);
 	if (id || !spec_plain(spec) || submit_run(rt, sub, spec, 1) == 0)
 		/* a result reports this job's own delay */
 		rc = submit_parts(rt, sub, spec, id, id || spec->done ? sh_clock_ns() : submit_clock(sub));
@@ -655,7 +600,7 @@ static SH_NOINLINE int submit_outside(struct shunt_runtime *rt, struct sh_submit
 		__builtin_unreachable(); /* as its caller has seen */
 	if (sh_unlikely(index >= SHUNT_TYPES_MAX) || sh_unlikely(section & 1u))
 		return submit_one(rt, sub, spec, NULL);
-	sh_a64_store_rlx(&sub->section, section + 1); /* mo rlx: as section_begin. */
+	sh_a64_store_rlx(&sub->section, section + 1); /* mo rlx: as sh_section_begin. */
 	count_attempts(rt, sub, index, 1);
 	type = plain_type(rt, spec, index, &level);
 	if (sh_unlikely(!type))
@@ -754,13 +699,13 @@ static size_t submit_batch(struct shunt_runtime *rt, struct sh_submitter *sub, c
 	size_t i = 0;
 	int rc = 0;
 
-	if (sh_unlikely(section_busy(sub))) {
+	if (sh_unlikely(sh_section_busy(sub))) {
 		*error = SHUNT_EBUSY;
 		return 0;
 	}
-	struct section s SH_CLEANUP(section_over) = { rt, sub };
+	struct sh_section s SH_CLEANUP(sh_section_over) = { rt, sub };
 
-	section_begin(s.rt, sub);
+	sh_section_begin(s.rt, sub);
 	while (i < n && rc == 0) {
 		uint32_t k = ids ? 0 : plain_run(&specs[i], n - i);
 

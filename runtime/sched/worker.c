@@ -7,6 +7,7 @@
  */
 #include "sched/worker.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,6 +185,7 @@ static bool worker_begin(struct sh_worker *w)
 		return worker_continue(w);
 	/* its maker holds a lock until it has started */
 	sh_log_hold(&lines, text, sizeof(text));
+	SH_POINT("worker.begin");
 	thread_begin(w);
 	/*
 	 * mo slots.1 -> slots.1@sched/pick.c: complete before it is counted, counted before it takes, keeps
@@ -197,6 +199,11 @@ static bool worker_begin(struct sh_worker *w)
 	/* mo start.1 -> start.1@sched/worker_make.c: pinning result, attributes and submitter before "started". */
 	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
 	(void)sh_futex_wake(&w->started, 1);
+	if (w->spare) {
+		/* mo spare.3 -> spare.3@sched/spare.c: how it began, before the number of those who did. */
+		(void)sh_a32_add_acq_rel(&p->starts, 1);
+		(void)sh_futex_wake(&p->starts, INT_MAX);
+	}
 	sh_log_pass(&lines);
 	return w->submitter != NULL;
 }

@@ -173,17 +173,24 @@ int sh_worker_replace(struct sh_worker *w)
 	return rc;
 }
 
-int sh_worker_start(struct sh_worker *w)
+int sh_worker_launch(struct sh_worker *w)
 {
 	const struct sh_pool *p = w->pool;
-	uint32_t s;
 	int rc = SHUNT_ESYS;
 
 	if (!SH_FAIL("pool.thread"))
 		rc = sh_thread_start(&w->thread, p->thread_main, w, p->signals, p->opts.stack_bytes);
+	w->has_thread = rc == 0;
+	return rc;
+}
+
+int sh_worker_start(struct sh_worker *w)
+{
+	uint32_t s;
+	int rc = sh_worker_launch(w);
+
 	if (rc != 0)
 		return rc;
-	w->has_thread = true;
 	for (;;) {
 		s = sh_a32_load_acq(&w->started); /* mo start.1 <- start.1@sched/worker.c: pinning result and submitter. */
 		if (s != 0)

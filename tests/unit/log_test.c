@@ -53,7 +53,7 @@ static void test_levels(void **state)
 		{ SHUNT_LOG_DEBUG, "4 pool work: worker 0: thread " },
 		{ SHUNT_LOG_DEBUG, "4 pool work: worker 1: thread " },
 		{ SHUNT_LOG_DEBUG, "4 type blocks: created in pool work\n" },
-		{ SHUNT_LOG_DEBUG, "4 pool work: spare 2 started, worker " },
+		{ SHUNT_LOG_DEBUG, "4 pool work: spare 2 starts, worker " },
 		{ SHUNT_LOG_INFO, "3 runtime lives: drain: all jobs are finished\n" },
 		{ SHUNT_LOG_DEBUG, "4 type blocks: destroyed\n" },
 		{ SHUNT_LOG_INFO, "3 pool work: destroyed\n" },

@@ -1,12 +1,14 @@
 /*
  * model/clients/spare.c - clients of declared blocking: a job that blocks until another has run, which a spare thread must
- * do; spares that retire while a worker blocks again, and while the pool stops. Run by the explorer and natively.
+ * do; spares that retire, or begin, while a worker blocks again, and while the pool stops. Run by the explorer and
+ * natively.
  *
  * What must hold: a blocked worker has a spare, a spare that retired is found again, everything ends.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "clients/world.h"
+#include "sched/spare.h"
 
 /* Even jobs block until the next odd one has run. */
 static int job(struct shunt_job_ctx *ctx, void *arg)
@@ -84,10 +86,50 @@ static void submit_waiting(void)
 	world_join(0, world_submit_tracked(0));
 }
 
+/* Its limit has passed before the spare that it starts can begin. */
+static int job_late(struct shunt_job_ctx *ctx, void *arg)
+{
+	int rc = sh_block_begin(ctx, 1);
+
+	assert(rc == SHUNT_ETIMEDOUT || rc == 0);
+	if (rc == 0)
+		shunt_block_end(ctx);
+	return world_job(ctx, arg);
+}
+
+static void setup_late(void)
+{
+	struct shunt_pool_opts o;
+
+	world_pool_opts(&o, 1);
+	o.spares_max = 2;
+	world_open(&o, job_late, 0);
+}
+
 static void remove_pool(void)
 {
 	world_must(shunt_type_destroy(world.rt, world.type, SHUNT_FOREVER));
 	world_must(shunt_pool_destroy(world.rt, world.pool));
+}
+
+static void late_and_remove(void)
+{
+	world_submit(0);
+	flag_await(&world.ran[0], 1);
+	remove_pool();
+}
+
+static void late_twice(void)
+{
+	world_submit(0);
+	world_submit(1);
+	flag_await(&world.ran[0], 1);
+	flag_await(&world.ran[1], 1);
+}
+
+static void check_one(void)
+{
+	world_ran(1);
 }
 
 static void check_again(void)
@@ -106,5 +148,9 @@ const struct client clients[] = {
 	  .thread = { submit_waiting }, .bound = 1, .bound_long = 1 },
 	{ CLIENT("remove", "the pool is removed while the spare retires", setup_retiring, world_two_ran),
 	  .thread = { remove_pool }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("late", "the pool is removed while a spare begins that nobody waits for", setup_late, check_one),
+	  .thread = { late_and_remove }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("late_again", "the next job that blocks finds a spare that begins", setup_late, world_two_ran),
+	  .thread = { late_twice }, .bound = 1, .bound_long = 2 },
 	{ 0 },
 };

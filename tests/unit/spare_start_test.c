@@ -1,0 +1,277 @@
+/*
+ * A spare's thread may take long to begin. A call with a limit does not wait for it longer than that; the next worker
+ * that blocks has the spare; a pool that is removed waits for it; a thread that gives up leaves nothing. The spare is
+ * held at its first step (sched/worker.c, worker_begin).
+ * SPDX-License-Identifier: MIT
+ */
+#include "testutil.h"
+
+#include <shunt/error.h>
+#include <shunt/snapshot.h>
+
+#include "base/inject.h"
+#include "sched/world.h"
+
+#define LIMIT_NS 20000000u
+
+static struct tu_gate begin, awaited;
+static atomic_bool hold, refuse;
+static struct tu_fixture f;
+static struct shunt_pool_id subject;
+static struct sh_pool *pool; /* subject */
+static struct shunt_type_id waits, blocks;
+
+static int on_point(void *arg, const char *point)
+{
+	(void)arg;
+	if (strcmp(point, "worker.begin") == 0 && atomic_load(&hold))
+		tu_gate_pass(&begin);
+	return strcmp(point, "submitter.claim") == 0 && atomic_load(&refuse);
+}
+
+struct wait {
+	struct shunt_job_id id; /* of what it waits for, or: */
+	struct shunt_group_id group;
+	bool submits; /* `spec`, to a pool that is full */
+	struct shunt_job_spec spec;
+	uint64_t limit_ns;
+	int said;
+	atomic_bool over;
+};
+
+static int wait_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	struct wait *w = arg;
+	struct shunt_runtime *rt = shunt_job_runtime(ctx);
+
+	if (w->submits)
+		w->said = shunt_submit(rt, &w->spec, NULL);
+	else
+		w->said = w->id.v != 0 ? shunt_wait(rt, w->id, w->limit_ns, NULL)
+				       : shunt_group_wait(rt, w->group, w->limit_ns);
+	atomic_store(&w->over, true);
+	return SHUNT_DONE;
+}
+
+static atomic_int block_said;
+
+static int block_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	atomic_store(&block_said, shunt_block_begin(ctx));
+	tu_gate_pass(arg);
+	shunt_block_end(ctx);
+	return SHUNT_DONE;
+}
+
+static void open_all(struct tu_gate *g, struct wait *w)
+{
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("other", 1); /* full with the job that is awaited */
+	struct shunt_job_spec s;
+
+	memset(g, 0, sizeof(*g));
+	memset(w, 0, sizeof(*w));
+	memset(&begin, 0, sizeof(begin));
+	atomic_store(&hold, false);
+	atomic_store(&refuse, false);
+	sh_inject_set(on_point, NULL);
+	po.queue_max = 1;
+	tu_fixture_open(&f, &ro, &po);
+	subject = tu_pool(f.rt, "subject", 1);
+	pool = sh_runtime_pool_at(f.rt, sh_id_index(subject.v));
+	waits = tu_type(f.rt, subject, "waits", wait_job);
+	blocks = tu_type(f.rt, subject, "blocks", block_job);
+	assert_int_equal(shunt_group_create(f.rt, &w->group), 0);
+	s = tu_spec(f.gate, g);
+	s.group = w->group;
+	assert_int_equal(shunt_submit(f.rt, &s, &w->id), 0);
+	tu_wait_until(atomic_load(&g->arrived) == 1);
+	w->limit_ns = LIMIT_NS;
+}
+
+static void start(struct wait *w)
+{
+	struct shunt_job_spec s = tu_spec(waits, w);
+
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+}
+
+static void close_all(struct tu_gate *g)
+{
+	atomic_store(&begin.open, 1);
+	atomic_store(&g->open, 1);
+	tu_close(f.rt);
+	sh_inject_set(NULL, NULL);
+}
+
+/* At the end no worker is blocked, and the spare sleeps. */
+static void nothing_is_left(void)
+{
+	/* mo rlx: waited for. */
+	tu_wait_until(sh_a32_load_rlx(&pool->spares_active) == 0 && sh_a32_load_rlx(&pool->blocked) == 0);
+}
+
+static void limit_holds(bool group, bool submit)
+{
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
+	struct wait w;
+
+	open_all(&awaited, &w);
+	atomic_store(&hold, true);
+	if (group)
+		w.id.v = 0;
+	o.full_timeout_ns = LIMIT_NS;
+	w.spec = tu_spec(f.gate, NULL);
+	w.spec.on_full = SHUNT_ON_FULL_BLOCK;
+	w.spec.opts = &o;
+	w.submits = submit;
+	start(&w);
+	tu_wait_until(atomic_load(&begin.arrived) == 1);
+	tu_wait_until(atomic_load(&w.over)); /* while the thread stands */
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	atomic_store(&begin.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+static void test_job_limit(void **state)
+{
+	(void)state;
+	limit_holds(false, false);
+}
+
+static void test_group_limit(void **state)
+{
+	(void)state;
+	limit_holds(true, false);
+}
+
+static void test_submit_limit(void **state)
+{
+	(void)state;
+	limit_holds(false, true);
+}
+
+/* The spare that came too late for one job is the next one's, which waits for it: one thread, not two. */
+static void test_next_has_it(void **state)
+{
+	static struct tu_gate held;
+	struct wait w;
+	struct shunt_job_spec s;
+
+	(void)state;
+	memset(&held, 0, sizeof(held));
+	open_all(&awaited, &w);
+	atomic_store(&hold, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	atomic_store(&block_said, 1);
+	s = tu_spec(blocks, &held);
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(sh_a32_load_rlx(&pool->blocked) == 1); /* mo rlx: waited for. */
+	assert_int_equal(atomic_load(&held.arrived), 0);
+	atomic_store(&begin.open, 1);
+	tu_wait_until(atomic_load(&held.arrived) == 1);
+	assert_int_equal(atomic_load(&block_said), 0);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 2); /* mo rlx: the spare has begun. */
+	atomic_store(&held.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+static void *remove_main(void *arg)
+{
+	assert_int_equal(shunt_type_destroy(f.rt, waits, TU_LONG_NS), 0);
+	assert_int_equal(shunt_type_destroy(f.rt, blocks, TU_LONG_NS), 0);
+	assert_int_equal(shunt_pool_destroy(f.rt, subject), 0);
+	atomic_store((atomic_bool *)arg, true);
+	return NULL;
+}
+
+static void test_pool_waits_for_it(void **state)
+{
+	static atomic_bool removed;
+	struct shunt_snapshot *snap = NULL;
+	struct wait w;
+	pthread_t thread;
+
+	(void)state;
+	atomic_store(&removed, false);
+	open_all(&awaited, &w);
+	atomic_store(&hold, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(pthread_create(&thread, NULL, remove_main, &removed), 0);
+	tu_wait_until(sh_a32_load_rlx(&pool->stop) == 1);        /* mo rlx: waited for. */
+	assert_int_equal(shunt_snapshot_create(f.rt, &snap), 0); /* no lock is held meanwhile */
+	shunt_snapshot_destroy(snap);
+	assert_false(atomic_load(&removed));
+	atomic_store(&begin.open, 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close_all(&awaited);
+}
+
+/* There is no submitter for the thread: who blocks gets an error, and the slot is free for the next one. */
+static void test_gives_up(void **state)
+{
+	struct wait w;
+
+	(void)state;
+	open_all(&awaited, &w);
+	w.limit_ns = TU_LONG_NS;
+	atomic_store(&refuse, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_EDEADLK);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 1); /* mo rlx: nobody else changes it. */
+	nothing_is_left();
+	atomic_store(&refuse, false);
+	atomic_store(&w.over, false);
+	w.limit_ns = LIMIT_NS;
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 2); /* mo rlx: as above. */
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+/* It gives up when nobody waits for it any more: the next one who blocks does not count on it. */
+static void test_gives_up_late(void **state)
+{
+	struct wait w;
+
+	(void)state;
+	open_all(&awaited, &w);
+	atomic_store(&hold, true);
+	atomic_store(&refuse, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	atomic_store(&begin.open, 1);
+	tu_wait_until(atomic_load(&begin.arrived) == 1);
+	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 1); /* mo rlx: waited for. */
+	atomic_store(&refuse, false);
+	atomic_store(&w.over, false);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 2); /* mo rlx: nobody else changes it. */
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_job_limit),
+		cmocka_unit_test(test_group_limit),
+		cmocka_unit_test(test_submit_limit),
+		cmocka_unit_test(test_next_has_it),
+		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_gives_up_late),
+		cmocka_unit_test(test_pool_waits_for_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
