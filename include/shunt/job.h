@@ -97,7 +97,8 @@ typedef void (*shunt_done_fn)(void *done_arg, struct shunt_job_id id, const stru
 enum shunt_job_flags {
 	SHUNT_JOB_KEYED = 1u << 0,     /* `key` is valid: jobs of one key of one pool run one at a time, in submit order */
 	SHUNT_JOB_ON_WORKER = 1u << 1, /* only worker opts->worker of the pool runs it; never stolen while that worker lives */
-	SHUNT_JOB_ON_NODE = 1u << 2    /* queued to a worker on NUMA node opts->node; may be stolen by others */
+	SHUNT_JOB_ON_NODE = 1u << 2,   /* queued to a worker on NUMA node opts->node; may be stolen by others */
+	SHUNT_JOB_HELP = 1u << 3       /* a wait inside a job may run it though it takes longer than the wait's limit */
 };
 
 /*
@@ -152,8 +153,9 @@ SHUNT_MUST_USE SHUNT_API size_t shunt_submit_batch(struct shunt_runtime *rt, con
 
 /*
  * Joins a tracked job: waits until it is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER), fills
- * *result (may be NULL) and gives the handle back. Inside a job it first tries to run the awaited job itself, unless
- * the worker's jobs usually take longer than timeout_ns (of a job for this worker alone: with those before it); else it
+ * *result (may be NULL) and gives the handle back. Inside a job it first tries to run the awaited job itself (of one
+ * for this worker alone: with those before it), unless jobs of its type take longer than timeout_ns, by what was
+ * learned or by expected_ns; where nothing is known, 1 s counts. SHUNT_JOB_HELP of the job chooses otherwise. Else it
  * declares its worker blocked, so that a spare thread serves the queue meanwhile. Also if the stack has no room for
  * one more handler: 80 KiB, and as much as the calling one has used.
  * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (the wait would close a circle of waits,

@@ -181,20 +181,35 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 	}
 }
 
-/* Runs own spawns of the group, until none is left or the deadline has passed. */
+/* Takes the oldest pinned job of this worker, if one of the group waits behind it: nobody else could run either. */
+static SH_NOINLINE bool take_pinned(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
+				    uint32_t *level)
+{
+	for (*level = 0; *level < w->pool->levels; ++*level)
+		if (sh_ring_finds(&w->pinned[*level], SH_ITEM_OF_GROUP, group))
+			return sh_worker_take_pinned(w, *level, deadline_ns, item);
+	return false;
+}
+
+/* Runs own spawns of the group, and pinned jobs, until none is left or the deadline has passed. */
 static inline int help(struct sh_worker *w, uint32_t group, uint64_t deadline_ns)
 {
 	struct sh_item item = { 0, 0 };
-	uint32_t level = 0;
+	uint32_t level = 0, at = 0;
 
-	while (sh_worker_take_of_group(w, group, deadline_ns, &item, &level)) {
+	for (;;) {
+		if (sh_worker_take_of_group(w, group, deadline_ns, &item, &level))
+			at = level;
+		else if (take_pinned(w, group, deadline_ns, &item, &at))
+			level = 0; /* it may have spawned some */
+		else
+			return 0;
 		w->now_ns = 0;
-		(void)sh_run_item(w, item, level);
+		(void)sh_run_item(w, item, at);
 		w->now_ns = 0;
 		if (sh_runtime_forked(w->pool->rt)) /* a child that one of those handlers forked */
 			return SHUNT_EFORKED;
 	}
-	return 0;
 }
 
 /* As in handle.c. */

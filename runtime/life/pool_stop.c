@@ -68,7 +68,7 @@ static uint64_t cancel_strand(struct sh_pool *p, uint32_t index)
 	while ((record = sh_strand_next(p->rt, s)) != 0) {
 		uint64_t handle = sh_record_handle(p->rt, record);
 
-		if (sh_run_cancel(p, sh_item_record(handle, 0, false), 0))
+		if (sh_run_cancel(p, sh_item_record(handle, 0, 0, 0), 0))
 			n++;
 		else
 			sh_run_dropped(p->rt, p, NULL, handle, index, false);

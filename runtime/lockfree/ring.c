@@ -170,3 +170,19 @@ uint32_t sh_ring_take_alike(struct sh_ring *r, struct sh_item *items, uint32_t n
 {
 	return ring_take(r, items, n, mask, want);
 }
+
+bool sh_ring_finds(const struct sh_ring *r, uint64_t mask, uint64_t want)
+{
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: own value. */
+	uint64_t end = h + sh_ring_capacity(r);
+
+	for (; h != end; h++) {
+		uint64_t meta = sh_a64_load_rlx(&sh_ring_slot(&r->out, h)->lo); /* mo rlx: a hint. */
+
+		if (sh_item_lap(meta) != sh_ring_lap(&r->out, h))
+			return false;
+		if ((meta & mask) == want)
+			return true;
+	}
+	return false;
+}

@@ -175,6 +175,21 @@ static inline bool sh_ring_pop(struct sh_ring *r, struct sh_item *item)
 	}
 }
 
+/* Meta of the oldest item, for the only consumer; false = empty. */
+static inline bool sh_ring_front(const struct sh_ring *r, uint64_t *meta)
+{
+	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: own value. */
+
+	*meta = sh_a64_load_rlx(&sh_ring_slot(&r->out, h)->lo); /* mo rlx: pop reads it again with acquire. */
+	if (sh_item_lap(*meta) != sh_ring_lap(&r->out, h))
+		return false;
+	*meta &= SH_ITEM_META;
+	return true;
+}
+
+/* For the only consumer: is one among the items whose meta has `want` in the bits of `mask`? */
+bool sh_ring_finds(const struct sh_ring *r, uint64_t mask, uint64_t want);
+
 /* Is an item visible? For the owner's polling: cheap and recent. */
 static inline bool sh_ring_peek(const struct sh_ring *r)
 {

@@ -43,6 +43,18 @@ static uint64_t learn_typical(struct sh_type *t, uint32_t by, uint64_t mine)
 	return typical;
 }
 
+bool sh_account_in_time(const struct sh_type *t, uint64_t limit_ns)
+{
+	/* mo rlx: estimates. The fastest worker's is near at once, the cost after some jobs. */
+	uint64_t cost = sh_a64_load_rlx(&t->est_ns), typical = sh_a64_load_rlx(&t->typical_ns);
+
+	if (sh_a32_load_rlx(&t->typical_of) == 0) { /* mo rlx: as above. */
+		cost = cost == SH_EXPECTED_NS ? SH_UNKNOWN_NS : cost;
+		typical = 0;
+	}
+	return (cost > typical ? cost : typical) <= limit_ns;
+}
+
 /*
  * Publishes what a worker has learned about a type: the cost of its jobs, and this worker's speed.
  */

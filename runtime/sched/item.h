@@ -7,6 +7,8 @@
  *         58      a token: `arg` is a strand that has jobs (strand.h)
  *         57..48  index of the type + 1; 0 = not a plain job
  *         47..0   of a plain job: submit time, in ticks of SH_TICK_NS; of a token: when it was pushed
+ *         43      of a record: its waiter may run it whatever its limit
+ *         42..33  of a record: index of the type
  *         32      of a record: its type may return SHUNT_PENDING
  *         31..0   of a record: index of its group, 0 = none
  *
@@ -36,6 +38,8 @@
 #define SH_PAST_NS ((SH_STAMP_MASK - 2 * SH_FUTURE_TICKS) << SH_TICK_SHIFT)
 #define SH_ITEM_TOKEN (UINT64_C(1) << 58)
 #define SH_ITEM_ASYNC (UINT64_C(1) << 32)
+#define SH_ITEM_RECORD_TYPE_SHIFT 33u
+#define SH_ITEM_HELP (UINT64_C(1) << 43)
 
 static inline struct sh_item sh_item_plain(uint32_t type, uint64_t submit_ns, void *arg)
 {
@@ -45,9 +49,10 @@ static inline struct sh_item sh_item_plain(uint32_t type, uint64_t submit_ns, vo
 	return item;
 }
 
-static inline struct sh_item sh_item_record(uint64_t handle, uint32_t group, bool async)
+/* `flags` of SH_ITEM_ASYNC, SH_ITEM_HELP. */
+static inline struct sh_item sh_item_record(uint64_t handle, uint32_t type, uint32_t group, uint64_t flags)
 {
-	struct sh_item item = { (async ? SH_ITEM_ASYNC : 0) | group, handle };
+	struct sh_item item = { flags | (uint64_t)type << SH_ITEM_RECORD_TYPE_SHIFT | group, handle };
 
 	return item;
 }
@@ -76,6 +81,9 @@ static inline bool sh_item_of_group(struct sh_item item, uint32_t group)
 	return !sh_item_is_plain(item) && !sh_item_is_token(item) && (uint32_t)item.meta == group;
 }
 
+/* Bits of meta that are the group's index in the item of a job of a group. */
+#define SH_ITEM_OF_GROUP (SH_ITEM_TOKEN | (uint64_t)SH_TYPE_MASK << SH_TYPE_SHIFT | UINT32_MAX)
+
 /* The bits that a plain job shares with others of its type. */
 #define SH_ITEM_KIND (((uint64_t)SH_TYPE_MASK << SH_TYPE_SHIFT) | SH_ITEM_TOKEN)
 
@@ -88,6 +96,14 @@ static inline uint64_t sh_item_kind(struct sh_item item)
 static inline uint32_t sh_item_type(struct sh_item item)
 {
 	return (uint32_t)(item.meta >> SH_TYPE_SHIFT & SH_TYPE_MASK) - 1u;
+}
+
+/* Index of the type of what is not a token, by its meta. */
+static inline uint32_t sh_item_meta_type(uint64_t meta)
+{
+	uint32_t plain = (uint32_t)(meta >> SH_TYPE_SHIFT & SH_TYPE_MASK);
+
+	return plain != 0 ? plain - 1u : (uint32_t)(meta >> SH_ITEM_RECORD_TYPE_SHIFT & SH_TYPE_MASK);
 }
 
 /* Submit time of a plain job, relative to now_ns. */

@@ -65,6 +65,9 @@ _Static_assert(SHUNT_TYPES_MAX <= SH_TYPE_MASK, "an item has a type's index + 1"
 struct sh_pool;
 struct shunt_cq;
 
+#define SH_KIND_HELP (1u << 31) /* its waiter may run it whatever its limit */
+#define SH_KIND_TYPE 0xffffu
+
 struct sh_record { /* item of the slab of records: two lines; a free batch is written into the first */
 	sh_a32 next;        /* slab; list of a strand */
 	uint32_t group;     /* index, 0 = none */
@@ -73,10 +76,10 @@ struct sh_record { /* item of the slab of records: two lines; a free batch is wr
 	uint64_t submit_ns; /* intended start */
 	shunt_done_fn done;
 	void *done_arg;
-	uint16_t type;
+	sh_a32 kind;    /* sync: atomic, as `worker`; index of its type | SH_KIND_HELP */
 	uint16_t parts; /* SH_PART_* bits that were admitted */
 	uint8_t level;
-	uint8_t pad0[3];
+	uint8_t pad0;
 	/* sync: atomic: a waiter may read them while the record is recycled, and then drops them */
 	sh_a32 worker; /* with SH_PART_PINNED: slot in its pool */
 	sh_a32 strand; /* with SH_PART_KEY */

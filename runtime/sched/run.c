@@ -15,7 +15,8 @@ void sh_run_load(struct sh_end *e, struct shunt_runtime *rt, uint64_t handle)
 
 	*e = (struct sh_end){ .rt = rt, .pool = t->pool, .record = t, .handle = handle, .submit_ns = t->submit_ns, .parts = t->parts,
 			      .group = t->group, .strand = sh_a32_load_rlx(&t->strand), /* mo rlx: claimed. */
-			      .cq = t->cq, .type = t->type, .level = t->level,
+			      .cq = t->cq, .type = (uint16_t)sh_a32_load_rlx(&t->kind), /* mo rlx: claimed. */
+			      .level = t->level,
 			      .worker = SHUNT_ANY };
 }
 

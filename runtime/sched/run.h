@@ -53,6 +53,14 @@ bool sh_run_cancel(struct sh_pool *p, struct sh_item item, uint32_t level);
  */
 void sh_run_dropped(struct shunt_runtime *rt, struct sh_pool *p, struct sh_worker *w, uint64_t handle, uint32_t strand, bool pass);
 
+/* May a wait that ends in limit_ns run the job of this item's meta, which is no token? */
+static inline bool sh_run_in_time(const struct sh_worker *w, uint64_t meta, uint64_t limit_ns)
+{
+	const bool any = !sh_item_is_plain((struct sh_item){ meta, 0 }) && (meta & SH_ITEM_HELP);
+
+	return any || limit_ns == SH_FOREVER || sh_account_in_time(&w->types[sh_item_meta_type(meta)], limit_ns);
+}
+
 /* Marks e as a job that never ran. */
 static inline void sh_end_cancelled(struct sh_end *e, enum shunt_detail detail)
 {

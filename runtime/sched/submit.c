@@ -136,7 +136,9 @@ static int route_worker(struct sh_submit *s, struct sh_item item)
 /* Queues an admitted job. SHUNT_EFULL, SHUNT_ENOENT: it is not queued. */
 static int route(struct sh_submit *s)
 {
-	struct sh_item item = s->record ? sh_item_record(s->handle, s->group, s->parts & SH_PART(ASYNC))
+	const uint64_t async = s->parts & SH_PART(ASYNC) ? SH_ITEM_ASYNC : 0;
+	const uint64_t help = s->spec->flags & SHUNT_JOB_HELP ? SH_ITEM_HELP : 0;
+	struct sh_item item = s->record ? sh_item_record(s->handle, s->type_index, s->group, async | help)
 					: sh_item_plain(s->type_index, s->submit_ns, s->spec->arg);
 	struct sh_choice c = { s->sub, s->pool, s->spec, s->now_ns, s->level, SHUNT_ANY,
 			       sh_a64_load_rlx(&s->type->est_ns), 1 }; /* mo rlx: an estimate. */
@@ -181,7 +183,8 @@ static int admit(struct sh_submit *s)
 	if (t) {
 		t->arg = s->spec->arg;
 		t->submit_ns = s->submit_ns;
-		t->type = (uint16_t)s->type_index;
+		/* mo rlx: published with the record; a waiter looks again at its word (handle.c). */
+		sh_a32_store_rlx(&t->kind, s->type_index | (s->spec->flags & SHUNT_JOB_HELP ? SH_KIND_HELP : 0));
 		t->type_id = s->spec->type.v;
 		t->parts = (uint16_t)s->parts;
 		t->level = (uint8_t)s->level;
@@ -378,8 +381,8 @@ static int check_opts(const struct sh_submit *a)
 static int check_spec(const struct sh_submit *a)
 {
 	const struct shunt_job_spec *s = a->spec;
-	const unsigned known = SHUNT_JOB_KEYED | SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE;
-	const unsigned placing = s->flags & known;
+	const unsigned placing = s->flags & (SHUNT_JOB_KEYED | SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE);
+	const unsigned known = SHUNT_JOB_KEYED | SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE | SHUNT_JOB_HELP;
 
 	if (s->flags & ~known)
 		return sh_error_set(SHUNT_EINVAL, "job.flags: 0x%x has unknown bits; want some of 0x%x", s->flags,
@@ -390,6 +393,9 @@ static int check_spec(const struct sh_submit *a)
 	if (s->level > a->pool->levels)
 		return sh_error_set(SHUNT_EINVAL, "job.level: no level %u; want at most SHUNT_LEVEL(%u)", a->level,
 				    a->pool->levels - 1u);
+	if ((s->flags & SHUNT_JOB_HELP) && !a->wants_id && s->group.v == 0)
+		return sh_error_set(SHUNT_EINVAL,
+				    "job.flags: SHUNT_JOB_HELP has no effect without a handle or a group");
 	/* A key fixes the order; so would a worker or node. */
 	if ((placing & (placing - 1)) != 0)
 		return sh_error_set(SHUNT_EINVAL, "job.flags: 0x%x contradict; want a key, a worker or a node",

@@ -351,9 +351,9 @@ void *sh_worker_main(void *arg)
 /* Is it a job of the group that this worker may run now, and in time? The job may have ended. */
 static bool of_group(struct sh_worker *w, struct sh_item item, uint32_t group, uint64_t limit_ns)
 {
-	if (!sh_worker_in_time(w, limit_ns))
+	if (!sh_item_of_group(item, group) || !sh_run_in_time(w, item.meta, limit_ns))
 		return false;
-	return sh_item_of_group(item, group) && !((item.meta & SH_ITEM_ASYNC) && sh_async_full(w));
+	return !(item.meta & SH_ITEM_ASYNC) || !sh_async_full(w);
 }
 
 bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
@@ -376,4 +376,13 @@ bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadl
 		sh_propagate(w);
 	}
 	return false;
+}
+
+bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, struct sh_item *item)
+{
+	uint64_t meta;
+
+	if (!sh_worker_has_room(w) || sh_async_full(w) || !sh_ring_front(&w->pinned[level], &meta))
+		return false;
+	return sh_run_in_time(w, meta, sh_clock_left(deadline_ns)) && sh_ring_pop(&w->pinned[level], item);
 }

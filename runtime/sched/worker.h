@@ -25,6 +25,8 @@
 #include "sched/stat.h"
 
 #define SH_DEQUE_CAPACITY 8192u
+#define SH_EXPECTED_NS 1000u       /* expected_ns where it is not set (base/options.c) */
+#define SH_UNKNOWN_NS 1000000000u  /* what a wait with a limit assumes of a type of which nothing is known */
 #define SH_COST_MAX (UINT64_C(1) << 40) /* ns, 18 minutes: longer jobs and more work count as this in a choice */
 #define SH_SCORE_NS 1000u /* a worker publishes its work left at most this often, and before a job that takes longer */
 /* a longer gap between submits counts as this: no burst */
@@ -169,15 +171,6 @@ struct sh_worker {
 /* Puts the calling thread into the worker's loop (worker.c). */
 void *sh_worker_main(void *worker);
 /*
- * Owner: do its jobs usually end within limit_ns? All types together: the type of a job that it has not claimed
- * yet cannot be read, its record may be another's by then.
- */
-static inline bool sh_worker_in_time(const struct sh_worker *w, uint64_t limit_ns)
-{
-	return sh_a64_load_rlx(&w->ewma_ns) <= limit_ns; /* mo rlx: own value. */
-}
-
-/*
  * Owner, inside a job: has its stack room for one more on top? Room for a handler that needs SH_STACK_RESERVE, beside
  * what the running one has used. Never on a stack of the handler's own.
  */
@@ -197,6 +190,8 @@ static inline bool sh_worker_has_room(const struct sh_worker *w)
  */
 bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
 			     uint32_t *level);
+/* The same: the oldest of its pinned jobs of a level, of whatever group. */
+bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, struct sh_item *item);
 /*
  * Owner, inside a job: takes one item of the most urgent of `levels` that has any, own queues
  * first. Leaves the slot table alone, so that every level keeps its share of the loop's picks.

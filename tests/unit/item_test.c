@@ -30,14 +30,18 @@ static void test_fields(void **state)
 			assert_true(sh_item_is_plain(item));
 			assert_false(sh_item_is_token(item));
 			assert_int_equal(sh_item_type(item), type);
+			assert_int_equal(sh_item_meta_type(item.meta), type);
 			assert_true(item.arg == args[i] && (item.meta & ~SH_ITEM_META) == 0);
 		}
 	for (i = 0; i < 4; i++) {
-		item = sh_item_record(args[i], UINT32_MAX - i, i % 2 != 0);
+		item = sh_item_record(args[i], SHUNT_TYPES_MAX - 1 - i, UINT32_MAX - i,
+				      (i % 2 ? SH_ITEM_ASYNC : 0) | (i / 2 ? SH_ITEM_HELP : 0));
 		assert_false(sh_item_is_plain(item) || sh_item_is_token(item));
 		assert_true(item.arg == args[i] && (item.meta & ~SH_ITEM_META) == 0);
 		assert_true(sh_item_of_group(item, UINT32_MAX - i) && !sh_item_of_group(item, i));
 		assert_true(((item.meta & SH_ITEM_ASYNC) != 0) == (i % 2 != 0));
+		assert_true(((item.meta & SH_ITEM_HELP) != 0) == (i / 2 != 0));
+		assert_int_equal(sh_item_meta_type(item.meta), SHUNT_TYPES_MAX - 1 - i);
 	}
 	item = sh_item_token(SH_KEY_SLOTS_MAX - 1, UINT64_MAX);
 	assert_true(sh_item_is_token(item));

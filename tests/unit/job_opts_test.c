@@ -32,7 +32,8 @@ static void test_opts_without_effect(void **state)
 		{ { 4, 0, 0, 0, NULL }, 0, 0, "job.opts.size: not that of the struct" },
 		{ o, SHUNT_JOB_ON_WORKER | SHUNT_JOB_KEYED, 0, "job.flags: 0x3 contradict; want a key" },
 		{ o, SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE, 0, "job.flags: 0x6 contradict; want a key" },
-		{ o, 0x80, 0, "job.flags: 0x80 has unknown bits; want some of 0x7" },
+		{ o, 0x80, 0, "job.flags: 0x80 has unknown bits; want some of 0xf" },
+		{ o, SHUNT_JOB_HELP, 0, "job.flags: SHUNT_JOB_HELP has no effect without a handle or a group" },
 		{ o, 0, 9, "job.on_full: 9 is unknown; want at most 3" },
 	};
 	atomic_uint n = 0;

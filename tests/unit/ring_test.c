@@ -206,6 +206,30 @@ static void test_push_many(void **state)
 			}
 }
 
+/* What the only consumer sees of the items before it takes them, at every fill level and place. */
+static void test_look_ahead(void **state)
+{
+	static struct box b;
+	uint64_t cap, fill, from, i, got, meta;
+
+	(void)state;
+	for (cap = 2; cap <= 16; cap *= 2)
+		for (fill = 0; fill <= cap; fill++)
+			for (from = 0; from < 2 * cap; from++) {
+				box_init(&b, cap);
+				for (i = 0; i < from; i++)
+					assert_true(push(&b, 1) && pop(&b, &got));
+				for (i = 0; i < fill; i++)
+					assert_true(sh_ring_push(&b.ring, (struct sh_item){ 100 + i, i }));
+				assert_true(sh_ring_front(&b.ring, &meta) == (fill > 0));
+				assert_true(fill == 0 || meta == 100);
+				for (i = 0; i < cap + 1; i++)
+					assert_true(sh_ring_finds(&b.ring, UINT32_MAX, 100 + i) == (i < fill));
+				assert_false(sh_ring_finds(&b.ring, UINT32_MAX, iu_item(1).meta & UINT32_MAX));
+				assert_int_equal(sh_ring_count(&b.ring), fill);
+			}
+}
+
 /* From every lap on, over the end of the lap's bits and of the position's low half. */
 static void test_lap_wraps(void **state)
 {
@@ -470,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_steal_prefix),
 		cmocka_unit_test(test_any_value),
 		cmocka_unit_test(test_push_many),
+		cmocka_unit_test(test_look_ahead),
 		cmocka_unit_test(test_lap_wraps),
 		cmocka_unit_test(test_push_slept_laps),
 		cmocka_unit_test(test_other_laps),

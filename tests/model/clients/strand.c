@@ -62,7 +62,7 @@ static void token_push(void)
 
 static void submit(uint32_t item, uint32_t who, uint32_t order)
 {
-	jobs[item].type = (uint16_t)who;
+	sh_a32_store_rlx(&jobs[item].kind, who); /* mo rlx: published by the push. */
 	jobs[item].arg = (void *)(uintptr_t)order;
 	jobs[item].level = 1;
 	if (sh_strand_push(&rt, &strand, item))
@@ -72,11 +72,11 @@ static void submit(uint32_t item, uint32_t who, uint32_t order)
 static void run(uint32_t item)
 {
 	const struct sh_record *job = &jobs[item];
-	uint32_t order = (uint32_t)(uintptr_t)job->arg;
+	uint32_t order = (uint32_t)(uintptr_t)job->arg, who = sh_a32_load_rlx(&job->kind); /* mo rlx: as order. */
 
 	client_assert(runs[item]++ == 0);
-	client_assert(order == seen[job->type] + 1);
-	seen[job->type] = order;
+	client_assert(order == seen[who] + 1);
+	seen[who] = order;
 	(void)sh_a32_sub_rlx(&running, 1); /* mo rlx: must not order anything. */
 }
 
