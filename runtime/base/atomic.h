@@ -50,6 +50,7 @@ typedef struct { void *_Atomic v; } sh_aptr;
 	static inline T P##_sub_rlx(A *a, T x) { return atomic_fetch_sub_explicit(&a->v, x, memory_order_relaxed); } \
 	static inline T P##_sub_acq_rel(A *a, T x) { return atomic_fetch_sub_explicit(&a->v, x, memory_order_acq_rel); } \
 	static inline T P##_sub_sc(A *a, T x) { return atomic_fetch_sub_explicit(&a->v, x, memory_order_seq_cst); } \
+	static inline T P##_or_rlx(A *a, T x) { return atomic_fetch_or_explicit(&a->v, x, memory_order_relaxed); } \
 	static inline T P##_or_sc(A *a, T x) { return atomic_fetch_or_explicit(&a->v, x, memory_order_seq_cst); } \
 	static inline T P##_and_sc(A *a, T x) { return atomic_fetch_and_explicit(&a->v, x, memory_order_seq_cst); } \
 	static inline T P##_or_acq_rel(A *a, T x) { return atomic_fetch_or_explicit(&a->v, x, memory_order_acq_rel); } \

@@ -8,6 +8,7 @@
 #include "base/futex.h"
 #include "job/handle.h"
 #include "sched/deadlock.h"
+#include "sched/inherit.h"
 #include "sched/run.h"
 #include "sched/submitter.h"
 #include "sched/spare.h"
@@ -47,25 +48,53 @@ int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out)
 	g = sh_slab_at(&rt->groups, idx);
 	/* mo rlx: no other thread has it before it is published. */
 	gen = generation(sh_a64_load_rlx(&g->state)) + 1;
+	for (uint32_t i = 0; i < SH_GROUP_POOLS; i++)
+		sh_a32_store_rlx(&g->where[i], 0); /* mo rlx: as above. */
 	/* mo record.1 -> record.2@job/handle.c: as for handles. */
 	sh_a64_store_rel(&g->state, gen << SH_GROUP_GEN_SHIFT);
 	out->v = gen << SH_GROUP_INDEX_BITS | idx;
 	return 0;
 }
 
-static bool group_enter(struct shunt_runtime *rt, struct shunt_group_id id, uint32_t *index)
+/* Remembers where the group has jobs, for its waiters' boosts. True = that is new, and there was room for it. */
+static bool group_note(struct sh_group *g, const struct sh_pool *p, uint32_t level)
 {
-	struct sh_group *g = group_at(rt, id);
+	const uint32_t at = (p->index + 1u) << SH_GROUP_POOL_SHIFT;
+	uint32_t i, w;
+
+	for (i = 0; i < SH_GROUP_POOLS; i++) {
+		w = sh_a32_load_rlx(&g->where[i]); /* mo rlx: published by the count. */
+		/* mo rlx: as above. */
+		if (w == 0 && sh_a32_cas_rlx(&g->where[i], &w, at | 1u << level))
+			return true;
+		if (w >> SH_GROUP_POOL_SHIFT == p->index + 1u) {
+			/* mo rlx: as above. */
+			return !(w >> level & 1u) && !(sh_a32_or_rlx(&g->where[i], 1u << level) >> level & 1u);
+		}
+	}
+	return false;
+}
+
+static bool group_enter(struct sh_submit *s, uint32_t *index)
+{
+	const struct shunt_group_id id = s->spec->group;
+	struct sh_group *g = group_at(s->rt, id);
 	uint64_t w;
+	bool noted;
 
 	if (!g)
 		return false;
 	w = sh_a64_load_acq(&g->state); /* mo record.2 <- record.3@job/handle.c: as for handles. */
+	if (generation(w) != id_generation(id))
+		return false;
+	noted = group_note(g, s->pool, s->level);
 	do {
 		if (generation(w) != id_generation(id) || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
 			return false;
 		/* mo record.2 <- record.3@job/handle.c: counted before the job is queued. */
 	} while (!sh_a64_cas_acq_rel_acq(&g->state, &w, w + 1));
+	if (sh_unlikely(noted) && (w & SH_GROUP_WAITER))
+		(void)sh_futex_wake(sh_futex_low(&g->state), INT_MAX); /* its waiters boost them there, too */
 	*index = sh_group_index(id);
 	return true;
 }
@@ -159,7 +188,21 @@ int shunt_group_destroy(struct shunt_runtime *rt, struct shunt_group_id group)
 	return 0;
 }
 
-static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline_ns)
+/* Boosts the levels that the group has had jobs of, wherever: all of them may still be queued. */
+static void group_boost(const struct sh_group *g, struct sh_boosts *boosts)
+{
+	for (uint32_t i = 0; i < SH_GROUP_POOLS; i++) {
+		uint32_t w = sh_a32_load_rlx(&g->where[i]); /* mo rlx: acquired with the flag, or its setter sees it. */
+
+		if (w == 0)
+			return;
+		sh_boost_add(boosts, (w >> SH_GROUP_POOL_SHIFT) - 1u, w & ((1u << SH_GROUP_POOL_SHIFT) - 1u), 0,
+			     SHUNT_ANY);
+	}
+}
+
+static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline_ns,
+		       struct sh_boosts *boosts)
 {
 	struct sh_group *g = group_at(rt, group);
 
@@ -177,6 +220,7 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		/* mo record.6 <> record.4@job/handle.c: flag and count are in one word. */
 		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_acq_rel(&g->state, &w, w | SH_GROUP_WAITER))
 			continue;
+		group_boost(g, boosts);
 		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
 }
@@ -216,10 +260,14 @@ static inline int help(struct sh_worker *w, uint32_t group, uint64_t deadline_ns
 static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline)
 {
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
-	int rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
+	struct sh_boosts boosts SH_CLEANUP(sh_boosts_end) = { 0 };
+	int rc;
 
+	sh_boosts_begin(&boosts, rt);
+	group_boost(group_at(rt, group), &boosts); /* before a spare serves the queue */
+	rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
 	if (rc == 0 || rc == SHUNT_ETIMEDOUT)
-		rc = group_sleep(rt, group, deadline);
+		rc = group_sleep(rt, group, deadline, &boosts);
 	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
 }
 
@@ -260,7 +308,7 @@ int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint
 
 static int group_admit(struct sh_submit *s)
 {
-	if (!group_enter(s->rt, s->spec->group, &s->group))
+	if (!group_enter(s, &s->group))
 		return SHUNT_ENOENT;
 	s->record->group = s->group;
 	return 0;

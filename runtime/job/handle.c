@@ -8,6 +8,7 @@
 #include "base/inject.h"
 #include "sched/async.h"
 #include "sched/deadlock.h"
+#include "sched/inherit.h"
 #include "sched/pick.h"
 #include "sched/propagate.h"
 #include "sched/run.h"
@@ -248,6 +249,19 @@ static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t 
 	return sh_run_record(w, handle, false);
 }
 
+/* Boosts the level of the job of this word; one with a key is behind others of its strand. */
+static void record_boost(struct shunt_runtime *rt, uint64_t handle, uint64_t word, struct sh_boosts *boosts)
+{
+	const uint32_t index = (uint32_t)word >> SH_RECORD_POOL_SHIFT & 1023u;
+	const uint32_t levels = 1u << ((uint32_t)word >> SH_RECORD_LEVEL_SHIFT & (SHUNT_LEVELS_MAX - 1u));
+	/* mo rlx: another's if the record is another's by now: a boost for nothing, for a moment. */
+	const uint32_t strand = sh_a32_load_rlx(&sh_record_at(rt, handle)->strand);
+	const bool queued = (word & SH_RECORD_STATUS) == SH_RECORD_QUEUED;
+
+	sh_boost_add(boosts, index, queued ? levels : 0, queued ? 0 : levels,
+		     queued && (word & SH_RECORD_LINKED) ? strand : SHUNT_ANY);
+}
+
 /* Sleeps until the word is terminal or the deadline; 0, SHUNT_ETIMEDOUT or SHUNT_ESTALE. */
 static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns)
 {
@@ -278,8 +292,14 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline)
 {
 	struct sh_sleeper sleeper SH_CLEANUP(sh_sleeper_end) = { 0 };
-	int rc = sh_sleeper_begin(&sleeper, rt, handle, (struct shunt_group_id){ 0 }, deadline);
+	struct sh_boosts boosts SH_CLEANUP(sh_boosts_end) = { 0 };
+	uint64_t word = 0;
+	int rc;
 
+	sh_boosts_begin(&boosts, rt);
+	if (record_word(rt, handle, &word))
+		record_boost(rt, handle, word, &boosts); /* before a spare serves the queue */
+	rc = sh_sleeper_begin(&sleeper, rt, handle, (struct shunt_group_id){ 0 }, deadline);
 	/* also if the limit has passed: the job may have ended meanwhile */
 	return rc == 0 || rc == SHUNT_ETIMEDOUT ? record_sleep(rt, handle, deadline) : rc;
 }

@@ -17,6 +17,7 @@
 #include "life/pool.h"
 #include "life/pool_stop.h"
 #include "lockfree/registry.h"
+#include "sched/inherit.h"
 #include "sched/submitter.h"
 
 /* The id of the next pool: of the first free entry, with a generation that it never had. 0 = no entry is left. */
@@ -134,8 +135,7 @@ static int pool_take(struct shunt_runtime *rt, uint32_t id, struct sh_pool **out
 	if (rc == 0) {
 		sh_control_drop_name(rt, rt->pool_names, p->name);
 		rt->pool_leaving[p->index] = true;
-		/* mo pool.1 -> pool.1@sched/world.h: no type names it, so no submitter can hold it. */
-		sh_aptr_store_rel(&rt->pool[p->index], NULL);
+		sh_boosts_pool_gone(rt, p->index);
 		pool_retire_counts(rt, p); /* all its jobs have ended */
 	}
 	sh_control_leave(rt, &control);

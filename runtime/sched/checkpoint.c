@@ -11,12 +11,14 @@
  * calls.
  * Progress: wait-free if no job is found, else as the handlers of the jobs that run.
  * Bounds: one call runs at most SHUNT_CHECKPOINT_JOBS_MAX jobs. Each job on the stack is of a
- * higher level than the one below it: at most `levels` of them nest, as far as the stack has room.
+ * higher level than the one below it, or of one that was boosted to a higher one (inherit.h): without
+ * boosts, at most `levels` of them nest. All as far as the stack has room.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
 #include "sched/async.h"
+#include "sched/inherit.h"
 #include "sched/world.h"
 
 /* Invalid use: why this job must not be preempted here, as an error and in words; 0 = it may. */
@@ -99,7 +101,7 @@ static void preemption_over(const struct preemption *p)
 }
 
 /* Runs jobs of `levels`. The preempted job's clock stops from here to the end of the last one. */
-static int lend(struct shunt_job_ctx *ctx, uint32_t levels)
+static int preempt(struct shunt_job_ctx *ctx, uint32_t levels)
 {
 	struct preemption p SH_CLEANUP(preemption_over) = { ctx, 0 };
 	struct sh_worker *w = ctx->worker;
@@ -133,7 +135,9 @@ static SH_NOINLINE int checkpoint_slow(struct shunt_job_ctx *ctx)
 		return rc;
 	levels = ((1u << ctx->level) - 1u) & ctx->worker->level_mask;
 	ctx->above = SH_ABOVE_KNOWN | levels;
-	rc = sh_worker_hints(ctx->worker) & levels ? lend(ctx, levels) : 0;
+	if (sh_unlikely(sh_a32_load_rlx(&ctx->worker->pool->run_boosts) != 0)) /* mo rlx: a hint. */
+		levels = sh_boosted_above(ctx->worker->pool, ctx->level) & ctx->worker->level_mask;
+	rc = sh_worker_hints(ctx->worker) & levels ? preempt(ctx, levels) : 0;
 	return sh_runtime_forked(ctx->rt) ? SHUNT_EFORKED : rc; /* a child that a nested handler forked */
 }
 
@@ -148,7 +152,9 @@ int shunt_checkpoint(struct shunt_job_ctx *ctx)
 	if (rc != 0)
 		return rc;
 	above = ctx->above;
-	if (sh_likely(above != 0) && sh_likely((sh_worker_hints(ctx->worker) & above) == 0))
+	if (sh_likely(above != 0)
+	    /* mo rlx: a hint; levels that are boosted to one above may have a job. */
+	    && sh_likely(((sh_worker_hints(ctx->worker) | sh_a32_load_rlx(&ctx->worker->pool->boosts)) & above) == 0))
 		return 0;
 	return checkpoint_slow(ctx);
 }

@@ -118,13 +118,20 @@ static inline uint32_t sh_group_index(struct shunt_group_id id)
 	return (uint32_t)(id.v & ((1u << SH_GROUP_INDEX_BITS) - 1u));
 }
 
-struct sh_group {
+#define SH_GROUP_POOLS 8u /* pools that a group remembers */
+#define SH_GROUP_POOL_SHIFT 16u
+
+struct sh_group { /* item of the slab of groups; a free batch is written into the first line */
 	sh_a32 next; /* slab */
 	uint32_t count;
 	sh_a64 state; /* sync: atomic */
-	uint32_t pad[12];
+	uint32_t pad0[12];
+	/* sync: atomic; where it had jobs: (index of the pool + 1) << SH_GROUP_POOL_SHIFT | levels; 0 = no more */
+	sh_a32 where[SH_GROUP_POOLS];
+	uint32_t pad1[8];
 };
-_Static_assert(sizeof(struct sh_group) == SH_CACHELINE, "one line a group");
+_Static_assert(sizeof(struct sh_group) == 2 * SH_CACHELINE && offsetof(struct sh_group, where) == SH_CACHELINE,
+	       "two lines a group");
 
 struct sh_worker;
 

@@ -115,6 +115,23 @@ bool sh_pick_any(struct sh_worker *w, uint32_t level, struct sh_item *item)
 	return false;
 }
 
+bool sh_pick_boosted(struct sh_worker *w, struct sh_item *item, uint32_t *level)
+{
+	/* mo rlx: a hint, as the levels that may have stealable work. */
+	uint32_t levels = sh_a32_load_rlx(&w->pool->boosted_to[*level]) & w->level_mask;
+	uint32_t hot = sh_a32_load_rlx(&w->pool->stealable); /* mo rlx: as above. */
+
+	for (; levels != 0; levels &= levels - 1) {
+		uint32_t l = (uint32_t)__builtin_ctz(levels);
+
+		if (sh_pick_any(w, l, item) || ((hot >> l & 1u) && sh_pick_steal(w, l, item))) {
+			*level = l;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Under overload everything is in the backlog: skip the rotation and take from it. */
 bool sh_pick_contended(struct sh_worker *w, uint32_t level, struct sh_item *item)
 {

@@ -38,6 +38,8 @@ _Static_assert(SH_OLDEST_PERIOD == 256u, "source_tick wraps by itself");
 bool sh_pick_steal(struct sh_worker *w, uint32_t level, struct sh_item *item);
 /* Has another worker a job of this level that should be stolen? Not the ring of one that is prompt and watched. */
 bool sh_pick_others_have(const struct sh_worker *w, uint32_t level);
+/* Takes a job of a level that is boosted to *level (inherit.h), which it names then. */
+bool sh_pick_boosted(struct sh_worker *w, struct sh_item *item, uint32_t *level);
 /* Takes a job of one level from the worker's own sources and the backlog. */
 bool sh_pick_any(struct sh_worker *w, uint32_t level, struct sh_item *item);
 /* The same for a level that may have pinned jobs or a backlog. */
@@ -118,7 +120,7 @@ static inline bool take_level(struct sh_worker *w, uint32_t level, uint32_t othe
 
 /*
  * The order of decisions: the slot's own level, then the most urgent first; at each level own
- * queues, then those of others.
+ * queues, then those of others, then the same of the levels that are boosted to it.
  */
 static inline bool sh_pick(struct sh_worker *w, struct sh_item *item, uint32_t *level)
 {
@@ -127,6 +129,7 @@ static inline bool sh_pick(struct sh_worker *w, struct sh_item *item, uint32_t *
 	/* mo rlx: polled again; the sleeper's scan is ordered. */
 	uint32_t others = sh_a32_load_rlx(&w->pin_bits) | sh_a32_load_rlx(&p->backlog_bits);
 	uint32_t hot = sh_a32_load_rlx(&p->stealable); /* mo rlx: as above. */
+	uint32_t boosts = sh_a32_load_rlx(&p->boosts); /* mo rlx: a hint. */
 	uint32_t levels = w->level_mask;
 
 	*level = slot;
@@ -135,6 +138,8 @@ static inline bool sh_pick(struct sh_worker *w, struct sh_item *item, uint32_t *
 	for (; levels != 0; levels &= levels - 1) {
 		*level = (uint32_t)__builtin_ctz(levels);
 		if (take_level(w, *level, others, item) || ((hot >> *level & 1u) && sh_pick_steal(w, *level, item)))
+			goto got;
+		if (sh_unlikely(boosts >> *level & 1u) && sh_pick_boosted(w, item, level))
 			goto got;
 	}
 	return false;

@@ -32,6 +32,8 @@ struct sh_pool {
 	sh_a32 unmeasured;                         /* sync: atomic; unmeasured workers, without spares */
 	sh_a32 spares_active;                      /* sync: atomic, changed under lock(spare_lock) */
 	sh_a32 watcher;                            /* sync: atomic; slot + 1 of the worker that watches the prompt ones, 0 = none */
+	/* sync: atomic, changed under the lock of inherit.c; levels to which queued, running jobs are boosted */
+	sh_a32 boosts, run_boosts;
 	/* line 2: parked workers; bit set after state PARKED */
 	sh_a64 idle[SH_WORDS] SH_ALIGNED(SH_CACHELINE); /* sync: atomic */
 	/* line 3: spinning workers, a hint for placement */
@@ -42,6 +44,8 @@ struct sh_pool {
 	sh_a64 rejected, inlined;                /* sync: atomic; statistics */
 	sh_a32 async_in_flight;                  /* sync: atomic */
 	sh_a64 stop_cancelled; /* sync: atomic; jobs that a worker ended because the pool stopped */
+	/* sync: the same; for each of these levels: which others are served at it, and run at it */
+	sh_a32 boosted_to[SHUNT_LEVELS_MAX], run_boosted_to[SHUNT_LEVELS_MAX];
 	/*
 	 * workers by speed, for the default strategy; written when a worker's measured speed
 	 * changes

@@ -134,10 +134,10 @@ static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t dea
 }
 
 /*
- * What is queued at a blocked worker is for others now: sets the stealable hint and wakes a worker,
- * for each level.
+ * What is queued at a blocked worker is for others now: sets the stealable hint of each level, and
+ * wakes a worker.
  */
-static void offer_queues(struct sh_pool *p, struct sh_worker *w)
+static void offer_queues(struct sh_pool *p, struct sh_worker *w, bool wake)
 {
 	uint32_t l;
 
@@ -147,7 +147,7 @@ static void offer_queues(struct sh_pool *p, struct sh_worker *w)
 
 			/* mo hint.1 <> hint.2@sched/pick.h: the jobs were pushed before. */
 			(void)sh_a32_or_sc(&p->stealable, 1u << l);
-			waking = sh_pool_wake_idle(p, l);
+			waking = wake ? sh_pool_wake_idle(p, l) : NULL;
 			if (waking)
 				(void)sh_worker_wake(waking);
 		}
@@ -162,12 +162,13 @@ static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, uint64_t dea
 	sh_log_hold(&lines, text, sizeof(text));
 	/* mo rlx: a hint: submitters do not choose a blocked worker. */
 	sh_a32_store_rlx(&w->blocked, 1);
+	offer_queues(p, w, false); /* the spare's first pick is the most urgent job, not what the backlog has */
 	(void)pthread_mutex_lock(&p->spare_lock);
 	(void)sh_a32_add_rlx(&p->blocked, 1); /* mo rlx: raised under the lock. */
 	rc = compensate(p, w, deadline_ns);
 	SH_POINT("pool.spare.started");
 	(void)pthread_mutex_unlock(&p->spare_lock);
-	offer_queues(p, w);
+	offer_queues(p, w, true);
 	sh_log_pass(&lines);
 	return rc == 0 || rc == SHUNT_ETIMEDOUT ? rc : SHUNT_ELIMIT;
 }

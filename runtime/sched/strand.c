@@ -40,6 +40,7 @@ static bool needs_token(const struct sh_strand *s)
 bool sh_strand_push(struct shunt_runtime *rt, struct sh_strand *s, uint32_t record)
 {
 	struct sh_record *job = strand_job(rt, record);
+	const uint32_t level = job->level;      /* read before others have it */
 	uint64_t w = sh_a64_load_rlx(&s->word); /* mo rlx: re-checked by the CAS. */
 	uint64_t next;
 
@@ -53,6 +54,8 @@ bool sh_strand_push(struct shunt_runtime *rt, struct sh_strand *s, uint32_t reco
 		 */
 	} while (!sh_a64_cas_sc(&s->word, &w, next));
 	SH_POINT("strand.push.after_cas");
+	if (!(sh_a32_load_rlx(&s->levels) >> level & 1u))     /* mo rlx: a hint. */
+		(void)sh_a32_or_rlx(&s->levels, 1u << level); /* mo rlx: as above. */
 	return word_state(next) == ST_READY && needs_token(s);
 }
 
@@ -146,6 +149,8 @@ bool sh_strand_release(struct shunt_runtime *rt, struct sh_strand *s, uint32_t *
 		assert(word_state(w) == ST_RUNNING);
 		if (item != 0)
 			*level = strand_job(rt, item)->level;
+		/* mo rlx: a hint; a job that is pushed meanwhile may be forgotten. */
+		sh_a32_store_rlx(&s->levels, item != 0 ? sh_a32_load_rlx(&s->levels) | 1u << *level : 0);
 		while (item != 0 || word_top(w) == 0) {
 			/*
 			 * mo strand.4 -> strand.2@sched/strand.c: first and last before the next claimer has them;

@@ -43,6 +43,7 @@ struct sh_strand {
 	sh_a64 word;          /* sync: atomic; state | newest pending record:32 */
 	uint32_t first, last; /* sync: RUNNING claimer; records in submit order, from the word */
 	sh_a32 tokens;        /* sync: atomic; tokens in queues */
+	sh_a32 levels;        /* sync: atomic; levels of its jobs since it was IDLE, for a waiter's boost: a hint */
 } SH_ALIGNED(32);
 
 /* Adds a job, by its record's index. True = the caller must push a token, then call sh_strand_pushed. */

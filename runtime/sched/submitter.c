@@ -17,6 +17,7 @@
 #include "base/inject.h"
 #include "sched/credit.h"
 #include "sched/deadlock.h"
+#include "sched/inherit.h"
 #include "sched/world.h"
 
 #define RUNTIMES_MAX 64u
@@ -50,6 +51,7 @@ static void forked_child(void)
 	/* The locks may have been held by threads that do not exist in the child. */
 	(void)pthread_mutex_init(&runtimes_lock, NULL);
 	sh_sleepers_forked();
+	sh_boosts_forked();
 }
 
 static void submitter_release(struct shunt_runtime *rt, struct sh_submitter *sub)

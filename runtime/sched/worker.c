@@ -107,7 +107,8 @@ static bool take_hinted(struct sh_worker *w, uint32_t level, struct sh_item *ite
 	return sh_ring_pop(&w->ring[level], item);
 }
 
-bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, struct sh_item *item, uint32_t *level)
+/* The most urgent level of `levels` that has a job; SHUNT_ANY = none. */
+static uint32_t take_above(struct sh_worker *w, uint32_t levels, struct sh_item *item)
 {
 	/* mo rlx: polled again; the sleeper's scan is ordered. */
 	uint32_t hot = sh_a32_load_rlx(&w->pool->stealable);
@@ -115,15 +116,36 @@ bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, struct sh_item *
 	for (; levels != 0; levels &= levels - 1) {
 		uint32_t l = (uint32_t)__builtin_ctz(levels);
 
-		if (!sh_pick_any(w, l, item) && !take_hinted(w, l, item)
-		    && !((hot >> l & 1u) && sh_pick_steal(w, l, item)))
-			continue;
-		if (sh_unlikely(w->surplus))
-			sh_propagate(w);
-		*level = l;
-		return true;
+		if (sh_pick_any(w, l, item) || take_hinted(w, l, item))
+			return l;
+		if ((hot >> l & 1u) && sh_pick_steal(w, l, item))
+			return l;
 	}
-	return false;
+	return SHUNT_ANY;
+}
+
+bool sh_worker_pick_above(struct sh_worker *w, uint32_t levels, struct sh_item *item, uint32_t *level)
+{
+	uint32_t boosts = sh_a32_load_rlx(&w->pool->boosts) & levels; /* mo rlx: a hint. */
+	uint32_t got = SHUNT_ANY;
+
+	/* as sh_pick: what is boosted to a level, before the next level */
+	for (; boosts != 0 && got == SHUNT_ANY; boosts &= boosts - 1) {
+		uint32_t g = (uint32_t)__builtin_ctz(boosts);
+		uint32_t boosted = sh_a32_load_rlx(&w->pool->boosted_to[g]); /* mo rlx: as above. */
+
+		got = take_above(w, levels & ((2u << g) - 1u), item);
+		if (got == SHUNT_ANY)
+			got = take_above(w, levels & boosted, item);
+	}
+	if (got == SHUNT_ANY)
+		got = take_above(w, levels, item);
+	if (got == SHUNT_ANY)
+		return false;
+	if (sh_unlikely(w->surplus))
+		sh_propagate(w);
+	*level = got;
+	return true;
 }
 
 static bool own_empty(const struct sh_worker *w)

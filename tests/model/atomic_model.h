@@ -73,6 +73,7 @@ typedef struct {
 #define sh_a32_sub_rlx(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("sub_rlx", SUB, RLX, RLX), a, x)
 #define sh_a32_sub_acq_rel(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("sub_acq_rel", SUB, ACQ_REL, RLX), a, x)
 #define sh_a32_sub_sc(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("sub_sc", SUB, SC, RLX), a, x)
+#define sh_a32_or_rlx(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("or_rlx", OR, RLX, RLX), a, x)
 #define sh_a32_or_sc(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("or_sc", OR, SC, RLX), a, x)
 #define sh_a32_or_acq_rel(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("or_acq_rel", OR, ACQ_REL, RLX), a, x)
 #define sh_a32_and_sc(a, x) MODEL_DO_RMW(uint32_t, MODEL_SITE("and_sc", AND, SC, RLX), a, x)

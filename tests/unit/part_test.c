@@ -465,7 +465,7 @@ static void test_contradictions(void **state)
 			SHUNT_JOB_KEYED | SHUNT_JOB_ON_NODE,
 			SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE,
 			SHUNT_JOB_KEYED | SHUNT_JOB_ON_WORKER | SHUNT_JOB_ON_NODE,
-			1u << 3,
+			1u << 4,
 		};
 
 		s = spec_of(two[i]);

@@ -13,6 +13,7 @@
 #include "model/client.h"
 
 static struct shunt_runtime rt; /* no more of it than the slab of groups */
+static struct sh_pool pool;
 static struct shunt_group_id group;
 static uint32_t left[3]; /* plain: what job i leaves */
 static sh_a32 waited;    /* waits that returned */
@@ -22,7 +23,7 @@ static bool enter(struct shunt_group_id id)
 {
 	struct sh_record record = { 0 };
 	const struct shunt_job_spec spec = { .group = id };
-	struct sh_submit s = { .rt = &rt, .spec = &spec, .record = &record };
+	struct sh_submit s = { .rt = &rt, .spec = &spec, .pool = &pool, .record = &record };
 	int rc = sh_part_group.admit(&s);
 
 	client_assert((rc == 0 && record.group == sh_group_index(id)) || rc == SHUNT_ENOENT);
