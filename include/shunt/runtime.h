@@ -68,6 +68,15 @@ struct shunt_runtime_opts {
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
+ * Gives memory of past bursts back to the system, while jobs go on: records of jobs with a handle, a callback, a group
+ * or a key, groups (384 KiB of each on each NUMA node stay, and pages with one in use), and what the allocator keeps
+ * unused. Memory of queued jobs without those goes back by itself. Submits may get SHUNT_EFULL meanwhile though records
+ * are free: call it when little is going on. Nothing is given back where the program's own allocator serves.
+ * 0, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESTOPPED. *bytes (may be NULL): records and groups that went back. Any thread.
+ * Blocks: on the runtime's control lock; some ns for each free record.
+ */
+SHUNT_MUST_USE SHUNT_API int shunt_trim(struct shunt_runtime *rt, uint64_t *bytes);
+/*
  * Stops accepting, and waits up to timeout_ns (0 = just look, SHUNT_FOREVER = no limit) until every accepted job is
  * terminal. 0 when all ended; SHUNT_ETIMEDOUT when jobs are left (they stay queued; destroy cancels and counts them).
  * SHUNT_EDEADLK inside a job. SHUNT_ESTOPPED: another thread destroys the runtime meanwhile.

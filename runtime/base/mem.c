@@ -165,6 +165,14 @@ static void mem_arena_destroy(struct sh_mem *m)
 	(void)mallctl(name, NULL, NULL, NULL, 0);
 }
 
+static void mem_arena_purge(const struct sh_mem *m)
+{
+	char name[48];
+
+	(void)snprintf(name, sizeof(name), "arena.%u.purge", m->arena);
+	(void)mallctl(name, NULL, NULL, NULL, 0);
+}
+
 static int mem_flags(const struct sh_mem *m, size_t align)
 {
 	return MALLOCX_ARENA(m->arena) | MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(align);
@@ -212,6 +220,11 @@ static bool mem_arena_create(struct sh_mem *m)
 }
 
 static void mem_arena_destroy(struct sh_mem *m)
+{
+	(void)m;
+}
+
+static void mem_arena_purge(const struct sh_mem *m)
 {
 	(void)m;
 }
@@ -292,7 +305,7 @@ void sh_mem_free(struct sh_mem *m, void *p, size_t size, size_t align)
 	(void)sh_a64_sub_rlx(&m->bytes, size); /* mo rlx: statistic. */
 }
 
-static size_t page_bytes(void)
+size_t sh_mem_page(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
@@ -324,7 +337,7 @@ void *sh_mem_map(struct sh_mem *m, size_t size)
 	assert(size > 0);
 	if (SH_FAIL("mem.map"))
 		return NULL;
-	p = custom.alloc ? sh_block_alloc(size, page_bytes()) : pages_alloc(size);
+	p = custom.alloc ? sh_block_alloc(size, sh_mem_page()) : pages_alloc(size);
 	if (p)
 		(void)sh_a64_add_rlx(&m->mapped, size); /* mo rlx: statistic. */
 	return p;
@@ -335,7 +348,7 @@ void sh_mem_unmap(struct sh_mem *m, void *p, size_t size)
 	if (!p)
 		return;
 	if (custom.alloc)
-		sh_block_free(p, size, page_bytes());
+		sh_block_free(p, size, sh_mem_page());
 	else
 		pages_free(p, size);
 	(void)sh_a64_sub_rlx(&m->mapped, size); /* mo rlx: statistic. */
@@ -343,13 +356,19 @@ void sh_mem_unmap(struct sh_mem *m, void *p, size_t size)
 
 size_t sh_mem_drop(void *p, size_t size)
 {
-	uintptr_t page = page_bytes();
+	uintptr_t page = sh_mem_page();
 	uintptr_t first = ((uintptr_t)p + page - 1) & ~(page - 1);
 	uintptr_t last = ((uintptr_t)p + size) & ~(page - 1);
 
 	if (custom.alloc || first >= last || SH_FAIL("mem.drop"))
 		return 0;
 	return madvise((void *)first, last - first, MADV_DONTNEED) == 0 ? last - first : 0;
+}
+
+void sh_mem_purge(const struct sh_mem *m)
+{
+	if (m->jemalloc)
+		mem_arena_purge(m);
 }
 
 uint64_t sh_mem_bytes(struct sh_mem *m)

@@ -31,6 +31,8 @@ void *sh_heap_resize(void *p, size_t n, size_t size) SH_MUST_USE;
 void sh_heap_free(void *p);
 /* Would the system give a thread a stack of that size now? A mapping, as the C library makes it, that is given back. */
 bool sh_mem_stack_fits(size_t size);
+/* Size of a page. */
+size_t sh_mem_page(void);
 /* False when the program's allocator serves: then pages are not ours to bind to a node or to give back. */
 bool sh_mem_own_pages(void);
 
@@ -57,6 +59,8 @@ void sh_mem_unmap(struct sh_mem *m, void *p, size_t size);
  * the kernel refused.
  */
 size_t sh_mem_drop(void *p, size_t size);
+/* Makes the allocator give back what it keeps unused for m. */
+void sh_mem_purge(const struct sh_mem *m);
 /* Bytes the allocator holds for this arena (jemalloc's own count where present). */
 uint64_t sh_mem_bytes(struct sh_mem *m);
 /* "jemalloc", "libc" or "custom". */

@@ -35,10 +35,12 @@ int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint3
 	s->base = sh_mem_map(mem, s->bytes);
 	if (!s->base)
 		return SHUNT_ENOMEM;
+	s->page_items = sh_mem_own_pages() ? (uint32_t)(sh_mem_page() / item_size) : 0;
+	s->pages = s->page_items == 0 ? 0 : (uint32_t)(s->bytes / item_size / s->page_items);
+	s->page = s->pages == 0 ? NULL : sh_mem_map(mem, s->pages * sizeof(*s->page));
 	s->node = sh_mem_alloc(mem, sizeof(*s->node) * nodes, SH_CACHELINE);
-	if (!s->node) {
-		sh_mem_unmap(mem, s->base, s->bytes);
-		s->base = NULL;
+	if (!s->node || (s->pages != 0 && !s->page)) {
+		sh_slab_fini(s);
 		return SHUNT_ENOMEM;
 	}
 	for (i = 0; i < nodes; i++) {
@@ -47,6 +49,7 @@ int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint3
 		s->node[i].first = 1u + first;
 		s->node[i].last = 1u + (capacity - first < s->per_node ? capacity : first + s->per_node);
 		sh_a64_init(&s->node[i].head, 0);
+		sh_a64_init(&s->node[i].dropped, 0);
 		sh_a32_init(&s->node[i].fresh, s->node[i].first);
 	}
 	return 0;
@@ -57,8 +60,10 @@ void sh_slab_fini(struct sh_slab *s)
 	if (!s->base)
 		return;
 	sh_mem_free(s->mem, s->node, sizeof(*s->node) * s->nodes, SH_CACHELINE);
+	sh_mem_unmap(s->mem, s->page, s->pages * sizeof(*s->page));
 	sh_mem_unmap(s->mem, s->base, s->bytes);
 	s->base = NULL;
+	s->page = NULL;
 	s->node = NULL;
 }
 
@@ -114,6 +119,76 @@ static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
 		if (sh_a64_cas_acq_rel_acq(&nd->head, &head, (((head >> 32) + 1) << 32) | next))
 			return top;
 	}
+}
+
+/* Items that come one by one, on their way back to a node's stack: full chains go there at once. */
+struct giving {
+	struct sh_slab *s;
+	struct sh_slab_node *nd;
+	uint32_t idx[SH_SLAB_BATCH], n;
+	uint32_t chain, chains; /* carrier of what is complete, and how many batches that is */
+};
+
+static void giving_flush(struct giving *g)
+{
+	if (g->n != 0) {
+		slab_fill_batch(g->s, g->idx, g->n, g->chain);
+		g->chain = g->idx[0];
+		g->chains++;
+		g->n = 0;
+	}
+	if (g->chain != 0)
+		slab_push_chain(g->s, g->nd, g->chain);
+	g->chain = 0;
+	g->chains = 0;
+}
+
+static void giving_add(struct giving *g, uint32_t idx)
+{
+	g->idx[g->n++] = idx;
+	if (g->n < SH_SLAB_BATCH)
+		return;
+	slab_fill_batch(g->s, g->idx, g->n, g->chain);
+	g->chain = g->idx[0];
+	g->n = 0;
+	if (++g->chains >= g->s->chain_max)
+		giving_flush(g);
+}
+
+static void page_push(struct sh_slab *s, struct sh_slab_node *nd, uint32_t page)
+{
+	uint64_t head = sh_a64_load_rlx(&nd->dropped); /* mo rlx: re-checked by the CAS. */
+
+	do {
+		sh_a32_store_rlx(&s->page[page].next, (uint32_t)head); /* mo rlx: published by the CAS below. */
+		SH_POINT("slab.page_push.before_cas");
+		/* mo slab.3 -> slab.4@lockfree/slab.c: the page's `keep`, and that its memory is given back. */
+	} while (!sh_a64_cas_rel(&nd->dropped, &head, (((head >> 32) + 1) << 32) | (page + 1)));
+}
+
+/* Opens a page that was given back: its items go to the stack, but one, which is returned. 0 = there is none. */
+static uint32_t slab_open_page(struct sh_slab *s, struct sh_slab_node *nd)
+{
+	/* mo slab.4 <- slab.3@lockfree/slab.c: what the trimming thread did with the page. */
+	uint64_t head = sh_a64_load_acq(&nd->dropped);
+	struct giving g = { .s = s, .nd = nd };
+	uint32_t page, i;
+
+	do {
+		if ((uint32_t)head == 0)
+			return 0;
+		page = (uint32_t)head - 1u;
+		SH_POINT("slab.page_pop.before_cas");
+		/* mo slab.4 <- slab.3@lockfree/slab.c: success and failure. `next` is discarded with another tag. */
+	} while (!sh_a64_cas_acq_rel_acq(&nd->dropped, &head,
+					 (((head >> 32) + 1) << 32) | sh_a32_load_rlx(&s->page[page].next)));
+	for (i = 0; i < s->page_items; i++)
+		/* mo rlx: published with the item. */
+		sh_a64_store_rlx(&slab_item(s, page * s->page_items + i)->keep, s->page[page].keep);
+	for (i = 1; i < s->page_items; i++)
+		giving_add(&g, page * s->page_items + i);
+	giving_flush(&g);
+	return page * s->page_items;
 }
 
 /* Takes up to `want` never-used items. Returns how many, and the first in *first. */
@@ -182,6 +257,9 @@ static uint32_t slab_alloc_node(struct sh_slab *s, struct sh_slab_cache *cache, 
 	}
 	if (top != 0)
 		return slab_take_one(s, nd, top);
+	first = s->page ? slab_open_page(s, nd) : 0;
+	if (first != 0)
+		return first;
 	n = slab_take_fresh(nd, cache && s->cache_max >= SH_SLAB_BATCH ? SH_SLAB_BATCH : 1, &first);
 	for (i = 1; i < n; i++)
 		cache->idx[cache->n++] = first + (n - i);
@@ -286,4 +364,133 @@ void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache)
 		cache->n -= n;
 		slab_give(s, cache->idx + cache->n, n);
 	}
+}
+
+/* ---- trim ---- */
+
+/*
+ * Takes the entries of the stack but as many as `keep` items need, at one instant: the stack always has those, or they
+ * are in this thread's hands while it counts them. The newest ones stay, which are warm. 0 = there are no more.
+ */
+static uint32_t take_cold(struct sh_slab *s, struct sh_slab_node *nd, uint32_t keep)
+{
+	const uint32_t chains = keep / (s->chain_max * SH_SLAB_BATCH);
+	uint32_t warm = 0, n, top;
+	uint64_t head;
+
+	for (n = 0; n < chains && (top = slab_pop_chain(s, nd)) != 0; n++) {
+		sh_a32_store_rlx(&slab_item(s, top)->next, warm); /* mo rlx: published by the CAS below. */
+		warm = top;
+	}
+	head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
+	do {
+		SH_POINT("slab.trim.before_cas");
+		/* mo slab.2 <- slab.1@lockfree/slab.c: the cold batches' contents; slab.1: those of the warm ones. */
+	} while (!sh_a64_cas_acq_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | warm));
+	return (uint32_t)head;
+}
+
+/* What is done with each item of a list of chains. A batch is read before its items are used otherwise. */
+static void each_item(struct sh_slab *s, uint32_t top, void (*use)(void *arg, uint32_t idx), void *arg)
+{
+	while (top != 0) {
+		uint32_t next = sh_a32_load_rlx(&slab_item(s, top)->next); /* mo rlx: acquired with the list. */
+
+		while (top != 0) {
+			const struct sh_slab_item *carrier = slab_item(s, top);
+			const uint32_t count = carrier->count, link = carrier->link;
+			uint32_t idx[SH_SLAB_BATCH - 1];
+
+			for (uint32_t i = 0; i < count; i++)
+				idx[i] = carrier->idx[i];
+			use(arg, top);
+			for (uint32_t i = 0; i < count; i++)
+				use(arg, idx[i]);
+			top = link;
+		}
+		top = next;
+	}
+}
+
+static void count_item(void *arg, uint32_t idx)
+{
+	struct sh_slab *s = arg;
+
+	if (idx / s->page_items < s->pages)
+		s->page[idx / s->page_items].free++;
+}
+
+/*
+ * An item of a page that is wholly free is left out; its generation counts for the page. A page with a fresh item, or
+ * one of another node, never is.
+ */
+static void sort_item(void *arg, uint32_t idx)
+{
+	struct giving *g = arg;
+	struct sh_slab *s = g->s;
+	uint32_t p = idx / s->page_items;
+
+	if (p < s->pages && s->page[p].free == s->page_items) {
+		uint64_t keep = sh_a64_load_rlx(&slab_item(s, idx)->keep); /* mo rlx: acquired with the list. */
+
+		if (keep > s->page[p].keep)
+			s->page[p].keep = keep;
+	} else {
+		giving_add(g, idx);
+	}
+}
+
+/* Gives the pages from..to - 1 back; where the kernel refuses, their items. */
+static size_t drop_pages(struct giving *g, uint32_t from, uint32_t to)
+{
+	struct sh_slab *s = g->s;
+	const size_t size = (size_t)(to - from) * s->page_items * s->item_size;
+	const size_t bytes = sh_mem_drop(slab_item(s, from * s->page_items), size);
+
+	for (; from < to; from++) {
+		if (bytes != 0)
+			page_push(s, g->nd, from);
+		for (uint32_t i = 0; bytes == 0 && i < s->page_items; i++)
+			giving_add(g, from * s->page_items + i);
+	}
+	return bytes;
+}
+
+static size_t trim_node(struct sh_slab *s, struct sh_slab_node *nd, uint32_t keep)
+{
+	struct giving g = { .s = s, .nd = nd };
+	uint32_t cold = take_cold(s, nd, keep);
+	const uint32_t end = nd->last / s->page_items < s->pages ? nd->last / s->page_items : s->pages;
+	uint32_t p, from;
+	size_t bytes = 0;
+
+	if (cold == 0)
+		return 0;
+	each_item(s, cold, count_item, s);
+	for (p = nd->first / s->page_items; p < end; p++)
+		if (s->page[p].free == s->page_items)
+			s->page[p].keep = 0;
+	each_item(s, cold, sort_item, &g);
+	for (p = from = nd->first / s->page_items; p <= end; p++) {
+		bool whole = p < end && s->page[p].free == s->page_items;
+
+		if (!whole && from < p)
+			bytes += drop_pages(&g, from, p);
+		if (!whole)
+			from = p + 1;
+	}
+	giving_flush(&g);
+	/* an item of another node is in no stack of this one */
+	for (p = nd->first / s->page_items; p <= end && p < s->pages; p++)
+		s->page[p].free = 0;
+	return bytes;
+}
+
+size_t sh_slab_trim(struct sh_slab *s, uint32_t keep)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < s->nodes && s->page; i++)
+		bytes += trim_node(s, &s->node[i], keep);
+	return bytes;
 }

@@ -8,15 +8,20 @@
  * - A batch is written into the memory of its first item, its carrier.
  * - A stack entry is a chain of up to SH_SLAB_CHAIN batches, so a thread that frees and one that
  *   allocates touch the stack's line once in SH_SLAB_CHAIN * SH_SLAB_BATCH items.
+ * - A trim takes the stack's entries but some, puts what cannot be given back on it again, and gives back
+ *   the pages of which all items are free. Such a page has a number in a stack of its own, and the highest
+ *   `keep` of its items; it is opened again before a fresh item is used, and each item has that `keep` then:
+ *   a generation never comes twice.
  * - Stack heads are {tag, index} words. The tag changes with every push and pop, and items are
  *   type-stable, so a stale pop fails its CAS (ABA needs 2^32 operations inside one pop).
  *
- * Threads: alloc and free with a cache: the cache's owner. Without a cache (NULL): any thread. All
+ * Threads: trim: one at a time. Alloc and free with a cache: the cache's owner. Without a cache (NULL): any thread. All
  * may run together.
  * Linearization: the CAS of a stack head, or of the fresh counter.
  * Progress: lock-free. A stopped thread withholds from the others at most its cache and two chains:
  * SH_SLAB_CACHE + 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH items; of a small slab a fraction of that
- * (cache_max, chain_max).
+ * (cache_max, chain_max). One that opens a page withholds its items; one that trims withholds what is free but
+ * SH_SLAB_TRIM_KEEP items, so that meanwhile alloc may find none.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,6 +36,7 @@
 #define SH_SLAB_CHAIN 4u  /* batches per entry of a stack */
 #define SH_SLAB_CACHE 24u /* free indexes a thread may keep besides its chains */
 #define SH_SLAB_NODES_MAX 64u
+#define SH_SLAB_TRIM_KEEP 3072u /* free items of a node that a trim leaves alone */
 
 /* Layout of a free item. A live item may use every byte but must keep `next` atomic. */
 struct sh_slab_item {
@@ -49,6 +55,14 @@ struct sh_slab_node {
 	uint32_t first;
 	uint32_t last;
 	uint32_t pad;
+	sh_a64 dropped SH_ALIGNED(SH_CACHELINE); /* sync: atomic; {tag:32, page + 1:32}; pages given back; 0 = none */
+};
+
+/* What is known of a page of items. */
+struct sh_slab_page {
+	sh_a32 next;   /* sync: atomic; next entry of the stack of pages, + 1 */
+	uint32_t free; /* sync: the trimming thread; items of the page in its hands */
+	uint64_t keep; /* sync: owner of the page; highest of its items */
 };
 
 struct sh_slab {
@@ -62,6 +76,9 @@ struct sh_slab {
 	uint32_t cache_max;/* sync: const; most indexes in a cache, 0 for small slabs */
 	uint32_t chain_max;/* sync: const; batches a cache chains before it returns them */
 	struct sh_slab_node *node; /* sync: const pointer */
+	struct sh_slab_page *page; /* sync: const pointer; NULL = pages are not given back */
+	uint32_t page_items;       /* sync: const; items of a page */
+	uint32_t pages;            /* sync: const */
 };
 
 struct sh_slab_cache {
@@ -81,6 +98,8 @@ uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint
 void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx);
 /* Returns everything in the cache (for an idle or ending thread). */
 void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache);
+/* Gives free memory back to the kernel but for `keep` items of each node; the bytes. One thread at a time. */
+size_t sh_slab_trim(struct sh_slab *s, uint32_t keep);
 /* The memory range of a node slot, for binding. */
 void *sh_slab_node_range(const struct sh_slab *s, uint32_t node, size_t *len);
 

@@ -293,6 +293,11 @@ bool sh_mem_own_pages(void)
 	return true;
 }
 
+size_t sh_mem_page(void)
+{
+	return 0; /* the runtime's slabs have no pages; clients/slab.c lays some out */
+}
+
 int sh_mem_init(struct sh_mem *mem)
 {
 	memset(mem, 0, sizeof(*mem));
@@ -327,8 +332,7 @@ void *sh_mem_map(struct sh_mem *mem, size_t size)
 size_t sh_mem_drop(void *p, size_t size)
 {
 	(void)p;
-	(void)size;
-	return 0;
+	return size;
 }
 
 void sh_mem_unmap(struct sh_mem *mem, void *p, size_t size)
@@ -336,6 +340,11 @@ void sh_mem_unmap(struct sh_mem *mem, void *p, size_t size)
 	(void)mem;
 	if (p)
 		plain_freed(p, size);
+}
+
+void sh_mem_purge(const struct sh_mem *mem)
+{
+	(void)mem;
 }
 
 uint64_t sh_mem_bytes(struct sh_mem *mem)

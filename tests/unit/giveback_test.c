@@ -160,12 +160,101 @@ static void test_refused(void **state)
 	sh_inject_set(NULL, NULL);
 }
 
+/* ---- records: jobs with handles, and groups ---- */
+
+#define TRACKED 150000u
+
+static size_t slab_resident(const struct sh_slab *s)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (s->bytes + page - 1) / page, n = 0, i;
+	unsigned char *in = calloc(pages, 1);
+
+	assert_non_null(in);
+	assert_int_equal(mincore(s->base, s->bytes, in), 0);
+	for (i = 0; i < pages; i++)
+		n += in[i] & 1u;
+	free(in);
+	return n * page;
+}
+
+static void handles_burst(struct stage *st, struct shunt_job_id *ids)
+{
+	struct shunt_job_spec s = tu_spec(st->f.count, NULL);
+	struct tu_gate g = { 0, 0 };
+	atomic_uint ran = 0;
+	struct shunt_job_id held = tu_hold(st->f.rt, st->f.gate, &g);
+	uint32_t i;
+
+	s.arg = &ran;
+	for (i = 0; i < TRACKED; i++)
+		assert_int_equal(shunt_submit(st->f.rt, &s, &ids[i]), 0);
+	atomic_store(&g.open, 1);
+	tu_join(st->f.rt, held, SHUNT_JOB_DONE);
+	for (i = 0; i < TRACKED; i++)
+		tu_join(st->f.rt, ids[i], SHUNT_JOB_DONE);
+	assert_int_equal(atomic_load(&ran), TRACKED);
+}
+
+/*
+ * A burst of jobs with handles, all given back: a trim returns their records while the runtime goes on. Old handles
+ * stay stale, also when the records serve again; a job that runs meanwhile keeps its own.
+ */
+static void test_trim(void **state)
+{
+	struct shunt_job_id *old = calloc(TRACKED, sizeof(*old)), *again = calloc(TRACKED, sizeof(*again));
+	/* and what threads have in their caches */
+	const size_t keep = (SH_SLAB_TRIM_KEEP + 2048u) * sizeof(struct sh_record);
+	struct tu_gate g = { 0, 0 };
+	struct shunt_group_id group[4096], late;
+	struct shunt_job_id running;
+	struct stage st;
+	uint64_t bytes = 0;
+	uint32_t i, round;
+	size_t full;
+
+	(void)state;
+	assert_true(old && again);
+	stage_open(&st, 1);
+	for (i = 0; i < 4096; i++)
+		assert_int_equal(shunt_group_create(st.f.rt, &group[i]), 0);
+	for (i = 0; i < 4096; i++)
+		assert_int_equal(shunt_group_destroy(st.f.rt, group[i]), 0);
+	handles_burst(&st, old);
+	for (round = 0; round < 3; round++) {
+		running = tu_hold(st.f.rt, st.f.gate, &g);
+		full = slab_resident(&st.f.rt->records);
+		assert_true(full >= TRACKED * sizeof(struct sh_record));
+		assert_int_equal(shunt_trim(st.f.rt, &bytes), 0);
+		assert_true(slab_resident(&st.f.rt->records) <= keep);
+		assert_true(bytes >= full - keep);
+		for (i = 0; i < TRACKED; i++)
+			assert_int_equal(shunt_poll(st.f.rt, old[i], NULL), SHUNT_ESTALE);
+		atomic_store(&g.open, 1);
+		tu_join(st.f.rt, running, SHUNT_JOB_DONE);
+		atomic_store(&g.open, 0);
+		handles_burst(&st, again);
+		for (i = 0; i < TRACKED; i++)
+			assert_int_equal(shunt_cancel(st.f.rt, old[i]), SHUNT_ESTALE);
+		memcpy(old, again, TRACKED * sizeof(*old));
+	}
+	for (i = 0; i < 4096; i++)
+		assert_true(shunt_group_pending(st.f.rt, group[i]) == SHUNT_ESTALE);
+	assert_int_equal(shunt_group_create(st.f.rt, &late), 0);
+	assert_int_equal(shunt_group_wait(st.f.rt, late, 0), 0);
+	assert_int_equal(shunt_group_destroy(st.f.rt, late), 0);
+	assert_int_equal(shunt_trim(NULL, NULL), SHUNT_EINVAL);
+	tu_close(st.f.rt);
+	free(old);
+	free(again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_given_back),
 		cmocka_unit_test(test_small_stays),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_trim),
 	};
 
 	(void)tu_seed();

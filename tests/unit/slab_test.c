@@ -5,6 +5,9 @@
  */
 #include "testutil.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <shunt/error.h>
 
 #include "base/inject.h"
@@ -299,6 +302,7 @@ struct crowd {
 	uint32_t rounds;
 	bool caches;
 	atomic_bool twice;
+	atomic_bool over;
 };
 
 struct member {
@@ -342,11 +346,25 @@ static void *trader(void *arg)
 	return NULL;
 }
 
+/* Trims again and again, with every amount that stays, while the others trade. */
+static void *trimmer(void *arg)
+{
+	struct crowd *c = arg;
+	uint32_t keep = 0;
+
+	while (!atomic_load(&c->over)) {
+		(void)sh_slab_trim(&c->slab, keep % 5 * SH_SLAB_CHAIN * SH_SLAB_BATCH);
+		keep++;
+		(void)sched_yield();
+	}
+	return NULL;
+}
+
 static void crowd_run(uint32_t capacity, uint32_t nodes, bool caches)
 {
 	static struct crowd c;
 	struct member m[THREADS];
-	pthread_t t[THREADS];
+	pthread_t t[THREADS], trims;
 	struct sh_item item;
 	uint32_t i;
 
@@ -361,8 +379,11 @@ static void crowd_run(uint32_t capacity, uint32_t nodes, bool caches)
 		m[i] = (struct member){ &c, i };
 		assert_int_equal(pthread_create(&t[i], NULL, trader, &m[i]), 0);
 	}
+	assert_int_equal(pthread_create(&trims, NULL, trimmer, &c), 0);
 	for (i = 0; i < THREADS; i++)
 		(void)pthread_join(t[i], NULL);
+	atomic_store(&c.over, true);
+	(void)pthread_join(trims, NULL);
 	assert_false(atomic_load(&c.twice));
 	while (sh_ring_pop(&c.ring, &item))
 		sh_slab_free(&c.slab, NULL, (uint32_t)iu_value(item));
@@ -378,6 +399,118 @@ static void test_threads(void **state)
 	crowd_run(120, 3, false);
 	crowd_run(SH_SLAB_CACHE * 1024, 1, true);
 	crowd_run(SH_SLAB_CACHE * 1024, 2, true);
+}
+
+/* ---- trim ---- */
+
+static int refuse_drop(void *arg, const char *point)
+{
+	(void)arg;
+	return strcmp(point, "mem.drop") == 0;
+}
+
+/* Resident bytes of the items. */
+static size_t resident(const struct sh_slab *s)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (s->bytes + page - 1) / page, n = 0, i;
+	unsigned char *in = calloc(pages, 1);
+
+	assert_non_null(in);
+	assert_int_equal(mincore(s->base, s->bytes, in), 0);
+	for (i = 0; i < pages; i++)
+		n += in[i] & 1u;
+	free(in);
+	return n * page;
+}
+
+static uint64_t *keep_of(const struct sh_slab *s, uint32_t idx)
+{
+	return (uint64_t *)(void *)&((struct sh_slab_item *)sh_slab_at(s, idx))->keep;
+}
+
+/*
+ * `used` of `capacity` items were in use, all but each `left`-th are free again (0 = none is left). A trim gives the
+ * memory back but for `keep` items and the pages of those; then all can be had, each with at least the `keep` that it
+ * had.
+ */
+static void check_trim(uint32_t capacity, uint32_t item_size, uint32_t nodes, uint32_t used, uint32_t left,
+		       uint32_t keep)
+{
+	struct sh_slab s;
+	uint64_t *was = calloc(capacity + 65, sizeof(*was));
+	uint32_t *got = calloc(capacity, sizeof(*got));
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t full, bytes, slack;
+	uint32_t i, n = 0, kept = 0;
+
+	assert_true(was && got);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, capacity, item_size, nodes), 0);
+	for (i = 0; i < used; i++) {
+		got[i] = sh_slab_alloc(&s, NULL, i % nodes);
+		assert_true(got[i] != 0);
+		was[got[i]] = *keep_of(&s, got[i]) = 1 + (got[i] * 7919u) % 1000u;
+	}
+	full = resident(&s);
+	for (i = 0; i < used; i++) {
+		if (left != 0 && i % left == 0)
+			got[kept++] = got[i];
+		else
+			sh_slab_free(&s, NULL, got[i]);
+	}
+	bytes = sh_slab_trim(&s, keep);
+	/* the pages of what stays, at worst one each; those at the ends of the nodes */
+	slack = ((size_t)kept + (size_t)keep * nodes + 2u * nodes + 2u) * page;
+	assert_true(resident(&s) <= slack || bytes + slack >= full);
+	assert_int_equal(resident(&s) + bytes, full);
+	assert_true(sh_slab_trim(&s, keep) <= slack); /* others are the newest now */
+	assert_true(keep != 0 || sh_slab_trim(&s, keep) == 0);
+	for (n = kept; n < capacity; n++) {
+		uint32_t idx = sh_slab_alloc(&s, NULL, n % nodes);
+
+		assert_true(idx != 0);
+		assert_true(*keep_of(&s, idx) >= was[idx]);
+		was[idx] = UINT64_MAX; /* not once more */
+	}
+	assert_int_equal(sh_slab_alloc(&s, NULL, 0), 0);
+	sh_slab_fini(&s);
+	free(was);
+	free(got);
+}
+
+static void test_trim(void **state)
+{
+	static const uint32_t keeps[] = { 0, SH_SLAB_BATCH * SH_SLAB_CHAIN, 3072 };
+	uint32_t k, size, nodes;
+
+	(void)state;
+	for (k = 0; k < 3; k++)
+		for (size = 64; size <= 256; size *= 2)
+			for (nodes = 1; nodes <= 3; nodes++) {
+				check_trim(20000, size, nodes, 20000, 0, keeps[k]);
+				check_trim(20000, size, nodes, 9000, 0, keeps[k]);
+				check_trim(20000, size, nodes, 20000, 1000, keeps[k]);
+				check_trim(100, size, nodes, 100, 0, keeps[k]);
+				check_trim(7, size, nodes, 7, 2, keeps[k]);
+			}
+}
+
+/* Where the system refuses, all stays as it was. */
+static void test_trim_refused(void **state)
+{
+	struct sh_slab s;
+
+	(void)state;
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(sh_slab_init(&s, &mem, 5000, 128, 2), 0);
+	drain_once(&s, 5000, 0);
+	sh_inject_set(refuse_drop, NULL);
+	assert_int_equal(sh_slab_trim(&s, 0), 0);
+	sh_inject_set(NULL, NULL);
+	drain_once(&s, 5000, 1);
+	assert_true(sh_slab_trim(&s, 0) != 0);
+	drain_once(&s, 5000, 1);
+	sh_slab_fini(&s);
 }
 
 /* ---- failing memory ---- */
@@ -396,12 +529,12 @@ static int fail_hook(void *arg, const char *point)
 
 static void test_no_memory(void **state)
 {
-	struct fail fails[] = { { "mem.map", 0 }, { "mem.alloc", 0 } };
+	struct fail fails[] = { { "mem.map", 0 }, { "mem.map", 1 }, { "mem.alloc", 0 } };
 	struct sh_slab s;
 	unsigned i;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < SH_COUNT(fails); i++) {
 		memset(&s, 0, sizeof(s));
 		sh_inject_set(fail_hook, &fails[i]);
 		assert_int_equal(sh_slab_init(&s, &mem, 100, 64, 2), SHUNT_ENOMEM);
@@ -422,6 +555,8 @@ int main(void)
 		cmocka_unit_test(test_nodes_mixed),
 		cmocka_unit_test(test_stopped_pop),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_trim_refused),
 		cmocka_unit_test(test_no_memory),
 	};
 

@@ -318,6 +318,69 @@ static void carrier_take_1(void)
 	client_assert(get(1));
 }
 
+/* --- a trim, against threads that take and give back: no item is lost, none has an older `keep` than it had */
+
+#define PAGE_ITEMS 4u
+static struct sh_slab_page pages[(ITEMS_MAX + 1u) / PAGE_ITEMS];
+
+static void trim_setup(void)
+{
+	uint32_t i;
+
+	stack_of(12, 0, 1);
+	memset(pages, 0, sizeof(pages));
+	slab.page = pages;
+	slab.page_items = PAGE_ITEMS;
+	slab.pages = (slab.capacity + 1u) / PAGE_ITEMS;
+	sh_a64_init(&nodes[0].dropped, 0);
+	for (i = 1; i <= slab.capacity; i++)
+		sh_a64_init(&((struct sh_slab_item *)sh_slab_at(&slab, i))->keep, 100u + i);
+}
+
+static void trim_all(void) { (void)sh_slab_trim(&slab, 0); }
+static void trim_twice(void)
+{
+	(void)sh_slab_trim(&slab, SH_SLAB_BATCH);
+	(void)sh_slab_trim(&slab, 0);
+}
+
+static void trim_use_1(void)
+{
+	put(1, 0);
+	(void)get(1);
+	(void)get(1);
+}
+
+static void trim_use_2(void) { (void)get(2); }
+
+static void trim_check(void)
+{
+	uint32_t i;
+
+	none_lost();
+	for (i = 1; i <= slab.capacity; i++)
+		client_assert(sh_a64_load_rlx(&((struct sh_slab_item *)sh_slab_at(&slab, i))->keep) >= 100u + i);
+}
+
+/* Two threads open the pages that a trim has given back. */
+static void reopen_setup(void)
+{
+	trim_setup();
+	client_assert(sh_slab_trim(&slab, 0) != 0);
+}
+
+static void reopen_0(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		(void)get(0);
+}
+
+static void reopen_2(void)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		(void)get(2);
+}
+
 /* --- a flush of everything a thread may keep, against one that allocates: what it has, and two chains */
 
 static void flush_setup(void)
@@ -509,5 +572,11 @@ const struct client clients[] = {
 	{ .name = "slab.nodes", .shows = "chains are of one node: batches of two nodes and mixed ones come back where they belong", .setup = nodes_setup, .thread = { nodes_free, nodes_alloc }, .check = nodes_check },
 	{ .name = "slab.split", .shows = "a batch taken for one item goes back without it", .setup = split_setup, .thread = { aba_pop, split_1 }, .check = split_check },
 	{ .name = "slab.remote", .shows = "a cache of two nodes is flushed to both while another allocates", .setup = remote_setup, .thread = { remote_flush, remote_alloc }, .check = remote_check },
+	{ CLIENT("trim", "pages are given back while others take and give: nothing is lost", trim_setup, trim_check),
+	  .thread = { trim_all, trim_use_1 }, .bound = 3, .bound_long = 4 },
+	{ CLIENT("trim_twice", "the same, some of it twice, against two threads", trim_setup, trim_check),
+	  .thread = { trim_twice, trim_use_1, trim_use_2 }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("reopen", "two threads open pages that were given back", reopen_setup, trim_check),
+	  .thread = { reopen_0, NULL, reopen_2 }, .bound = 3, .bound_long = 4 },
 	{ 0 },
 };
