@@ -155,9 +155,9 @@ SHUNT_MUST_USE SHUNT_API size_t shunt_submit_batch(struct shunt_runtime *rt, con
  * Joins a tracked job: waits until it is terminal, at most timeout_ns (0 = just look, SHUNT_FOREVER), fills
  * *result (may be NULL) and gives the handle back. Inside a job it first tries to run the awaited job itself (of one
  * for this worker alone: with those before it), unless jobs of its type take longer than timeout_ns, by what was
- * learned or by expected_ns; where nothing is known, 1 s counts. SHUNT_JOB_HELP of the job chooses otherwise. Else it
- * declares its worker blocked, so that a spare thread serves the queue meanwhile. Also if the stack has no room for
- * one more handler: 80 KiB, and as much as the calling one has used.
+ * learned or by expected_ns; where nothing is known (or 1 us was said), 1 s counts. SHUNT_JOB_HELP of the job chooses
+ * otherwise. Else it declares its worker blocked, so that a spare thread serves the queue meanwhile. Also if the stack
+ * has no room for one more handler: 80 KiB, and as much as the calling one has used.
  * Returns 0, SHUNT_ETIMEDOUT (handle still valid), SHUNT_ESTALE, SHUNT_EDEADLK (the wait would close a circle of waits,
  * over jobs, keys, workers, groups and runtimes; or no spare thread is left), SHUNT_EFORKED.
  * Blocks: up to the timeout. If the runtime is destroyed meanwhile, the job ends (CANCELLED by SHUNT_BY_STOP if it was
@@ -191,8 +191,9 @@ SHUNT_MUST_USE SHUNT_API int shunt_complete(struct shunt_runtime *rt, struct shu
 SHUNT_MUST_USE SHUNT_API int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out);
 /*
  * Waits until every job submitted to the group so far is terminal, at most timeout_ns (0 = just look,
- * SHUNT_FOREVER = no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, as
- * long as the worker's jobs usually end in time, else declares the worker blocked. 0, SHUNT_ETIMEDOUT,
+ * SHUNT_FOREVER = no limit). Inside a job it runs queued jobs of the group that sit in its own worker's deque, and jobs
+ * that are queued for that worker alone up to the group's last one, each unless it takes longer than what is left (as
+ * shunt_wait); else it declares the worker blocked. 0, SHUNT_ETIMEDOUT,
  * SHUNT_ESTALE, SHUNT_EDEADLK (as shunt_wait; also called by a member of the group), SHUNT_ESTOPPED (the
  * runtime is destroyed meanwhile: its queued jobs were cancelled).
  */

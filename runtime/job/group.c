@@ -12,6 +12,7 @@
 #include "sched/run.h"
 #include "sched/submitter.h"
 #include "sched/spare.h"
+#include "sched/strand.h"
 
 static inline uint64_t generation(uint64_t word)
 {
@@ -57,7 +58,7 @@ int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out)
 }
 
 /* Remembers where the group has jobs, for its waiters' boosts. True = that is new, and there was room for it. */
-static bool group_note(struct sh_group *g, const struct sh_pool *p, uint32_t level)
+static bool group_note(struct sh_group *g, const struct sh_pool *p, uint32_t levels)
 {
 	const uint32_t at = (p->index + 1u) << SH_GROUP_POOL_SHIFT;
 	uint32_t i, w;
@@ -65,11 +66,11 @@ static bool group_note(struct sh_group *g, const struct sh_pool *p, uint32_t lev
 	for (i = 0; i < SH_GROUP_POOLS; i++) {
 		w = sh_a32_load_rlx(&g->where[i]); /* mo rlx: published by the count. */
 		/* mo rlx: as above. */
-		if (w == 0 && sh_a32_cas_rlx(&g->where[i], &w, at | 1u << level))
+		if (w == 0 && sh_a32_cas_rlx(&g->where[i], &w, at | levels))
 			return true;
 		if (w >> SH_GROUP_POOL_SHIFT == p->index + 1u) {
 			/* mo rlx: as above. */
-			return !(w >> level & 1u) && !(sh_a32_or_rlx(&g->where[i], 1u << level) >> level & 1u);
+			return (levels & ~w) != 0 && (levels & ~sh_a32_or_rlx(&g->where[i], levels)) != 0;
 		}
 	}
 	return false;
@@ -79,6 +80,7 @@ static bool group_enter(struct sh_submit *s, uint32_t *index)
 {
 	const struct shunt_group_id id = s->spec->group;
 	struct sh_group *g = group_at(s->rt, id);
+	uint32_t levels = 1u << s->level;
 	uint64_t w;
 	bool noted;
 
@@ -87,7 +89,10 @@ static bool group_enter(struct sh_submit *s, uint32_t *index)
 	w = sh_a64_load_acq(&g->state); /* mo record.2 <- record.3@job/handle.c: as for handles. */
 	if (generation(w) != id_generation(id))
 		return false;
-	noted = group_note(g, s->pool, s->level);
+	/* one with a key is behind others of its strand */
+	if (s->parts & SH_PART(KEY))
+		levels |= sh_a32_load_rlx(&s->pool->strand[s->strand].levels); /* mo rlx: a hint. */
+	noted = group_note(g, s->pool, levels);
 	do {
 		if (generation(w) != id_generation(id) || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
 			return false;
@@ -229,9 +234,12 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 static SH_NOINLINE bool take_pinned(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
 				    uint32_t *level)
 {
-	for (*level = 0; *level < w->pool->levels; ++*level)
-		if (sh_ring_finds(&w->pinned[*level], SH_ITEM_OF_GROUP, group))
-			return sh_worker_take_pinned(w, *level, deadline_ns, item);
+	for (*level = 0; *level < w->pool->levels; ++*level) {
+		if (!sh_ring_finds(&w->pinned[*level], SH_ITEM_OF_GROUP, group))
+			continue;
+		if (sh_worker_take_pinned(w, *level, deadline_ns, 0, group, item))
+			return true;
+	}
 	return false;
 }
 

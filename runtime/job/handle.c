@@ -189,7 +189,7 @@ static SH_NOINLINE void serve_pinned(struct shunt_runtime *rt, struct sh_worker 
 	if ((flags & mask) != pinned || sh_a32_load_rlx(&sh_record_at(rt, handle)->worker) != w->slot)
 		return;
 	while (record_word(rt, handle, &word) && !record_terminal(word)) {
-		if (!sh_worker_take_pinned(w, level, deadline_ns, &item))
+		if (!sh_worker_take_pinned(w, level, deadline_ns, handle, 0, &item))
 			return;
 		w->now_ns = 0;
 		(void)sh_worker_run_above(w, w->level_mask, item, level);
@@ -229,7 +229,7 @@ static bool run_awaited(struct shunt_runtime *rt, struct sh_worker *w, uint64_t 
 		/* mo rlx: an old job's if the record is another's by now: then it is not claimed. */
 		uint32_t kind = sh_a32_load_rlx(&sh_record_at(rt, handle)->kind);
 
-		if (!(kind & SH_KIND_HELP) && !sh_account_in_time(&rt->type[kind & SH_KIND_TYPE], timeout_ns))
+		if (!(kind & SH_KIND_HELP) && !sh_account_in_time(w, kind & SH_KIND_TYPE, timeout_ns))
 			return false;
 	}
 	if (!sh_worker_has_room(w) || ((flags & SH_RECORD_ASYNC) && sh_async_full(w)))

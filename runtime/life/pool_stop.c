@@ -7,6 +7,7 @@
 #include "sched/capacity.h"
 #include "sched/push.h"
 #include "sched/run.h"
+#include "sched/spare.h"
 #include "sched/strand.h"
 #include "sched/token.h"
 
@@ -34,10 +35,11 @@ void sh_pool_stop(struct sh_pool *p)
 
 bool sh_pool_stopped(struct sh_pool *p)
 {
-	/* mo slots.1 <- slots.1@life/pool.c: complete workers. One that is about to begin takes no job any more. */
-	uint32_t n = sh_a32_load_acq(&p->slots);
-	uint32_t i;
+	uint32_t n, i;
 
+	if (sh_pool_spare_starting(p)) /* its hooks are still to come */
+		return false;
+	n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
 	for (i = 0; i < n; i++) {
 		const struct sh_worker *w = p->worker[i];
 

@@ -175,16 +175,15 @@ static inline bool sh_ring_pop(struct sh_ring *r, struct sh_item *item)
 	}
 }
 
-/* Meta of the oldest item, for the only consumer; false = empty. */
-static inline bool sh_ring_front(const struct sh_ring *r, uint64_t *meta)
+/* The oldest item, for the only consumer, to look at; false = empty. */
+static inline bool sh_ring_front(const struct sh_ring *r, struct sh_item *item)
 {
 	uint64_t h = sh_a64_load_rlx(&r->head); /* mo rlx: own value. */
+	const sh_a128 *slot = sh_ring_slot(&r->out, h);
+	uint64_t meta = sh_a64_load_rlx(&slot->lo); /* mo rlx: pop reads it again with acquire. */
 
-	*meta = sh_a64_load_rlx(&sh_ring_slot(&r->out, h)->lo); /* mo rlx: pop reads it again with acquire. */
-	if (sh_item_lap(*meta) != sh_ring_lap(&r->out, h))
-		return false;
-	*meta &= SH_ITEM_META;
-	return true;
+	*item = (struct sh_item){ meta & SH_ITEM_META, sh_a64_load_rlx(&slot->hi) }; /* mo rlx: as above. */
+	return sh_item_lap(meta) == sh_ring_lap(&r->out, h);
 }
 
 /* For the only consumer: is one among the items whose meta has `want` in the bits of `mask`? */

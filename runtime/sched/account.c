@@ -43,16 +43,20 @@ static uint64_t learn_typical(struct sh_type *t, uint32_t by, uint64_t mine)
 	return typical;
 }
 
-bool sh_account_in_time(const struct sh_type *t, uint64_t limit_ns)
+bool sh_account_in_time(const struct sh_worker *w, uint32_t type, uint64_t limit_ns)
 {
+	const struct sh_type *t = &w->types[type];
 	/* mo rlx: estimates. The fastest worker's is near at once, the cost after some jobs. */
 	uint64_t cost = sh_a64_load_rlx(&t->est_ns), typical = sh_a64_load_rlx(&t->typical_ns);
+	const bool shared = sh_a32_load_rlx(&t->typical_of) != 0; /* mo rlx: as above. */
 
-	if (sh_a32_load_rlx(&t->typical_of) == 0) { /* mo rlx: as above. */
-		cost = cost == SH_EXPECTED_NS ? SH_UNKNOWN_NS : cost;
-		typical = 0;
+	if (w->learned[type].mean != 0) {
+		if (w->learned[type].mean > limit_ns)
+			return false;
+	} else if (!shared && cost == SH_EXPECTED_NS) {
+		cost = SH_UNKNOWN_NS;
 	}
-	return (cost > typical ? cost : typical) <= limit_ns;
+	return cost <= limit_ns && (!shared || typical <= limit_ns);
 }
 
 /*
@@ -91,13 +95,15 @@ static void learn(struct sh_worker *w, uint32_t type_index, struct sh_type *type
 	struct sh_learned *mine = &w->learned[type_index];
 	uint64_t old = sh_a64_load_rlx(&w->ewma_ns); /* mo rlx: own value. */
 	uint64_t limit = mine->ewma * OUTLIER;
+	const bool first = mine->mean == 0;
 
 	/* mo rlx: statistic. */
 	sh_a64_store_rlx(&w->ewma_ns, old == 0 ? run : old - old / 8 + run / 8);
 	/* no limit: rare long jobs are part of the cost */
 	mine->mean = sh_ewma_run_next(mine->mean, run);
 	mine->ewma = sh_ewma_run_next(mine->ewma, limit != 0 && run > limit ? limit : run);
-	if (++w->samples < LEARN_EVERY || w->samples % LEARN_EVERY == 0)
+	/* a worker's first of a type at once: nobody may know anything of it yet */
+	if (++w->samples < LEARN_EVERY || w->samples % LEARN_EVERY == 0 || first)
 		learn_share(w, type, mine);
 }
 

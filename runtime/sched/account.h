@@ -70,10 +70,11 @@ static inline bool sh_account_short(const struct sh_worker *w, uint32_t type)
 }
 
 /*
- * May a wait that ends in limit_ns run a job of this type? By what was learned of it or said of it when it was made; a
- * type of which neither is known counts as SH_UNKNOWN_NS. Any thread; the type may have gone meanwhile.
+ * Owner: may a wait that ends in limit_ns run a job of this type? By the longest of what this worker and all of
+ * them have learned of it; before that by its expected_ns, and where that was not said, SH_UNKNOWN_NS. The type may
+ * have gone.
  */
-bool sh_account_in_time(const struct sh_type *t, uint64_t limit_ns);
+bool sh_account_in_time(const struct sh_worker *w, uint32_t type, uint64_t limit_ns);
 
 /* Flushes the batch before the worker does anything but run the next job of its kind. */
 static inline void sh_account_close(struct sh_worker *w)

@@ -11,8 +11,7 @@
  * calls.
  * Progress: wait-free if no job is found, else as the handlers of the jobs that run.
  * Bounds: one call runs at most SHUNT_CHECKPOINT_JOBS_MAX jobs. Each job on the stack is of a
- * higher level than the one below it, or of one that was boosted to a higher one (inherit.h): without
- * boosts, at most `levels` of them nest. All as far as the stack has room.
+ * higher level than the one below it: at most `levels` of them nest, as far as the stack has room.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -152,9 +151,7 @@ int shunt_checkpoint(struct shunt_job_ctx *ctx)
 	if (rc != 0)
 		return rc;
 	above = ctx->above;
-	if (sh_likely(above != 0)
-	    /* mo rlx: a hint; levels that are boosted to one above may have a job. */
-	    && sh_likely(((sh_worker_hints(ctx->worker) | sh_a32_load_rlx(&ctx->worker->pool->boosts)) & above) == 0))
+	if (sh_likely(above != 0) && sh_likely((sh_worker_hints(ctx->worker) & above) == 0))
 		return 0;
 	return checkpoint_slow(ctx);
 }

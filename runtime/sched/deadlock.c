@@ -164,7 +164,7 @@ void sh_sleeper_end(struct sh_sleeper *s)
 {
 	struct shunt_job_ctx *ctx = s->blocked;
 
-	if (s->rt) {
+	if (s->rt && !sh_runtime_forked(s->rt)) { /* a child's list is empty */
 		(void)pthread_mutex_lock(&lock);
 		*s->link = s->next;
 		if (s->next)

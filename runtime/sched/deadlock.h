@@ -11,8 +11,8 @@
  * - An asynchronous job is none: another thread may complete it. Nor is what the list does not show (a
  *   declared block, a lock, a queue): such a thread goes on, as far as anybody here knows.
  * - Of a group only members that have started are looked at: a queued one may be anywhere. A circle over a
- *   member that is queued behind its waiter lasts until its time-out, but for one that is queued for the
- *   waiting worker alone: the wait runs it (job/group.c).
+ *   member that is queued behind its waiter lasts until its time-out, but for one that was queued for the
+ *   waiting worker alone before: the wait runs it (job/group.c).
  * - Edges do not change while the list is locked: a thread that is in it has not gone on, so what is on its
  *   stack is not over, and what it holds is held. A thread leaves the list as soon as it is awake.
  * Who joins also declares the worker of its job blocked, so that a spare serves the queue meanwhile.

@@ -107,7 +107,7 @@ void sh_boosts_end(struct sh_boosts *l)
 	uint32_t n = l->n;
 
 	l->n = 0;
-	if (n == 0)
+	if (n == 0 || sh_runtime_forked(l->rt)) /* a child's list is empty */
 		return;
 	(void)pthread_mutex_lock(&lock);
 	for (uint32_t i = 0; i < n; i++) {
@@ -139,18 +139,15 @@ void sh_boosts_forked(void)
 
 uint32_t sh_boosted_above(const struct sh_pool *p, uint32_t level)
 {
-	uint32_t above = (1u << level) - 1u, all = 0;
+	uint32_t above = (1u << level) - 1u;
 	uint32_t to = sh_a32_load_rlx(&p->run_boosts) & above; /* mo rlx: a hint; the next checkpoint looks again. */
 
-	/* up to the most urgent level that `level` itself is boosted to; on the way, what is boosted above that */
+	/* the most urgent level that jobs of `level` are boosted to */
 	for (; to != 0; to &= to - 1) {
 		uint32_t g = (uint32_t)__builtin_ctz(to);
 
-		if (sh_a32_load_rlx(&p->run_boosted_to[g]) >> level & 1u) { /* mo rlx: as above. */
-			above = (1u << g) - 1u;
-			break;
-		}
-		all |= sh_a32_load_rlx(&p->boosted_to[g]); /* mo rlx: as above. */
+		if (sh_a32_load_rlx(&p->run_boosted_to[g]) >> level & 1u) /* mo rlx: as above. */
+			return (1u << g) - 1u;
 	}
-	return above | (all & ~(1u << level));
+	return above;
 }

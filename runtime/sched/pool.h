@@ -30,7 +30,7 @@ struct sh_pool {
 	sh_a32 slots;                              /* sync: atomic; worker slots in use, with spares */
 	sh_a32 blocked;                            /* sync: atomic, up under lock(spare_lock); workers declared blocked */
 	sh_a32 unmeasured;                         /* sync: atomic; unmeasured workers, without spares */
-	sh_a32 spares_active;                      /* sync: atomic, changed under lock(spare_lock) */
+	sh_a32 spares_active;                      /* sync: atomic; raised by spares that begin, else under lock(spare_lock) */
 	sh_a32 watcher;                            /* sync: atomic; slot + 1 of the worker that watches the prompt ones, 0 = none */
 	/* sync: atomic, changed under the lock of inherit.c; levels to which queued, running jobs are boosted */
 	sh_a32 boosts, run_boosts;
@@ -88,7 +88,8 @@ struct sh_pool {
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */
 	struct sh_worker *starting; /* sync: lock(spare_lock); a spare whose thread has not begun yet; NULL = none */
-	uint32_t starts_failed;    /* sync: lock(spare_lock); spares whose thread gave up */
+	/* sync: lock(spare_lock); where its maker, if it still waits, reads how it began */
+	int *start_said;
 	sh_a32 starts;             /* sync: atomic; futex word, counts spares that have begun or given up */
 	uint32_t types;            /* sync: lock(rt->control); types that name this pool */
 };

@@ -58,7 +58,7 @@ static inline bool sh_run_in_time(const struct sh_worker *w, uint64_t meta, uint
 {
 	const bool any = !sh_item_is_plain((struct sh_item){ meta, 0 }) && (meta & SH_ITEM_HELP);
 
-	return any || limit_ns == SH_FOREVER || sh_account_in_time(&w->types[sh_item_meta_type(meta)], limit_ns);
+	return any || limit_ns == SH_FOREVER || sh_account_in_time(w, sh_item_meta_type(meta), limit_ns);
 }
 
 /* Marks e as a job that never ran. */

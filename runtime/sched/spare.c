@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
+#include "base/thread.h"
 #include "sched/account.h"
 #include "sched/push.h"
 #include "sched/worker_make.h"
@@ -24,11 +25,20 @@ static bool spare_wake_dormant(struct sh_pool *p)
 	for (i = p->workers; i < n; i++) {
 		uint32_t s = SH_W_DORMANT;
 
+		if (sh_a32_load_rlx(&p->worker[i]->state) != SH_W_DORMANT) /* mo rlx: it becomes so under this lock. */
+			continue;
+		/*
+		 * mo spare.2 <> spare.2@sched/spare.c: raised before one more spare reads it. If it were
+		 * raised afterwards, another worker that ends its block meanwhile could waste its
+		 * wake-up on a spare that reads a count one too low and parks again.
+		 */
+		(void)sh_a32_add_sc(&p->spares_active, 1);
 		/* mo spare.1 <> spare.1@sched/idle.c: active, then the futex wake. */
 		if (sh_a32_cas_sc(&p->worker[i]->state, &s, SH_W_RUNNING)) {
 			(void)sh_futex_wake(&p->worker[i]->state, 1);
 			return true;
 		}
+		(void)sh_a32_sub_rlx(&p->spares_active, 1); /* mo rlx: the pool stops; under the lock. */
 	}
 	return false;
 }
@@ -43,14 +53,14 @@ static void start_settle(struct sh_pool *p)
 	if (s == 0)
 		return;
 	p->starting = NULL;
+	if (p->start_said)
+		*p->start_said = s == SH_STARTED_FAILED ? SHUNT_ELIMIT : 0;
+	p->start_said = NULL;
 	if (s != SH_STARTED_FAILED)
 		return;
 	(void)pthread_join(w->thread, NULL);
 	p->worker[w->slot] = NULL;
 	sh_worker_free(p, w);
-	p->starts_failed++;
-	/* mo rlx: under the lock; it was counted for the one that did not come. */
-	sh_a32_store_rlx(&p->spares_active, sh_a32_load_rlx(&p->spares_active) - 1);
 }
 
 /* Under spare_lock: makes one more spare, on the cpu of the worker that it replaces. It is being started then. */
@@ -84,53 +94,55 @@ static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of)
 }
 
 /*
- * Under spare_lock, which it gives up while it waits for a thread to begin: one active spare for each blocked worker.
- * Spares begin one at a time, so that their slots are counted in order. 0; SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is
- * none for this worker; SHUNT_ETIMEDOUT: one is being started, for the next worker that blocks.
+ * Under spare_lock, which it gives up while it waits for a thread to begin: one active spare for each blocked worker. A
+ * spare is active once it has begun; they begin one at a time, so that their slots are counted in order. 0;
+ * SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is none for this worker; SHUNT_ETIMEDOUT: one is being started, for the
+ * next worker that blocks.
  */
 static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t deadline_ns)
 {
-	bool raised = false;
-	uint32_t failed;
+	int said = SHUNT_EAGAIN; /* of the start that this call made */
+	int rc = SHUNT_EAGAIN;
 
-	start_settle(p); /* one that gave up before this call is not this worker's */
-	failed = p->starts_failed;
-	for (;;) {
-		/* mo spare.3 <- spare.3@sched/worker.c: read before the look at its thread, which has said before how it began. */
+	while (rc == SHUNT_EAGAIN) {
+		/* mo spare.3 <- spare.3@sched/worker.c: then the look at its thread, which says first how it began. */
 		uint32_t begun = sh_a32_load_acq(&p->starts);
-		uint32_t active;
 		uint64_t left;
-		int rc;
 
 		start_settle(p);
-		if (p->starts_failed != failed)
-			return SHUNT_ELIMIT;
-		active = sh_a32_load_rlx(&p->spares_active); /* mo rlx: under the lock. */
-		/* mo rlx: raised under the lock; a decrement meanwhile makes the spare surplus, no more. */
-		if (!p->starting && (raised || active >= sh_a32_load_rlx(&p->blocked)))
-			return 0;
-		if (!p->starting) {
-			/*
-			 * mo spare.2 <> spare.2@sched/spare.c: raised before one more spare reads it. If it were
-			 * raised afterwards, another worker that ends its block meanwhile could waste its
-			 * wake-up on a spare that reads a count one too low and parks again.
-			 */
-			sh_a32_store_sc(&p->spares_active, active + 1);
-			raised = true;
-			rc = spare_wake_dormant(p) ? 0 : spare_launch(p, w);
-			if (rc == 0)
-				continue;
-			/* mo rlx: restored; a surplus spare is detected under the lock. */
-			sh_a32_store_rlx(&p->spares_active, active);
-			return rc;
+		/* mo rlx: raised under the lock; a decrement meanwhile makes a spare surplus, no more. */
+		if (sh_a32_load_rlx(&p->spares_active) >= sh_a32_load_rlx(&p->blocked) || spare_wake_dormant(p)) {
+			rc = 0;
+		} else if (said != SHUNT_EAGAIN) {
+			rc = said;
+		} else if (!p->starting) {
+			rc = spare_launch(p, w);
+			if (rc == 0) {
+				p->start_said = &said;
+				rc = SHUNT_EAGAIN;
+			}
+		} else if ((left = sh_clock_left(deadline_ns)) == 0) {
+			rc = SHUNT_ETIMEDOUT;
+		} else {
+			(void)pthread_mutex_unlock(&p->spare_lock);
+			(void)sh_futex_wait(&p->starts, begun, left);
+			(void)pthread_mutex_lock(&p->spare_lock);
 		}
-		left = sh_clock_left(deadline_ns);
-		if (left == 0)
-			return SHUNT_ETIMEDOUT;
-		(void)pthread_mutex_unlock(&p->spare_lock);
-		(void)sh_futex_wait(&p->starts, begun, left);
-		(void)pthread_mutex_lock(&p->spare_lock);
 	}
+	if (p->start_said == &said)
+		p->start_said = NULL;
+	return rc;
+}
+
+bool sh_pool_spare_starting(struct sh_pool *p)
+{
+	bool starting;
+
+	(void)pthread_mutex_lock(&p->spare_lock);
+	start_settle(p);
+	starting = p->starting != NULL;
+	(void)pthread_mutex_unlock(&p->spare_lock);
+	return starting;
 }
 
 /*
@@ -157,6 +169,7 @@ static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, uint64_t dea
 {
 	struct sh_log_held lines;
 	char text[LINES_BYTES];
+	SH_NO_CANCEL; /* a join, under a lock */
 	int rc;
 
 	sh_log_hold(&lines, text, sizeof(text));
@@ -229,7 +242,7 @@ bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
 	/* mo stop.1 <- park.2@sched/push.c: sees the stop. */
 	retire = active > sh_a32_load_rlx(&p->blocked) && sh_a32_load_acq(&p->stop) == 0;
 	if (retire) {
-		sh_a32_store_rlx(&p->spares_active, active - 1); /* mo rlx: under the lock. */
+		(void)sh_a32_sub_rlx(&p->spares_active, 1); /* mo rlx: lowered under the lock only. */
 		/* mo spare.1 <> spare.1@sched/idle.c: only a blocker or the stopper changes it. */
 		sh_a32_store_sc(&w->state, SH_W_DORMANT);
 	}
@@ -259,6 +272,7 @@ int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
 	rc = pool_block_begin(ctx->worker->pool, ctx->worker, deadline_ns);
 	if (rc != 0) {
 		pool_block_end(ctx->worker->pool, ctx->worker);
+		ctx->paused = true;
 		return rc;
 	}
 	ctx->blocked = 1;

@@ -25,6 +25,8 @@
  * shunt_block_begin with a limit. SHUNT_ETIMEDOUT: no spare has begun until then; the job is not blocked.
  */
 int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns);
+/* Is there a spare whose thread has not begun yet? It is not counted in `slots`. */
+bool sh_pool_spare_starting(struct sh_pool *p);
 /* Are more spares active than workers blocked? For a spare's scan before it parks. */
 bool sh_pool_spare_surplus(const struct sh_pool *p);
 /*

@@ -209,6 +209,9 @@ static bool worker_begin(struct sh_worker *w)
 	sh_log_hold(&lines, text, sizeof(text));
 	SH_POINT("worker.begin");
 	thread_begin(w);
+	if (w->spare && w->submitter)
+		/* mo spare.2 <> spare.2@sched/spare.c: raised before this spare reads it. */
+		(void)sh_a32_add_sc(&p->spares_active, 1);
 	/*
 	 * mo slots.1 -> slots.1@sched/pick.c: complete before it is counted, counted before it takes, keeps
 	 * or waits for anything.
@@ -400,11 +403,15 @@ bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadl
 	return false;
 }
 
-bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, struct sh_item *item)
+bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, uint64_t handle, uint32_t group,
+			   struct sh_item *item)
 {
-	uint64_t meta;
+	uint64_t left_ns = sh_clock_left(deadline_ns);
 
-	if (!sh_worker_has_room(w) || sh_async_full(w) || !sh_ring_front(&w->pinned[level], &meta))
+	if (left_ns == 0 || !sh_worker_has_room(w) || sh_async_full(w) || !sh_ring_front(&w->pinned[level], item))
 		return false;
-	return sh_run_in_time(w, meta, sh_clock_left(deadline_ns)) && sh_ring_pop(&w->pinned[level], item);
+	/* the flag is its waiter's choice */
+	if (handle != 0 ? item->arg != handle : !sh_item_of_group(*item, group))
+		item->meta &= sh_item_is_plain(*item) ? UINT64_MAX : ~SH_ITEM_HELP;
+	return sh_run_in_time(w, item->meta, left_ns) && sh_ring_pop(&w->pinned[level], item);
 }

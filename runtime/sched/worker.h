@@ -190,8 +190,9 @@ static inline bool sh_worker_has_room(const struct sh_worker *w)
  */
 bool sh_worker_take_of_group(struct sh_worker *w, uint32_t group, uint64_t deadline_ns, struct sh_item *item,
 			     uint32_t *level);
-/* The same: the oldest of its pinned jobs of a level, of whatever group. */
-bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, struct sh_item *item);
+/* The same: the oldest of its pinned jobs of a level; it waits for `handle`, or with 0 for `group`. */
+bool sh_worker_take_pinned(struct sh_worker *w, uint32_t level, uint64_t deadline_ns, uint64_t handle, uint32_t group,
+			   struct sh_item *item);
 /*
  * Owner, inside a job: takes one item of the most urgent of `levels` that has any, own queues
  * first. Leaves the slot table alone, so that every level keeps its share of the loop's picks.

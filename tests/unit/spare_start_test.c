@@ -236,6 +236,38 @@ static void test_gives_up(void **state)
 	close_all(&awaited);
 }
 
+/* A spare that works is not surplus because of one that has not begun, and gives up: the pool is served. */
+static void test_active_stays(void **state)
+{
+	static struct tu_gate held;
+	static atomic_uint ran;
+	struct shunt_job_spec s;
+	struct wait w;
+
+	(void)state;
+	memset(&held, 0, sizeof(held));
+	atomic_store(&ran, 0);
+	open_all(&awaited, &w);
+	s = tu_spec(blocks, &held);
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&held.arrived) == 1);
+	atomic_store(&hold, true);
+	atomic_store(&refuse, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	for (uint32_t i = 0; i < 10000; i++) /* the spare that ran it has nothing to do now */
+		(void)sched_yield();
+	atomic_store(&begin.open, 1);
+	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 2); /* mo rlx: waited for. */
+	s = tu_spec(tu_type(f.rt, subject, "count_here", tu_count_job), &ran);
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&ran) == 1);
+	atomic_store(&refuse, false);
+	atomic_store(&held.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
 /* It gives up when nobody waits for it any more: the next one who blocks does not count on it. */
 static void test_gives_up_late(void **state)
 {
@@ -270,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_next_has_it),
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_gives_up_late),
+		cmocka_unit_test(test_active_stays),
 		cmocka_unit_test(test_pool_waits_for_it),
 	};
 

@@ -393,6 +393,7 @@ static void test_timed_help(void **state)
 	(void)state;
 	check_timed(true, 1000000, SHUNT_JOB_HELP, 0);
 	check_timed(true, 1000000, SHUNT_JOB_HELP | SHUNT_JOB_ON_WORKER, 0);
+	check_timed(true, 0, SHUNT_JOB_HELP | SHUNT_JOB_ON_WORKER, SHUNT_ETIMEDOUT); /* 0 = just look */
 }
 
 /* ---- waits that can never end ---- */
