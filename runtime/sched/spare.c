@@ -118,7 +118,7 @@ static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t dea
 		} else if (!p->starting) {
 			rc = spare_launch(p, w);
 			if (rc == 0) {
-				p->start_said = &said;
+				p->start_said = &said; /* cppcheck-suppress autoVariables; taken back below */
 				rc = SHUNT_EAGAIN;
 			}
 		} else if ((left = sh_clock_left(deadline_ns)) == 0) {
