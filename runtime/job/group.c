@@ -87,8 +87,6 @@ static bool group_enter(struct sh_submit *s, uint32_t *index)
 	if (!g)
 		return false;
 	w = sh_a64_load_acq(&g->state); /* mo record.2 <- record.3@job/handle.c: as for handles. */
-	if (generation(w) != id_generation(id))
-		return false;
 	/* one with a key is behind others of its strand */
 	if (s->parts & SH_PART(KEY))
 		levels |= sh_a32_load_rlx(&s->pool->strand[s->strand].levels); /* mo rlx: a hint. */

@@ -739,6 +739,7 @@ static void test_end_meets_begin(void **state)
 	(void)shunt_detach(f.rt, tu_submit(f.rt, sleep, &s[0]));
 	tu_wait_until(sh_a32_load_acq(&f.p->slots) == 3);
 	tu_wait_until(sh_a32_load_acq(&f.p->worker[2]->state) == SH_W_PARKED);
+	tu_wait_until(atomic_load(&s[0].gate.arrived) == 1); /* it has left the lock that the other one holds then */
 	sh_inject_set(meet_at_start, &m);
 	(void)shunt_detach(f.rt, tu_submit(f.rt, sleep, &s[1]));
 	tu_wait_until(atomic_load(&s[1].gate.arrived) == 1);
