@@ -1,6 +1,6 @@
 /*
  * A spare counts itself, so that others see what it has, whenever its maker, which waits for its start, goes on. The maker
- * is held there (life/pool.c, spare_start).
+ * is held there (sched/spare.c, pool_block_begin).
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
