@@ -6,9 +6,6 @@
  */
 #include "testutil.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "base/inject.h"
 #include "sched/world.h"
 
@@ -39,16 +36,7 @@ static void stage_open(struct stage *st, uint32_t workers)
 /* Resident bytes of the pool's segments. */
 static size_t resident(const struct stage *st)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (st->pool->segments.count + 1u) * SEGMENT_BYTES;
-	size_t pages = (bytes + page - 1) / page, n = 0, i;
-	unsigned char *in = calloc(pages, 1);
-
-	assert_non_null(in);
-	assert_int_equal(mincore(st->pool->segments.items, bytes, in), 0);
-	for (i = 0; i < pages; i++)
-		n += in[i] & 1u;
-	free(in);
-	return n * page;
+	return tu_resident(st->pool->segments.items, (st->pool->segments.count + 1u) * SEGMENT_BYTES);
 }
 
 /* Holds the workers, queues so many jobs, lets them go, and waits for the last handler. Returns what was resident. */
@@ -164,19 +152,6 @@ static void test_refused(void **state)
 
 #define TRACKED 150000u
 
-static size_t slab_resident(const struct sh_slab *s)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (s->bytes + page - 1) / page, n = 0, i;
-	unsigned char *in = calloc(pages, 1);
-
-	assert_non_null(in);
-	assert_int_equal(mincore(s->base, s->bytes, in), 0);
-	for (i = 0; i < pages; i++)
-		n += in[i] & 1u;
-	free(in);
-	return n * page;
-}
-
 static void handles_burst(struct stage *st, struct shunt_job_id *ids)
 {
 	struct shunt_job_spec s = tu_spec(st->f.count, NULL);
@@ -222,10 +197,10 @@ static void test_trim(void **state)
 	handles_burst(&st, old);
 	for (round = 0; round < 3; round++) {
 		running = tu_hold(st.f.rt, st.f.gate, &g);
-		full = slab_resident(&st.f.rt->records);
+		full = tu_resident(st.f.rt->records.base, st.f.rt->records.bytes);
 		assert_true(full >= TRACKED * sizeof(struct sh_record));
 		assert_int_equal(shunt_trim(st.f.rt, &bytes), 0);
-		assert_true(slab_resident(&st.f.rt->records) <= keep);
+		assert_true(tu_resident(st.f.rt->records.base, st.f.rt->records.bytes) <= keep);
 		assert_true(bytes >= full - keep);
 		for (i = 0; i < TRACKED; i++)
 			assert_int_equal(shunt_poll(st.f.rt, old[i], NULL), SHUNT_ESTALE);

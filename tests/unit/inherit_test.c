@@ -149,6 +149,16 @@ static void scene_close(uint32_t crowds)
 	tu_close(sc.rt);
 }
 
+/* The wait is over, and so were the low ones before most of the crowd. */
+static void ends_before_the_crowd(void)
+{
+	open_gates();
+	tu_wait_until(atomic_load(&sc.done));
+	assert_int_equal(sc.said, 0);
+	assert_true(atomic_load(&sc.before) <= CROWD_MAX);
+	scene_close(1);
+}
+
 /* The group's jobs are queued by another thread: the waiter has none of its own to run. */
 static void test_group(void **state)
 {
@@ -157,11 +167,7 @@ static void test_group(void **state)
 	submit(sc.waits, URGENT, NULL, none, NULL);
 	crowd(0);
 	lows(0, LOW, MEMBERS);
-	open_gates();
-	tu_wait_until(atomic_load(&sc.done));
-	assert_int_equal(sc.said, 0);
-	assert_true(atomic_load(&sc.before) <= CROWD_MAX);
-	scene_close(1);
+	ends_before_the_crowd();
 }
 
 /* In another pool, whose crowd is that pool's. */
@@ -174,11 +180,7 @@ static void test_group_elsewhere(void **state)
 	lows(1, LOW, MEMBERS);
 	atomic_store(&sc.held.open, 1);
 	wait_for_boost(1);
-	open_gates();
-	tu_wait_until(atomic_load(&sc.done));
-	assert_int_equal(sc.said, 0);
-	assert_true(atomic_load(&sc.before) <= CROWD_MAX);
-	scene_close(1);
+	ends_before_the_crowd();
 }
 
 /* A member with a key is behind others of its key, of the lowest level. */
@@ -201,11 +203,7 @@ static void test_keyed_member(void **state)
 	submit(sc.waits, URGENT, NULL, none, NULL);
 	atomic_store(&sc.held.open, 1);
 	wait_for_boost(1);
-	open_gates();
-	tu_wait_until(atomic_load(&sc.done));
-	assert_int_equal(sc.said, 0);
-	assert_true(atomic_load(&sc.before) <= CROWD_MAX);
-	scene_close(1);
+	ends_before_the_crowd();
 }
 
 static void job_elsewhere(uint16_t flags, uint32_t behind)

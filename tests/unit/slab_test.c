@@ -5,9 +5,6 @@
  */
 #include "testutil.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <shunt/error.h>
 
 #include "base/inject.h"
@@ -409,18 +406,9 @@ static int refuse_drop(void *arg, const char *point)
 	return strcmp(point, "mem.drop") == 0;
 }
 
-/* Resident bytes of the items. */
 static size_t resident(const struct sh_slab *s)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (s->bytes + page - 1) / page, n = 0, i;
-	unsigned char *in = calloc(pages, 1);
-
-	assert_non_null(in);
-	assert_int_equal(mincore(s->base, s->bytes, in), 0);
-	for (i = 0; i < pages; i++)
-		n += in[i] & 1u;
-	free(in);
-	return n * page;
+	return tu_resident(s->base, s->bytes);
 }
 
 static uint64_t *keep_of(const struct sh_slab *s, uint32_t idx)

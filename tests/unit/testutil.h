@@ -21,7 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <shunt/runtime.h>
 #include <shunt/topo.h>
@@ -104,6 +106,20 @@ static TU_UNUSED struct shunt_topo *tu_topo_text(const char *synthetic, const ch
 	o.synthetic = synthetic;
 	o.allowed_cpus = allowed;
 	return tu_topo_with(&o);
+}
+
+/* Resident bytes of a mapping that begins at p, in whole pages. */
+static TU_UNUSED size_t tu_resident(void *p, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (bytes + page - 1) / page, n = 0, i;
+	unsigned char *in = calloc(pages, 1);
+
+	assert_non_null(in);
+	assert_int_equal(mincore(p, bytes, in), 0);
+	for (i = 0; i < pages; i++)
+		n += in[i] & 1u;
+	free(in);
+	return n * page;
 }
 
 /* A gate that handlers stand at until the test opens it. */

@@ -30,14 +30,16 @@ static void block_pair(uint32_t i)
 	flag_await(&world.ran[i], 1);
 }
 
-static void setup(void)
+static void setup_with(shunt_handler_fn fn, uint32_t spares_max)
 {
 	struct shunt_pool_opts o;
 
 	world_pool_opts(&o, 1);
-	o.spares_max = 1;
-	world_open(&o, job, 0);
+	o.spares_max = spares_max;
+	world_open(&o, fn, 0);
 }
+
+static void setup(void) { setup_with(job, 1); }
 
 /* A spare was needed once: it retires, or is about to. */
 static void setup_retiring(void)
@@ -72,14 +74,7 @@ static int job_waits(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-static void setup_waits(void)
-{
-	struct shunt_pool_opts o;
-
-	world_pool_opts(&o, 1);
-	o.spares_max = 1;
-	world_open(&o, job_waits, 0);
-}
+static void setup_waits(void) { setup_with(job_waits, 1); }
 
 static void submit_waiting(void)
 {
@@ -97,14 +92,7 @@ static int job_late(struct shunt_job_ctx *ctx, void *arg)
 	return world_job(ctx, arg);
 }
 
-static void setup_late(void)
-{
-	struct shunt_pool_opts o;
-
-	world_pool_opts(&o, 1);
-	o.spares_max = 2;
-	world_open(&o, job_late, 0);
-}
+static void setup_late(void) { setup_with(job_late, 2); }
 
 static void remove_pool(void)
 {
