@@ -59,6 +59,7 @@ struct shunt_runtime_opts {
 	 * thread, and a line in the log if the machine grants more. Not with topo, which has its own. See shunt/topo.h
 	 */
 	enum shunt_cpu_mask cpu_mask;
+	uint64_t trim_after_ns; /* 1 ms to 24 h, default 5 s, SHUNT_FOREVER = never; see shunt_trim */
 };
 #define SHUNT_RUNTIME_OPTS_INIT SHUNT_OPTS_INIT(shunt_runtime_opts)
 
@@ -68,12 +69,15 @@ struct shunt_runtime_opts {
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_opts *opts);
 /*
- * Gives memory of past bursts back to the system, while jobs go on: records of jobs with a handle, a callback, a group
- * or a key, groups (384 KiB of each on each NUMA node stay, and pages with one in use), and what the allocator keeps
- * unused. Memory of queued jobs without those goes back by itself. Submits may get SHUNT_EFULL meanwhile though records
- * are free: call it when little is going on. Nothing is given back where the program's own allocator serves.
- * 0, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESTOPPED. *bytes (may be NULL): records and groups that went back. Any thread.
- * Blocks: on the runtime's control lock; about 40 ns for each free record (35 ms for 900,000).
+ * Gives memory of past bursts back to the system at once, while jobs go on: records of jobs with a handle, a
+ * callback, a group or a key, groups (384 KiB of each on each NUMA node stay, and pages with one in use), and what the
+ * allocator keeps unused. By itself the runtime gives back memory of queued jobs without those as they run, and the
+ * records when none has been taken or given back for trim_after_ns and a worker has nothing to do (it sleeps, or it
+ * polls). Meanwhile up to 1,800 records are withheld, of more than 64,000 up to 3 %, so that a submit may get
+ * SHUNT_EFULL so much earlier. Nothing is given back where the program's own allocator serves.
+ * 0, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESTOPPED, SHUNT_EBUSY (a worker trims at this moment; detail). *bytes (may be
+ * NULL): records and groups that went back. Any thread. Blocks: on the runtime's control lock; about 70 ns for each
+ * free record (60 ms for 900,000).
  */
 SHUNT_MUST_USE SHUNT_API int shunt_trim(struct shunt_runtime *rt, uint64_t *bytes);
 /*

@@ -69,6 +69,10 @@ const struct sh_key sh_keys[] = {
 	  .help = "cpus that the workers may use: those of the affinity mask of the thread that starts the runtime and "
 		  "of the main thread, or all that the cgroup's cpuset grants; auto = caller, with a warning if the "
 		  "machine grants more" },
+	{ RUNTIME("trim_after", DURATION), RANGE(NULL, SECOND_NS / 1000, 24u * 3600u * SECOND_NS), .def = "5s",
+	  OR("never", SHUNT_FOREVER), TO(NUMBER, shunt_runtime_opts, trim_after_ns),
+	  .help = "the records of a burst of jobs with handles, groups or keys go back to the system when they have "
+		  "not been used for so long; never = only shunt_trim gives them back" },
 
 	{ POOL("workers", INT), RANGE("workers", 1, SHUNT_WORKERS_MAX), .def = "auto", OR("auto", 0),
 	  .env = "WORKER_CONCURRENCY", TO(NUMBER, shunt_pool_opts, workers), .help = "worker threads; auto = the cpu budget" },

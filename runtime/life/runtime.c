@@ -89,6 +89,8 @@ static int start_slabs(struct shunt_runtime *rt)
 	}
 	if (rc == 0)
 		rc = slab_start(rt, &rt->groups, "groups_max", rt->opts.groups_max, sizeof(struct sh_group), 1);
+	if (rt->opts.trim_after_ns != SHUNT_FOREVER)
+		rt->trim_worth = 2 * SH_SLAB_TRIM_KEEP * rt->nodes;
 	rt->parts = sh_parts;
 	rt->credit_cache = sh_credit_cache(rt->opts.jobs_max, rt->opts.submitters_max + SHUNT_WORKERS_MAX);
 	sh_a64_init(&rt->credits, rt->opts.jobs_max);

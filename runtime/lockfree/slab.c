@@ -7,6 +7,14 @@
 
 /* Of a slab, most that a cache keeps, and a chain: small slabs stay usable to the end. */
 #define CACHE_SHARE 1024u
+/*
+ * Items of a range. The kernel flushes the translations of up to 33 pages one by one, which costs more on some machines
+ * than the pages do: 2048 records are 64 pages. Small slabs have smaller ranges, so that a trim withholds little.
+ */
+#define RANGE_ITEMS 2048u
+#define RANGE_ITEMS_MIN 512u
+#define RANGE_SHARE 64u /* of the items of a node */
+#define RANGES_MAX 512u /* larger slabs have larger ranges */
 
 static inline struct sh_slab_item *slab_item(const struct sh_slab *s, uint32_t idx)
 {
@@ -16,6 +24,31 @@ static inline struct sh_slab_item *slab_item(const struct sh_slab *s, uint32_t i
 static inline uint32_t slab_node_of(const struct sh_slab *s, uint32_t idx)
 {
 	return (idx - 1u) / s->per_node;
+}
+
+/* The tables of pages and ranges, which take memory only when a trim uses them. */
+static bool slab_pages_init(struct sh_slab *s)
+{
+	struct sh_slab_range *range;
+	uint32_t node_pages, n, i;
+
+	for (i = 0; i < s->nodes; i++)
+		s->node[i].range = NULL;
+	s->ranges = 0;
+	if (s->pages == 0)
+		return true;
+	node_pages = s->per_node / s->page_items + 2; /* with those that belong to other nodes as well */
+	n = s->per_node / RANGE_SHARE;
+	n = n < RANGE_ITEMS ? n : RANGE_ITEMS;
+	n = n > RANGE_ITEMS_MIN ? n : RANGE_ITEMS_MIN;
+	n = s->per_node / n > RANGES_MAX ? s->per_node / RANGES_MAX : n;
+	s->range_pages = n / s->page_items > 0 ? n / s->page_items : 1;
+	s->ranges = (node_pages + s->range_pages - 1) / s->range_pages;
+	s->page = sh_mem_map(s->mem, s->pages * sizeof(*s->page));
+	range = sh_mem_map(s->mem, (size_t)s->ranges * s->nodes * sizeof(*range));
+	for (i = 0; i < s->nodes && range; i++)
+		s->node[i].range = range + (size_t)i * s->ranges;
+	return s->page && range;
 }
 
 int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint32_t item_size, uint32_t nodes)
@@ -32,14 +65,15 @@ int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint3
 	s->cache_max = capacity / CACHE_SHARE < SH_SLAB_CACHE ? capacity / CACHE_SHARE : SH_SLAB_CACHE;
 	s->chain_max = capacity / CACHE_SHARE < 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH ? 1 : SH_SLAB_CHAIN;
 	s->bytes = ((size_t)s->per_node * nodes + 1) * item_size;
+	s->page = NULL;
+	s->node = NULL;
 	s->base = sh_mem_map(mem, s->bytes);
 	if (!s->base)
 		return SHUNT_ENOMEM;
 	s->page_items = sh_mem_own_pages() ? (uint32_t)(sh_mem_page() / item_size) : 0;
 	s->pages = s->page_items == 0 ? 0 : (uint32_t)(s->bytes / item_size / s->page_items);
-	s->page = s->pages == 0 ? NULL : sh_mem_map(mem, s->pages * sizeof(*s->page));
 	s->node = sh_mem_alloc(mem, sizeof(*s->node) * nodes, SH_CACHELINE);
-	if (!s->node || (s->pages != 0 && !s->page)) {
+	if (!s->node || !slab_pages_init(s)) {
 		sh_slab_fini(s);
 		return SHUNT_ENOMEM;
 	}
@@ -49,8 +83,11 @@ int sh_slab_init(struct sh_slab *s, struct sh_mem *mem, uint32_t capacity, uint3
 		s->node[i].first = 1u + first;
 		s->node[i].last = 1u + (capacity - first < s->per_node ? capacity : first + s->per_node);
 		sh_a64_init(&s->node[i].head, 0);
-		sh_a64_init(&s->node[i].dropped, 0);
 		sh_a32_init(&s->node[i].fresh, s->node[i].first);
+		sh_a64_init(&s->node[i].dropped, 0);
+		sh_a32_init(&s->node[i].dropped_n, 0);
+		sh_a32_init(&s->node[i].sorted, 0);
+		sh_a32_init(&s->node[i].moves, 0);
 	}
 	return 0;
 }
@@ -59,6 +96,8 @@ void sh_slab_fini(struct sh_slab *s)
 {
 	if (!s->base)
 		return;
+	if (s->node)
+		sh_mem_unmap(s->mem, s->node->range, (size_t)s->ranges * s->nodes * sizeof(*s->node->range));
 	sh_mem_free(s->mem, s->node, sizeof(*s->node) * s->nodes, SH_CACHELINE);
 	sh_mem_unmap(s->mem, s->page, s->pages * sizeof(*s->page));
 	sh_mem_unmap(s->mem, s->base, s->bytes);
@@ -86,25 +125,25 @@ static void slab_fill_batch(struct sh_slab *s, const uint32_t *idx, uint32_t n, 
 		carrier->idx[i - 1] = idx[i];
 }
 
-/* Pushes a chain of batches. All items must belong to `nd`. */
-static void slab_push_chain(struct sh_slab *s, struct sh_slab_node *nd, uint32_t top)
+/* Pushes a chain of batches. All items must belong to the node that the stack is of. */
+static void slab_push_chain(struct sh_slab *s, sh_a64 *stack, uint32_t top)
 {
 	struct sh_slab_item *carrier = slab_item(s, top);
-	uint64_t head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
+	uint64_t head = sh_a64_load_rlx(stack); /* mo rlx: re-checked by the CAS. */
 
 	do {
 		/* mo rlx: published by the CAS below. */
 		sh_a32_store_rlx(&carrier->next, (uint32_t)head);
 		SH_POINT("slab.push.before_cas");
 		/* mo slab.1 -> slab.2@lockfree/slab.c: the batches' contents before their stack entry. */
-	} while (!sh_a64_cas_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | top));
+	} while (!sh_a64_cas_rel(stack, &head, (((head >> 32) + 1) << 32) | top));
 }
 
 /* Pops one chain of batches; 0 = empty. */
-static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
+static uint32_t slab_pop_chain(struct sh_slab *s, sh_a64 *stack)
 {
 	/* mo slab.2 <- slab.1@lockfree/slab.c: the carrier's contents, written before the push. */
-	uint64_t head = sh_a64_load_acq(&nd->head);
+	uint64_t head = sh_a64_load_acq(stack);
 
 	for (;;) {
 		uint32_t top = (uint32_t)head;
@@ -116,7 +155,7 @@ static uint32_t slab_pop_chain(struct sh_slab *s, struct sh_slab_node *nd)
 		next = sh_a32_load_rlx(&slab_item(s, top)->next);
 		SH_POINT("slab.pop.before_cas");
 		/* mo slab.2 <- slab.1@lockfree/slab.c: success and failure acquire the top chain. */
-		if (sh_a64_cas_acq_rel_acq(&nd->head, &head, (((head >> 32) + 1) << 32) | next))
+		if (sh_a64_cas_acq_rel_acq(stack, &head, (((head >> 32) + 1) << 32) | next))
 			return top;
 	}
 }
@@ -138,7 +177,7 @@ static void giving_flush(struct giving *g)
 		g->n = 0;
 	}
 	if (g->chain != 0)
-		slab_push_chain(g->s, g->nd, g->chain);
+		slab_push_chain(g->s, &g->nd->head, g->chain);
 	g->chain = 0;
 	g->chains = 0;
 }
@@ -159,6 +198,7 @@ static void page_push(struct sh_slab *s, struct sh_slab_node *nd, uint32_t page)
 {
 	uint64_t head = sh_a64_load_rlx(&nd->dropped); /* mo rlx: re-checked by the CAS. */
 
+	(void)sh_a32_add_rlx(&nd->dropped_n, 1); /* mo rlx: a hint. */
 	do {
 		sh_a32_store_rlx(&s->page[page].next, (uint32_t)head); /* mo rlx: published by the CAS below. */
 		SH_POINT("slab.page_push.before_cas");
@@ -182,6 +222,7 @@ static uint32_t slab_open_page(struct sh_slab *s, struct sh_slab_node *nd)
 		/* mo slab.4 <- slab.3@lockfree/slab.c: success and failure. `next` is discarded with another tag. */
 	} while (!sh_a64_cas_acq_rel_acq(&nd->dropped, &head,
 					 (((head >> 32) + 1) << 32) | sh_a32_load_rlx(&s->page[page].next)));
+	(void)sh_a32_sub_rlx(&nd->dropped_n, 1); /* mo rlx: a hint. */
 	for (i = 0; i < s->page_items; i++)
 		/* mo rlx: published with the item. */
 		sh_a64_store_rlx(&slab_item(s, page * s->page_items + i)->keep, s->page[page].keep);
@@ -218,11 +259,11 @@ static uint32_t slab_take_one(struct sh_slab *s, struct sh_slab_node *nd, uint32
 	if (carrier->count > 0) {
 		uint32_t idx = carrier->idx[--carrier->count];
 
-		slab_push_chain(s, nd, top);
+		slab_push_chain(s, &nd->head, top);
 		return idx;
 	}
 	if (carrier->link != 0)
-		slab_push_chain(s, nd, carrier->link);
+		slab_push_chain(s, &nd->head, carrier->link);
 	return top;
 }
 
@@ -245,9 +286,41 @@ static uint32_t slab_open_batch(struct sh_slab *s, struct sh_slab_cache *cache)
 	return top;
 }
 
+/* Pops a chain of what a trim has sorted and not looked at yet; 0 = there is none. */
+static uint32_t slab_pop_sorted(struct sh_slab *s, struct sh_slab_node *nd)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->ranges && sh_a32_load_rlx(&nd->sorted) != 0; i++) { /* mo rlx: raised before the push. */
+		uint32_t top = slab_pop_chain(s, &nd->range[i].head);
+
+		if (top != 0) {
+			(void)sh_a32_sub_rlx(&nd->sorted, 1); /* mo rlx: the pop came before. */
+			return top;
+		}
+	}
+	return 0;
+}
+
+/* Pops a chain of the node. Looks again when a trim moved one from where this looks later to where it looked before. */
+static uint32_t slab_pop(struct sh_slab *s, struct sh_slab_node *nd)
+{
+	uint32_t top = slab_pop_chain(s, &nd->head), moves = 0;
+
+	if (sh_likely(top != 0 || s->ranges == 0))
+		return top;
+	do {
+		moves = sh_a32_load_rlx(&nd->moves); /* mo rlx: one that is missed is in the trimming thread's hands. */
+		top = slab_pop_sorted(s, nd);
+		if (top == 0)
+			top = slab_pop_chain(s, &nd->head);
+	} while (top == 0 && moves != sh_a32_load_rlx(&nd->moves)); /* mo rlx: as above. */
+	return top;
+}
+
 static uint32_t slab_alloc_node(struct sh_slab *s, struct sh_slab_cache *cache, struct sh_slab_node *nd)
 {
-	uint32_t top = slab_pop_chain(s, nd);
+	uint32_t top = slab_pop(s, nd);
 	uint32_t first = 0;
 	uint32_t n, i;
 
@@ -300,7 +373,7 @@ static void slab_give(struct sh_slab *s, const uint32_t *idx, uint32_t n)
 		if (k == 0)
 			continue;
 		slab_fill_batch(s, batch, k, 0);
-		slab_push_chain(s, &s->node[node], batch[0]);
+		slab_push_chain(s, &s->node[node].head, batch[0]);
 	}
 }
 
@@ -311,7 +384,7 @@ static void slab_give_freed(struct sh_slab *s, struct sh_slab_cache *cache)
 	cache->freed = 0;
 	cache->freed_n = 0;
 	if (top != 0)
-		slab_push_chain(s, &s->node[slab_node_of(s, top)], top);
+		slab_push_chain(s, &s->node[slab_node_of(s, top)].head, top);
 }
 
 /* The same for a full batch. If all of it is of one node, it goes through the cache's chain. */
@@ -356,7 +429,7 @@ void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache)
 {
 	slab_give_freed(s, cache);
 	if (cache->chain != 0)
-		slab_push_chain(s, &s->node[slab_node_of(s, cache->chain)], cache->chain);
+		slab_push_chain(s, &s->node[slab_node_of(s, cache->chain)].head, cache->chain);
 	cache->chain = 0;
 	while (cache->n > 0) {
 		uint32_t n = cache->n < SH_SLAB_BATCH ? cache->n : SH_SLAB_BATCH;
@@ -368,54 +441,98 @@ void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache)
 
 /* ---- trim ---- */
 
-/*
- * Takes the entries of the stack but as many as `keep` items need, at one instant: the stack always has those, or they
- * are in this thread's hands while it counts them. The newest ones stay, which are warm. 0 = there are no more.
- */
-static uint32_t take_cold(struct sh_slab *s, struct sh_slab_node *nd, uint32_t keep)
-{
-	const uint32_t chains = keep / (s->chain_max * SH_SLAB_BATCH);
-	uint32_t warm = 0, n, top;
-	uint64_t head;
+/* A trim of a node. */
+struct trim {
+	struct giving g; /* what goes back to the node's stack */
+	uint32_t first;  /* page of the node's first item */
+	bool (*stop)(void *arg);
+	void *arg;
+};
 
-	for (n = 0; n < chains && (top = slab_pop_chain(s, nd)) != 0; n++) {
-		sh_a32_store_rlx(&slab_item(s, top)->next, warm); /* mo rlx: published by the CAS below. */
-		warm = top;
+static bool stopped(const struct trim *t)
+{
+	return t->stop && t->stop(t->arg);
+}
+
+/* What is done with each item of a chain; how many there were. A batch is read before its items are used otherwise. */
+static uint32_t each_item(struct trim *t, uint32_t top, void (*use)(struct trim *t, uint32_t idx))
+{
+	struct sh_slab *s = t->g.s;
+	uint32_t n = 0;
+
+	while (top != 0) {
+		const struct sh_slab_item *carrier = slab_item(s, top);
+		const uint32_t count = carrier->count, link = carrier->link;
+		uint32_t idx[SH_SLAB_BATCH - 1];
+
+		sh_prefetch_read(slab_item(s, link));
+		for (uint32_t i = 0; i < count; i++)
+			idx[i] = carrier->idx[i];
+		use(t, top);
+		for (uint32_t i = 0; i < count; i++)
+			use(t, idx[i]);
+		n += count + 1;
+		top = link;
 	}
-	head = sh_a64_load_rlx(&nd->head); /* mo rlx: re-checked by the CAS. */
+	return n;
+}
+
+static void range_push(struct trim *t, struct sh_slab_range *range)
+{
+	slab_fill_batch(t->g.s, range->idx, range->n, 0);
+	range->items += range->n;
+	range->n = 0;
+	(void)sh_a32_add_rlx(&t->g.nd->sorted, 1); /* mo rlx: before the push, which releases. */
+	slab_push_chain(t->g.s, &range->head, range->idx[0]);
+}
+
+static void sort_item(struct trim *t, uint32_t idx)
+{
+	const struct sh_slab *s = t->g.s;
+	struct sh_slab_range *range = &t->g.nd->range[(idx / s->page_items - t->first) / s->range_pages];
+
+	range->idx[range->n++] = idx;
+	if (range->n == SH_SLAB_BATCH)
+		range_push(t, range);
+}
+
+/* Sorts what is on the node's stack now. What comes meanwhile is sorted as well, within a bound. */
+static void sort_all(struct trim *t)
+{
+	const struct sh_slab *s = t->g.s;
+	struct sh_slab_node *nd = t->g.nd;
+	uint32_t left = nd->last - nd->first, top = 0, i;
+
+	while (left != 0 && !stopped(t) && (top = slab_pop_chain(t->g.s, &nd->head)) != 0) {
+		uint32_t n = each_item(t, top, sort_item);
+
+		left -= n < left ? n : left;
+	}
+	for (i = 0; i < s->ranges; i++)
+		if (nd->range[i].n != 0)
+			range_push(t, &nd->range[i]);
+}
+
+/* Takes the stack of a range. Only trimming threads push there, one at a time. */
+static uint32_t range_take(struct sh_slab_range *range)
+{
+	/* mo rlx: what it names was written by this thread, or before its turn. */
+	uint64_t head = sh_a64_load_rlx(&range->head);
+
 	do {
 		SH_POINT("slab.trim.before_cas");
-		/* mo slab.2 <- slab.1@lockfree/slab.c: the cold batches' contents; slab.1: those of the warm ones. */
-	} while (!sh_a64_cas_acq_rel(&nd->head, &head, (((head >> 32) + 1) << 32) | warm));
+		if ((uint32_t)head == 0)
+			break;
+	} while (!sh_a64_cas_rlx(&range->head, &head, ((head >> 32) + 1) << 32)); /* mo rlx: as above. */
+	range->items = 0;
 	return (uint32_t)head;
 }
 
-/* What is done with each item of a list of chains. A batch is read before its items are used otherwise. */
-static void each_item(struct sh_slab *s, uint32_t top, void (*use)(void *arg, uint32_t idx), void *arg)
+static void count_item(struct trim *t, uint32_t idx)
 {
-	while (top != 0) {
-		uint32_t next = sh_a32_load_rlx(&slab_item(s, top)->next); /* mo rlx: acquired with the list. */
+	const struct sh_slab *s = t->g.s;
 
-		while (top != 0) {
-			const struct sh_slab_item *carrier = slab_item(s, top);
-			const uint32_t count = carrier->count, link = carrier->link;
-			uint32_t idx[SH_SLAB_BATCH - 1];
-
-			for (uint32_t i = 0; i < count; i++)
-				idx[i] = carrier->idx[i];
-			use(arg, top);
-			for (uint32_t i = 0; i < count; i++)
-				use(arg, idx[i]);
-			top = link;
-		}
-		top = next;
-	}
-}
-
-static void count_item(void *arg, uint32_t idx)
-{
-	struct sh_slab *s = arg;
-
+	sh_prefetch_read(slab_item(s, idx)); /* place_item reads it */
 	if (idx / s->page_items < s->pages)
 		s->page[idx / s->page_items].free++;
 }
@@ -424,10 +541,9 @@ static void count_item(void *arg, uint32_t idx)
  * An item of a page that is wholly free is left out; its generation counts for the page. A page with a fresh item, or
  * one of another node, never is.
  */
-static void sort_item(void *arg, uint32_t idx)
+static void place_item(struct trim *t, uint32_t idx)
 {
-	struct giving *g = arg;
-	struct sh_slab *s = g->s;
+	struct sh_slab *s = t->g.s;
 	uint32_t p = idx / s->page_items;
 
 	if (p < s->pages && s->page[p].free == s->page_items) {
@@ -436,7 +552,7 @@ static void sort_item(void *arg, uint32_t idx)
 		if (keep > s->page[p].keep)
 			s->page[p].keep = keep;
 	} else {
-		giving_add(g, idx);
+		giving_add(&t->g, idx);
 	}
 }
 
@@ -456,41 +572,101 @@ static size_t drop_pages(struct giving *g, uint32_t from, uint32_t to)
 	return bytes;
 }
 
-static size_t trim_node(struct sh_slab *s, struct sh_slab_node *nd, uint32_t keep)
+/* What is done with each item of a list of chains. */
+static uint32_t each_chain(struct trim *t, uint32_t list, void (*use)(struct trim *t, uint32_t idx))
 {
-	struct giving g = { .s = s, .nd = nd };
-	uint32_t cold = take_cold(s, nd, keep);
-	const uint32_t end = nd->last / s->page_items < s->pages ? nd->last / s->page_items : s->pages;
-	uint32_t p, from;
+	uint32_t n = 0;
+
+	while (list != 0) {
+		uint32_t next = sh_a32_load_rlx(&slab_item(t->g.s, list)->next); /* mo rlx: acquired with the list. */
+
+		(void)each_item(t, list, use);
+		list = next;
+		n++;
+	}
+	return n;
+}
+
+/* Gives the whole pages of a range back, if it is to `drop` them, and puts its other items on the node's stack. */
+static size_t trim_range(struct trim *t, uint32_t r, bool drop)
+{
+	struct sh_slab *s = t->g.s;
+	struct sh_slab_node *nd = t->g.nd;
+	const uint32_t first = t->first + r * s->range_pages;
+	const uint32_t end = first + s->range_pages < s->pages ? first + s->range_pages : s->pages;
+	uint32_t list = range_take(&nd->range[r]), p, from;
 	size_t bytes = 0;
 
-	if (cold == 0)
+	if (list == 0)
 		return 0;
-	each_item(s, cold, count_item, s);
-	for (p = nd->first / s->page_items; p < end; p++)
+	if (drop)
+		(void)each_chain(t, list, count_item);
+	for (p = first; p < end; p++)
 		if (s->page[p].free == s->page_items)
 			s->page[p].keep = 0;
-	each_item(s, cold, sort_item, &g);
-	for (p = from = nd->first / s->page_items; p <= end; p++) {
+	(void)sh_a32_sub_rlx(&nd->sorted, each_chain(t, list, place_item)); /* mo rlx: taken before. */
+	for (p = from = first; p <= end; p++) {
 		bool whole = p < end && s->page[p].free == s->page_items;
 
 		if (!whole && from < p)
-			bytes += drop_pages(&g, from, p);
+			bytes += drop_pages(&t->g, from, p);
 		if (!whole)
 			from = p + 1;
 	}
-	giving_flush(&g);
-	/* an item of another node is in no stack of this one */
-	for (p = nd->first / s->page_items; p <= end && p < s->pages; p++)
+	giving_flush(&t->g);
+	for (p = first; p < end; p++)
 		s->page[p].free = 0;
+	(void)sh_a32_add_rlx(&nd->moves, 1); /* mo rlx: after the push; a look that misses it misses what this held. */
 	return bytes;
 }
 
-size_t sh_slab_trim(struct sh_slab *s, uint32_t keep)
+/* The lowest ranges keep what is kept, and come on top: what is in use gathers there. */
+static size_t trim_node(struct sh_slab *s, struct sh_slab_node *nd, struct trim *t, uint32_t keep)
 {
+	uint32_t kept = 0, first = 0, r;
+	size_t bytes = 0;
+
+	t->g = (struct giving){ .s = s, .nd = nd };
+	t->first = nd->first / s->page_items;
+	sort_all(t);
+	for (; first < s->ranges && kept < keep; first++)
+		kept += nd->range[first].items;
+	for (r = s->ranges; r-- > 0 && !stopped(t);)
+		bytes += trim_range(t, r, r >= first);
+	return bytes;
+}
+
+size_t sh_slab_trim(struct sh_slab *s, uint32_t keep, bool (*stop)(void *arg), void *arg)
+{
+	struct trim t = { .stop = stop, .arg = arg };
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < s->nodes && s->page; i++)
-		bytes += trim_node(s, &s->node[i], keep);
+		bytes += trim_node(s, &s->node[i], &t, keep);
 	return bytes;
+}
+
+uint32_t sh_slab_in_memory(const struct sh_slab *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->nodes && s->page; i++) {
+		const struct sh_slab_node *nd = &s->node[i];
+		/* mo rlx: hints. */
+		uint32_t used = sh_a32_load_rlx(&nd->fresh) - nd->first;
+		uint32_t away = sh_a32_load_rlx(&nd->dropped_n) * s->page_items; /* mo rlx: as above. */
+
+		n += used > away ? used - away : 0;
+	}
+	return n;
+}
+
+uint64_t sh_slab_traffic(const struct sh_slab *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < s->nodes; i++)
+		/* mo rlx: hints. */
+		n += (sh_a64_load_rlx(&s->node[i].head) >> 32) + sh_a32_load_rlx(&s->node[i].fresh);
+	return n;
 }

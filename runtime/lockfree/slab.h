@@ -8,10 +8,11 @@
  * - A batch is written into the memory of its first item, its carrier.
  * - A stack entry is a chain of up to SH_SLAB_CHAIN batches, so a thread that frees and one that
  *   allocates touch the stack's line once in SH_SLAB_CHAIN * SH_SLAB_BATCH items.
- * - A trim takes the stack's entries but some, puts what cannot be given back on it again, and gives back
- *   the pages of which all items are free. Such a page has a number in a stack of its own, and the highest
- *   `keep` of its items; it is opened again before a fresh item is used, and each item has that `keep` then:
- *   a generation never comes twice.
+ * - A trim sorts the stack's items into ranges, each of which has a stack of its own, takes one range at a time,
+ *   gives back the pages of which all items are free, and puts the other items on the node's stack again. Who finds
+ *   that one empty takes from the ranges; a trim may end at any time, and the next one goes on.
+ * - A page that was given back has a number in a stack of its own, and the highest `keep` of its items; it is opened
+ *   again before a fresh item is used, and each item has that `keep` then: a generation never comes twice.
  * - Stack heads are {tag, index} words. The tag changes with every push and pop, and items are
  *   type-stable, so a stale pop fails its CAS (ABA needs 2^32 operations inside one pop).
  *
@@ -20,8 +21,8 @@
  * Linearization: the CAS of a stack head, or of the fresh counter.
  * Progress: lock-free. A stopped thread withholds from the others at most its cache and two chains:
  * SH_SLAB_CACHE + 2 * SH_SLAB_CHAIN * SH_SLAB_BATCH items; of a small slab a fraction of that
- * (cache_max, chain_max). One that opens a page withholds its items; one that trims withholds what is free but
- * SH_SLAB_TRIM_KEEP items, so that meanwhile alloc may find none.
+ * (cache_max, chain_max). One that opens a page withholds its items. One that trims withholds a range and less than a
+ * batch of each range, which is 3 % of a large slab (`unit/slab_test` measures it): meanwhile alloc may find none.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,7 +37,7 @@
 #define SH_SLAB_CHAIN 4u  /* batches per entry of a stack */
 #define SH_SLAB_CACHE 24u /* free indexes a thread may keep besides its chains */
 #define SH_SLAB_NODES_MAX 64u
-#define SH_SLAB_TRIM_KEEP 3072u /* free items of a node that a trim leaves alone */
+#define SH_SLAB_TRIM_KEEP 3072u /* free items of a node that a trim leaves in memory, at least */
 
 /* Layout of a free item. A live item may use every byte but must keep `next` atomic. */
 struct sh_slab_item {
@@ -48,6 +49,15 @@ struct sh_slab_item {
 	uint32_t idx[SH_SLAB_BATCH - 1]; /* sync: owner of the batch */
 };
 
+/* Some successive pages' items of a node while a trim sorts them. */
+struct sh_slab_range {
+	sh_a64 head;    /* sync: atomic; a stack of batches, as a node's */
+	uint32_t items; /* sync: the trimming thread; that it has put there since it took the stack */
+	/* sync: the trimming thread; the next batch, and how much of it there is */
+	uint32_t n;
+	uint32_t idx[SH_SLAB_BATCH];
+};
+
 struct sh_slab_node {
 	sh_a64 head SH_ALIGNED(SH_CACHELINE); /* sync: atomic; {tag:32, index:32}; index 0 = none */
 	sh_a32 fresh;                         /* sync: atomic; first never-used item */
@@ -56,6 +66,10 @@ struct sh_slab_node {
 	uint32_t last;
 	uint32_t pad;
 	sh_a64 dropped SH_ALIGNED(SH_CACHELINE); /* sync: atomic; {tag:32, page + 1:32}; pages given back; 0 = none */
+	/* sync: atomic; how many, a hint; entries of the stacks of ranges, or more; ranges that went back to `head` */
+	sh_a32 dropped_n, sorted, moves;
+	/* sync: const pointer; [ranges] */
+	struct sh_slab_range *range;
 };
 
 /* What is known of a page of items. */
@@ -79,6 +93,8 @@ struct sh_slab {
 	struct sh_slab_page *page; /* sync: const pointer; NULL = pages are not given back */
 	uint32_t page_items;       /* sync: const; items of a page */
 	uint32_t pages;            /* sync: const */
+	uint32_t range_pages;      /* sync: const; pages of a range */
+	uint32_t ranges;           /* sync: const; of each node */
 };
 
 struct sh_slab_cache {
@@ -98,8 +114,15 @@ uint32_t sh_slab_alloc_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint
 void sh_slab_free_slow(struct sh_slab *s, struct sh_slab_cache *cache, uint32_t idx);
 /* Returns everything in the cache (for an idle or ending thread). */
 void sh_slab_flush(struct sh_slab *s, struct sh_slab_cache *cache);
-/* Gives free memory back to the kernel but for `keep` items of each node; the bytes. One thread at a time. */
-size_t sh_slab_trim(struct sh_slab *s, uint32_t keep);
+/*
+ * Gives free memory back to the kernel but for `keep` items of each node; the bytes. One thread at a time. Where `stop`
+ * is given it is asked after each chain and each range, and true ends the trim there.
+ */
+size_t sh_slab_trim(struct sh_slab *s, uint32_t keep, bool (*stop)(void *arg), void *arg);
+/* Items that have memory, free or not; a hint. */
+uint32_t sh_slab_in_memory(const struct sh_slab *s);
+/* A number that changes whenever threads exchange items with the stacks; a hint. */
+uint64_t sh_slab_traffic(const struct sh_slab *s);
 /* The memory range of a node slot, for binding. */
 void *sh_slab_node_range(const struct sh_slab *s, uint32_t node, size_t *len);
 

@@ -97,21 +97,47 @@ static bool watch_due(struct sh_worker *w, bool *watches)
 	return go == SH_WATCH_STEAL || (go == SH_WATCH_OVER && anything(w));
 }
 
+/* Time left to the look at the memory of records, which a watcher of prompt workers leaves to later. */
+static uint64_t trim_left_ns(const struct sh_worker *w, bool watches)
+{
+	uint64_t now;
+
+	if (sh_likely(w->trims.every_ns == 0) || watches)
+		return SH_FOREVER;
+	now = sh_clock_ns();
+	return w->trims.at_ns > now ? w->trims.at_ns - now : 0;
+}
+
+static bool trim_parked_over(void *worker)
+{
+	const struct sh_worker *w = worker;
+
+	return sh_a32_load_rlx(&w->state) != SH_W_PARKED; /* mo rlx: the sleep looks again. */
+}
+
 /*
- * Sleeps while PARKED, and looks after the prompt workers if it `watches`. True = it left PARKED by
- * itself, because an arrival is near.
+ * Sleeps while PARKED, and looks after the prompt workers if it `watches`, or after the memory of records. True = it
+ * left PARKED by itself, because an arrival is near.
  */
 static bool sleep_parked(struct sh_worker *w, bool watches)
 {
 	uint64_t look_ns = 0;
 	bool due = false;
 
+	sh_trim_begin(w);
+
 	/* mo stop.1 <- park.2@sched/push.c: sees what the waker wrote before the wake. */
 	while (sh_a32_load_acq(&w->state) == SH_W_PARKED) {
 		uint64_t limit = sh_worker_sleep_ns_max(w), left = watches ? watch_left_ns(&look_ns) : SH_FOREVER;
+		uint64_t trim = trim_left_ns(w, watches);
 		bool look = left < limit;
 		uint32_t s = SH_W_PARKED;
 
+		if (trim < limit) {
+			if (sh_futex_wait(&w->state, SH_W_PARKED, trim) == SHUNT_ETIMEDOUT)
+				sh_trim_look(w, trim_parked_over);
+			continue;
+		}
 		if (sh_futex_wait(&w->state, SH_W_PARKED, look ? left : limit) != SHUNT_ETIMEDOUT)
 			continue;
 		if (look) {
@@ -125,6 +151,7 @@ static bool sleep_parked(struct sh_worker *w, bool watches)
 	}
 	if (watches)
 		sh_watch_end(w);
+	sh_trim_end(w);
 	return due;
 }
 
@@ -296,6 +323,11 @@ static bool spin_look(const struct sh_worker *w, bool poll)
 	return false;
 }
 
+static bool trim_spinning_over(void *worker)
+{
+	return spin_look(worker, true);
+}
+
 /*
  * While jobs come in a burst, a worker that looks at an empty ring again and again takes the line that the submitter
  * writes next, at each job. It leaves the ring alone until a few lines are full.
@@ -332,9 +364,13 @@ void sh_idle_step(struct sh_worker *w, struct sh_idleness *idle)
 			w->waiting.idle_since_ns = now;
 		idle->yield_ns = now;
 		sh_account_idle(w, now);
+		if (poll)
+			sh_trim_begin(w);
 	}
 	if (poll && sh_a32_load_rlx(&p->slots) != 1) /* mo rlx: a hint. */
 		watch_spinning(w, idle, now);
+	if (poll && sh_unlikely(w->trims.every_ns != 0 && now >= w->trims.at_ns))
+		sh_trim_look(w, trim_spinning_over);
 	/* Submitters do not look for a spinner in a pool with one worker. */
 	if (!idle->advertised && !idle->yielded && now - idle->since_ns >= SPIN_ANNOUNCE_NS && (poll || p->spin_ns > 0)
 	    && sh_a32_load_rlx(&p->slots) != 1) { /* mo rlx: a hint. */

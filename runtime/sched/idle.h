@@ -19,7 +19,7 @@
 #ifndef SH_SCHED_IDLE_H
 #define SH_SCHED_IDLE_H
 
-#include "sched/world.h"
+#include "sched/trim.h"
 
 struct sh_idleness {
 	uint64_t since_ns; /* start of the idle time; 0 = not idle */
@@ -53,6 +53,7 @@ static inline void sh_idle_end(struct sh_worker *w, struct sh_idleness *idle)
 		sh_idle_stop_spinning(w, idle);
 	if (sh_unlikely(idle->watch_ns != 0))
 		sh_idle_stop_watching(w, idle);
+	sh_trim_end(w);
 	idle->since_ns = 0;
 	idle->yielded = false;
 }

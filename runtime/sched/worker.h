@@ -72,6 +72,13 @@ struct sh_waiting {
 	bool predicted;                /* its timer ended the sleep: it spins until spin_until_ns */
 };
 
+/* How a worker watches the memory of records (trim.h). */
+struct sh_trim_watch {
+	uint64_t every_ns; /* time between its looks; 0 = it does not watch */
+	uint64_t at_ns;    /* of the next one */
+	uint64_t traffic;  /* of the slabs at the last one */
+};
+
 #define SH_BATCH_MAX 32u
 /* Bytes of stack that a wait or a checkpoint leaves to the handler that it runs, and to what that calls of the library. */
 #define SH_STACK_RESERVE ((size_t)80 << 10)
@@ -152,6 +159,8 @@ struct sh_worker {
 	uint64_t score_ns;        /* sync: owner; when free_at_ns was written */
 	uint32_t samples;         /* sync: owner; number of run times learned; wraps */
 	struct sh_waiting waiting; /* sync: owner; how it sleeps and spins */
+	/* sync: owner */
+	struct sh_trim_watch trims;
 	struct sh_item hand[SH_BATCH_MAX];
 	pthread_t thread; /* sync: const; or written by the thread before it, which it joins */
 	pthread_t before; /* sync: as thread; with `replaces` */

@@ -169,6 +169,10 @@ struct shunt_runtime {
 	struct shunt_cq *cqs; /* sync: lock(control); completion queues */
 	sh_a64 part_balance[SH_PARTS_MAX]; /* sync: atomic; admitted - released, in builds with assertions */
 	uint32_t types_used; /* sync: lock(control) to write; entries above were never used */
+	/* sync: atomic; a thread trims the slabs; a worker watches their memory (trim.h) */
+	sh_a32 trimming, trim_watched;
+	/* sync: const; items in memory that are worth a trim; 0 = there is none by itself */
+	uint32_t trim_worth;
 };
 
 /* sync: changed only in a forked child, before it has a second thread */

@@ -44,7 +44,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* Whether the term that a message quotes comes from the text: its unprintable bytes as '?', its end cut off by "...". */
+/* Whether the term that a message quotes comes from the text: unprintable bytes as '?', the end cut off by "...". */
 static bool quotes(const char *text, const char *term, size_t len)
 {
 	char plain[SH_PLACE_TEXT_MAX + 1], quoted[128];

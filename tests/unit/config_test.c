@@ -174,8 +174,8 @@ static void dump(struct shunt_config *c, char buf[TEXT_MAX])
 	size_t n = 0;
 
 	sh_config_runtime_opts(c, &r);
-	n = add(buf, n, "%s %u %u %u %u %u %d %d:", r.name, r.jobs_max, r.handles_max, r.groups_max, r.submitters_max,
-		r.cpu_budget, (int)r.cpu_mask, (int)r.log_level);
+	n = add(buf, n, "%s %u %u %u %u %u %d %d %" PRIu64 ":", r.name, r.jobs_max, r.handles_max, r.groups_max,
+		r.submitters_max, r.cpu_budget, (int)r.cpu_mask, (int)r.log_level, r.trim_after_ns);
 	for (uint32_t i = 0; i < r.levels; i++)
 		n = add(buf, n, " %s", r.level_names[i]);
 	for (uint32_t i = 0; i < sh_config_used_count(c, SH_POOLS); i++) {

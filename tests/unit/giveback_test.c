@@ -223,6 +223,63 @@ static void test_trim(void **state)
 	free(again);
 }
 
+static size_t records(const struct stage *st)
+{
+	return tu_resident(st->f.rt->records.base, st->f.rt->records.bytes);
+}
+
+/*
+ * Without a call: the records of a burst go back when they have not moved for trim_after, from workers that sleep and
+ * from ones that poll; handles that are kept meanwhile keep theirs, and go back later.
+ */
+static void by_itself(enum shunt_idle idle, uint64_t trim_after_ns)
+{
+	struct shunt_job_id *ids = calloc(TRACKED, sizeof(*ids));
+	const size_t keep = (SH_SLAB_TRIM_KEEP + 2048u) * sizeof(struct sh_record);
+	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
+	struct shunt_pool_opts po = tu_pool_opts("pool", 2);
+	struct stage st = { .workers = 2 };
+	atomic_uint ran = 0;
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	assert_non_null(ids);
+	ro.jobs_max = 200000;
+	ro.levels = LEVELS;
+	ro.trim_after_ns = trim_after_ns;
+	po.idle = idle;
+	tu_fixture_open(&st.f, &ro, &po);
+	for (uint32_t round = 0; round < 2; round++) {
+		handles_burst(&st, ids);
+		if (trim_after_ns == SHUNT_FOREVER) {
+			(void)usleep(50000);
+			assert_true(records(&st) >= TRACKED * sizeof(struct sh_record));
+		} else {
+			tu_wait_until(records(&st) <= keep);
+		}
+	}
+	for (i = 0; i < TRACKED; i++)
+		ids[i] = tu_submit(st.f.rt, st.f.count, &ran);
+	for (i = 1; i < TRACKED; i++)
+		tu_join(st.f.rt, ids[i], SHUNT_JOB_DONE);
+	if (trim_after_ns == SHUNT_FOREVER)
+		assert_int_equal(shunt_trim(st.f.rt, &bytes), 0);
+	else
+		tu_wait_until(records(&st) <= keep);
+	tu_join(st.f.rt, ids[0], SHUNT_JOB_DONE);
+	tu_close(st.f.rt);
+	free(ids);
+}
+
+static void test_by_itself(void **state)
+{
+	(void)state;
+	by_itself(SHUNT_IDLE_PARK, 2000000);
+	by_itself(SHUNT_IDLE_ADAPTIVE, 20000000);
+	by_itself(SHUNT_IDLE_POLL, 20000000);
+	by_itself(SHUNT_IDLE_ADAPTIVE, SHUNT_FOREVER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_small_stays),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_by_itself),
 	};
 
 	(void)tu_seed();

@@ -220,7 +220,9 @@ static void memory_refused(void **state)
 {
 	static const char *const want[] = {
 		"runtime.handles_max: 5000 jobs need 625.0 KiB, which the system refused; want fewer, or more memory",
-		"runtime.handles_max: 5000 jobs need ", /* what is known of their pages */
+		"runtime.handles_max: 5000 jobs need ", /* what is known of their pages, and of ranges of them */
+		"runtime.handles_max: 5000 jobs need ",
+		"runtime.groups_max: 300 groups need ",
 		"runtime.groups_max: 300 groups need ",
 		"runtime.groups_max: 300 groups need ",
 		"runtime.submitters_max: 4 threads need ",

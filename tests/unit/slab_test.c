@@ -343,14 +343,23 @@ static void *trader(void *arg)
 	return NULL;
 }
 
-/* Trims again and again, with every amount that stays, while the others trade. */
+static bool sometimes(void *rng)
+{
+	return sh_rng_below(rng, 20) == 0;
+}
+
+/* Trims again and again, with every amount that stays, some of them not to the end, while the others trade. */
 static void *trimmer(void *arg)
 {
 	struct crowd *c = arg;
 	uint32_t keep = 0;
+	struct sh_rng rng;
 
+	sh_rng_init(&rng, tu_seed());
 	while (!atomic_load(&c->over)) {
-		(void)sh_slab_trim(&c->slab, keep % 5 * SH_SLAB_CHAIN * SH_SLAB_BATCH);
+		bool (*stop)(void *rng) = keep % 3 ? NULL : sometimes;
+
+		(void)sh_slab_trim(&c->slab, keep % 5 * SH_SLAB_CHAIN * SH_SLAB_BATCH, stop, &rng);
 		keep++;
 		(void)sched_yield();
 	}
@@ -446,13 +455,13 @@ static void check_trim(uint32_t capacity, uint32_t item_size, uint32_t nodes, ui
 		else
 			sh_slab_free(&s, NULL, got[i]);
 	}
-	bytes = sh_slab_trim(&s, keep);
+	bytes = sh_slab_trim(&s, keep, NULL, NULL);
 	/* the pages of what stays, at worst one each; those at the ends of the nodes */
 	slack = ((size_t)kept + (size_t)keep * nodes + 2u * nodes + 2u) * page;
 	assert_true(resident(&s) <= slack || bytes + slack >= full);
 	assert_int_equal(resident(&s) + bytes, full);
-	assert_true(sh_slab_trim(&s, keep) <= slack); /* others are the newest now */
-	assert_true(keep != 0 || sh_slab_trim(&s, keep) == 0);
+	assert_true(sh_slab_trim(&s, keep, NULL, NULL) <= slack); /* others are the newest now */
+	assert_true(keep != 0 || sh_slab_trim(&s, keep, NULL, NULL) == 0);
 	for (n = kept; n < capacity; n++) {
 		uint32_t idx = sh_slab_alloc(&s, NULL, n % nodes);
 
@@ -483,6 +492,90 @@ static void test_trim(void **state)
 			}
 }
 
+/* Counts how often a trim asks whether to stop. */
+struct asked {
+	struct sh_slab *s;
+	uint32_t *got;
+	uint32_t n;
+	uint32_t stop_at, look_at; /* the asking that ends the trim; the one that takes all that can be had; 0 = none */
+	uint32_t had;              /* how much that was */
+};
+
+static bool ask(void *arg)
+{
+	struct asked *a = arg;
+	uint32_t n = 0, idx;
+
+	if (++a->n == a->look_at) {
+		while ((idx = sh_slab_alloc(a->s, NULL, 0)) != 0)
+			a->got[n++] = idx;
+		a->had = n;
+		while (n > 0)
+			sh_slab_free(a->s, NULL, a->got[--n]);
+	}
+	return a->n == a->stop_at;
+}
+
+/* A trim withholds few items, wherever its thread stops. */
+static void test_trim_withholds(void **state)
+{
+	static const uint32_t capacities[] = { 1u << 17, 1u << 19 };
+	uint32_t k, at, asks;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		const uint32_t capacity = capacities[k];
+		struct sh_slab s = { 0 };
+		struct asked a = { .s = &s, .got = calloc(capacity, sizeof(uint32_t)) };
+
+		assert_non_null(a.got);
+		assert_int_equal(sh_slab_init(&s, &mem, capacity, 128, 1), 0);
+		drain_once(&s, capacity, 0);
+		assert_true(sh_slab_trim(&s, 0, ask, &a) != 0);
+		asks = a.n;
+		assert_true(asks > capacity / (SH_SLAB_BATCH * SH_SLAB_CHAIN));
+		for (at = 1; at < asks; at += asks / 20) {
+			drain_once(&s, capacity, 0);
+			a.n = 0;
+			a.had = 0;
+			a.look_at = at;
+			(void)sh_slab_trim(&s, 0, ask, &a);
+			assert_true(a.had >= capacity - capacity * 3 / 100 && a.had <= capacity);
+		}
+		drain_once(&s, capacity, 0);
+		sh_slab_fini(&s);
+		free(a.got);
+	}
+}
+
+/* A trim that ends at any point has lost nothing, and the next one gives back what it left. */
+static void test_trim_stopped(void **state)
+{
+	const uint32_t capacity = 8000;
+	uint32_t stop_at, nodes;
+
+	(void)state;
+	for (nodes = 1; nodes <= 2; nodes++) {
+		for (stop_at = 1; stop_at <= 220; stop_at += nodes) {
+			struct sh_slab s = { 0 };
+			struct asked a = { .stop_at = stop_at };
+			size_t full;
+
+			assert_int_equal(sh_slab_init(&s, &mem, capacity, 128, nodes), 0);
+			drain_once(&s, capacity, 0);
+			full = resident(&s);
+			(void)sh_slab_trim(&s, 0, ask, &a);
+			if (stop_at % 2)
+				drain_once(&s, capacity, nodes - 1);
+			(void)sh_slab_trim(&s, 0, NULL, NULL);
+			assert_true(resident(&s) <= (2u + nodes) * (size_t)sysconf(_SC_PAGESIZE));
+			assert_true(full >= capacity * 128);
+			drain_once(&s, capacity, 0);
+			sh_slab_fini(&s);
+		}
+	}
+}
+
 /* Where the system refuses, all stays as it was. */
 static void test_trim_refused(void **state)
 {
@@ -493,10 +586,10 @@ static void test_trim_refused(void **state)
 	assert_int_equal(sh_slab_init(&s, &mem, 5000, 128, 2), 0);
 	drain_once(&s, 5000, 0);
 	sh_inject_set(refuse_drop, NULL);
-	assert_int_equal(sh_slab_trim(&s, 0), 0);
+	assert_int_equal(sh_slab_trim(&s, 0, NULL, NULL), 0);
 	sh_inject_set(NULL, NULL);
 	drain_once(&s, 5000, 1);
-	assert_true(sh_slab_trim(&s, 0) != 0);
+	assert_true(sh_slab_trim(&s, 0, NULL, NULL) != 0);
 	drain_once(&s, 5000, 1);
 	sh_slab_fini(&s);
 }
@@ -544,6 +637,8 @@ int main(void)
 		cmocka_unit_test(test_stopped_pop),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_trim_withholds),
+		cmocka_unit_test(test_trim_stopped),
 		cmocka_unit_test(test_trim_refused),
 		cmocka_unit_test(test_no_memory),
 	};

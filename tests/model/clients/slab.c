@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "sched/trim.h"
 
 #define ITEMS_MAX 52u
 
@@ -321,7 +322,10 @@ static void carrier_take_1(void)
 /* --- a trim, against threads that take and give back: no item is lost, none has an older `keep` than it had */
 
 #define PAGE_ITEMS 4u
+#define RANGES 2u
 static struct sh_slab_page pages[(ITEMS_MAX + 1u) / PAGE_ITEMS];
+static struct sh_slab_range ranges[RANGES];
+static uint32_t asked;
 
 static void trim_setup(void)
 {
@@ -332,16 +336,44 @@ static void trim_setup(void)
 	slab.page = pages;
 	slab.page_items = PAGE_ITEMS;
 	slab.pages = (slab.capacity + 1u) / PAGE_ITEMS;
+	slab.ranges = RANGES;
+	slab.range_pages = slab.pages / RANGES + 1u;
+	memset(ranges, 0, sizeof(ranges));
+	nodes[0].range = ranges;
+	asked = 0;
 	sh_a64_init(&nodes[0].dropped, 0);
 	for (i = 1; i <= slab.capacity; i++)
 		sh_a64_init(&((struct sh_slab_item *)sh_slab_at(&slab, i))->keep, 100u + i);
 }
 
-static void trim_all(void) { (void)sh_slab_trim(&slab, 0); }
+static bool stop_at_5(void *arg)
+{
+	(void)arg;
+	return asked++ >= 5;
+}
+
+static void trim_all(void) { (void)sh_slab_trim(&slab, 0, NULL, NULL); }
+static void trim_part(void) { (void)sh_slab_trim(&slab, 0, stop_at_5, NULL); }
 static void trim_twice(void)
 {
-	(void)sh_slab_trim(&slab, SH_SLAB_BATCH);
-	(void)sh_slab_trim(&slab, 0);
+	(void)sh_slab_trim(&slab, 0, NULL, NULL);
+	(void)sh_slab_trim(&slab, 0, NULL, NULL);
+}
+
+static struct shunt_runtime world;
+
+static void trim_world_setup(void)
+{
+	trim_setup();
+	memset(&world, 0, sizeof(world));
+	world.records = slab; /* the same nodes and items */
+}
+
+static void trim_world(void)
+{
+	uint64_t bytes = 0;
+
+	(void)sh_trim(&world, NULL, NULL, &bytes);
 }
 
 static void trim_use_1(void)
@@ -366,7 +398,7 @@ static void trim_check(void)
 static void reopen_setup(void)
 {
 	trim_setup();
-	(void)sh_slab_trim(&slab, 0); /* run natively, the kernel has larger pages, and refuses */
+	(void)sh_slab_trim(&slab, 0, NULL, NULL); /* run natively, the kernel has larger pages, and refuses */
 }
 
 static void reopen_0(void)
@@ -574,8 +606,12 @@ const struct client clients[] = {
 	{ .name = "slab.remote", .shows = "a cache of two nodes is flushed to both while another allocates", .setup = remote_setup, .thread = { remote_flush, remote_alloc }, .check = remote_check },
 	{ CLIENT("trim", "pages are given back while others take and give: nothing is lost", trim_setup, trim_check),
 	  .thread = { trim_all, trim_use_1 }, .bound = 3, .bound_long = 4 },
-	{ CLIENT("trim_twice", "the same, some of it twice, against two threads", trim_setup, trim_check),
-	  .thread = { trim_twice, trim_use_1, trim_use_2 }, .bound = 1, .bound_long = 2 },
+	{ CLIENT("trim_twice", "the same twice, against two threads", trim_setup, trim_check),
+	  .thread = { trim_twice, trim_use_1, trim_use_2 }, .bound = 2, .bound_long = 3 },
+	{ CLIENT("trim_part", "a trim that ends early: what it has sorted is found", trim_setup, trim_check),
+	  .thread = { trim_part, trim_use_1, trim_use_2 }, .bound = 2, .bound_long = 3 },
+	{ CLIENT("trim_turns", "two threads trim one after the other, or one is refused", trim_world_setup, trim_check),
+	  .thread = { trim_world, trim_world }, .bound = 2, .bound_long = 3 },
 	{ CLIENT("reopen", "two threads open pages that were given back", reopen_setup, trim_check),
 	  .thread = { reopen_0, NULL, reopen_2 }, .bound = 3, .bound_long = 4 },
 	{ 0 },
