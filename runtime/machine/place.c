@@ -57,15 +57,20 @@ struct parser {
 
 /* ---- messages ---- */
 
-/* Every message starts with its term, cut and free of control characters. */
+/* Every message starts with its term, or the whole text if that is empty, cut and free of control characters. */
 static SH_COLD int fail(const struct parser *p, size_t end, const char *fmt, ...) SH_PRINTF(3, 4);
 static int fail(const struct parser *p, size_t end, const char *fmt, ...)
 {
 	char text[72], what[400];
-	size_t len = end - p->term_at, n = 0;
+	size_t from = p->term_at, n = 0, len;
 	va_list ap;
 
-	for (size_t i = p->term_at; i < end && n < 60; i++)
+	if (from >= end || p->text[from] == ',') {
+		from = 0;
+		end = strlen(p->text);
+	}
+	len = end - from;
+	for (size_t i = from; i < end && n < 60; i++)
 		text[n++] = isprint((unsigned char)p->text[i]) ? p->text[i] : '?';
 	text[n] = '\0';
 	va_start(ap, fmt);

@@ -170,7 +170,7 @@ static void syntax(void **state)
 
 	(void)state;
 	refuses(t, "", "'': offset 0: expected " NAMES ", found the end");
-	refuses(t, "0,", "'': offset 2: expected " NAMES ", found the end");
+	refuses(t, "0,", "'0,': offset 2: expected " NAMES ", found the end");
 	refuses(t, ",0", "',0': offset 0: expected " NAMES ", found ','");
 	refuses(t, "0,node:1", "'node:1': offset 2: expected " NAMES ", found 'n'");
 	refuses(t, "numa", "'numa': offset 4: expected ':', found the end");

@@ -253,6 +253,15 @@ static void log_nothing(void *unused, enum shunt_log_level level, const char *te
 	(void)text;
 }
 
+/* What refuses the start is in the error of the call, and said once. */
+static void log_started(void *setup, enum shunt_log_level level, const char *text)
+{
+	const struct setup *s = setup;
+
+	if (level != SHUNT_LOG_ERROR || sh_a32_load_rlx(&s->started) != 0) /* mo rlx: which lines are shown. */
+		cli_log(NULL, level, text);
+}
+
 int setup_create(struct setup *s, const struct setup_flags *flags, const char *builtin, const struct setup_type *types,
 		 size_t n_types)
 {
@@ -270,11 +279,12 @@ int setup_create(struct setup *s, const struct setup_flags *flags, const char *b
 	for (size_t i = 0; rc == 0 && i < n_types; i++)
 		rc = shunt_config_bind(c, types[i].name, types[i].handler);
 	if (rc == 0)
-		rc = shunt_config_runtime(c, flags->no_log ? log_nothing : cli_log, NULL, &s->rt);
+		rc = shunt_config_runtime(c, flags->no_log ? log_nothing : log_started, s, &s->rt);
 	if (rc != 0) {
 		code = config_failed(c, rc);
 		goto out;
 	}
+	sh_a32_store_rlx(&s->started, 1); /* mo rlx: as above. */
 	rc = s->levels ? add_types(s, types, n_types) : SHUNT_ECONFIG;
 	if (rc != 0) {
 		cli_error("job types: %s: %s", shunt_strerror(rc), shunt_error_detail());

@@ -14,6 +14,8 @@
 
 #include <shunt/runtime.h>
 
+#include "base/atomic.h"
+
 #define SETUP_TYPES_MAX 8u
 #define SETUP_SETS_MAX 64u
 
@@ -91,6 +93,7 @@ struct setup_type {
 
 struct setup {
 	struct shunt_runtime *rt;
+	sh_a32 started; /* sync: atomic; its log is shown from then on; before, errors are what setup_create says */
 	struct shunt_type_id type[SETUP_TYPES_MAX];
 	char pool[SHUNT_NAME_MAX];
 	char pin[16];          /* of the pool, without the flags */

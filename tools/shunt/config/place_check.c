@@ -28,6 +28,7 @@ static int check_term(const struct shunt_topo *topo, const char *text, char *why
 {
 	struct shunt_plan_opts opts = SHUNT_PLAN_OPTS_INIT;
 	struct shunt_plan *plan = NULL;
+	const char *term;
 	int rc;
 
 	opts.place = text;
@@ -36,9 +37,25 @@ static int check_term(const struct shunt_topo *topo, const char *text, char *why
 	rc = shunt_plan_create(topo, &opts, &plan);
 	(void)snprintf(why, size, "%s", shunt_error_detail());
 	shunt_plan_destroy(plan);
-	if (rc == SHUNT_EPLACE && !about_grammar(why, text + strspn(text, " \t")))
+	term = text + strspn(text, " \t");
+	if (rc == SHUNT_EPLACE && !about_grammar(why, *term ? term : text)) /* of an empty term all is quoted */
 		rc = 0;
 	return rc;
+}
+
+/* The message about an empty term, of which check_term saw no more than that: quotes the text, and what is there. */
+static void say_empty(const char *text, size_t end, char *why, size_t size)
+{
+	char was[512];
+	const char *from, *to;
+
+	(void)snprintf(was, sizeof(was), "%s", why);
+	from = strstr(was, "': ");
+	to = strstr(was, ", found ");
+	if (from && to)
+		(void)snprintf(why, size, "'%.*s%s%.*s, found %s", QUOTED_MAX, text,
+			       strlen(text) > QUOTED_MAX ? "..." : "", (int)(to - from), from,
+			       text[end] == ',' ? "','" : "the end");
 }
 
 int place_check(const char *text, char *why, size_t size)
@@ -59,6 +76,8 @@ int place_check(const char *text, char *why, size_t size)
 		(void)memcpy(copy + at, text + at, end - at);
 		copy[end] = '\0';
 		rc = check_term(topo, copy, why, size);
+		if (rc == SHUNT_EPLACE && copy[strspn(copy, " \t")] == '\0')
+			say_empty(text, end, why, size);
 		if (text[end] == '\0')
 			break;
 		at = end + 1;
