@@ -99,7 +99,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_snapshot_create(struct shunt_runtime *rt, str
  * newer - older of one runtime as a new snapshot (counters and histograms subtract; states are the newer's).
  * Counters never fall while their pool or type lives. What is not in the older snapshot counts from 0, and what is
  * gone in the newer one is left out; a pool or type that was made anew under its old name is another one. 0,
- * SHUNT_EINVAL (NULL, or of two runtimes, or older is the newer one), SHUNT_ENOMEM. Detail. The caller owns *out.
+ * SHUNT_EINVAL (NULL, of two runtimes, older was taken later, or one is a difference), SHUNT_ENOMEM. Detail. The
+ * caller owns *out.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_snapshot_diff(const struct shunt_snapshot *newer,
 						 const struct shunt_snapshot *older, struct shunt_snapshot **out);

@@ -336,6 +336,16 @@ static void check_balance(struct shunt_runtime *rt, bool forked)
 		assert(sh_a64_load_rlx(&rt->part_balance[i]) == 0); /* mo rlx: the only thread. */
 }
 
+/* Does this thread return through what a destroy would free: a handler, a callback, a hook? */
+static bool returns_through(struct shunt_runtime *rt)
+{
+	struct sh_submitter *sub;
+
+	if (sh_current_ctx(rt) || (sh_thread.worker && sh_thread.worker->pool->rt == rt))
+		return true;
+	return sh_submitter_known(rt, &sub) && sub && sh_a64_load_rlx(&sub->calls) != 0; /* mo rlx: own value. */
+}
+
 int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 {
 	bool forked;
@@ -348,8 +358,8 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 	if (!rt)
 		return 0;
 	forked = sh_runtime_forked(rt);
-	if (!forked && sh_current_ctx(rt))
-		return sh_error_set(SHUNT_EDEADLK, "runtime %s: destroyed inside its job", rt->name);
+	if (returns_through(rt)) /* in a forked child as well */
+		return sh_error_set(SHUNT_EDEADLK, "runtime %s: destroyed inside its job, callback or hook", rt->name);
 	if (!forked) {
 		(void)pthread_mutex_lock(&rt->control);
 		sh_a32_store_sc(&rt->accepting, SH_ACCEPT_NONE); /* mo count.2 <> count.2@sched/submit.c: closed for good. */
@@ -360,13 +370,13 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 		n = pools_stop(rt);
 		n += calls_end(rt);
 	}
+	if (!forked) /* before anything is freed: the hook may take a snapshot */
+		sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: destroyed, %llu jobs cancelled", rt->name,
+			     (unsigned long long)n);
 	for (i = 0; i < SHUNT_POOLS_MAX; i++)
 		if (sh_runtime_pool_at(rt, i))
 			sh_pool_free(sh_runtime_pool_at(rt, i), forked);
 	check_balance(rt, forked);
-	if (!forked)
-		sh_log_write(&rt->log, SHUNT_LOG_INFO, "runtime %s: destroyed, %llu jobs cancelled", rt->name,
-			     (unsigned long long)n);
 	stages_stop(rt, SH_COUNT(stages));
 	if (cancelled)
 		*cancelled = n;

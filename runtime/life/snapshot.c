@@ -19,6 +19,8 @@
 #include "sched/submitter.h"
 
 struct shunt_snapshot {
+	uint64_t serial;  /* of its runtime */
+	uint64_t ordinal; /* among the snapshots of its runtime; 0 = a difference */
 	struct shunt_runtime_info runtime;
 	struct shunt_cpu_budget budget;
 	size_t pools_n, workers_n, series_n;
@@ -301,6 +303,8 @@ int shunt_snapshot_create(struct shunt_runtime *rt, struct shunt_snapshot **out)
 		return SHUNT_ENOMEM;
 	call = sh_call_begin(rt);
 	(void)pthread_mutex_lock(&rt->control);
+	s->serial = rt->serial;
+	s->ordinal = ++rt->snapshots;
 	s->runtime.taken_ns = sh_clock_ns();
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	s->runtime.wall_ns = (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
@@ -514,13 +518,18 @@ int shunt_snapshot_diff(const struct shunt_snapshot *newer, const struct shunt_s
 	if (!newer || !older || !out)
 		return sh_error_set(SHUNT_EINVAL, "snapshot: " SH_NO_ARGUMENT);
 	*out = NULL;
-	if (strcmp(newer->runtime.name, older->runtime.name) != 0)
-		return sh_error_set(SHUNT_EINVAL, "snapshot: of %s and %s; want two of one", newer->runtime.name,
-				    older->runtime.name);
+	if (newer->ordinal == 0 || older->ordinal == 0)
+		return sh_error_set(SHUNT_EINVAL, "snapshot: one is a difference; want two that were taken");
+	if (newer->serial != older->serial)
+		return sh_error_set(SHUNT_EINVAL, "snapshot: of %s and %s; want two of one runtime",
+				    newer->runtime.name, older->runtime.name);
+	if (newer->ordinal < older->ordinal)
+		return sh_error_set(SHUNT_EINVAL, "snapshot: the older one was taken later; swap them");
 	d = SH_FAIL("snapshot.alloc") ? NULL : sh_heap_alloc(1, sizeof(*d));
 	if (!d)
 		return SHUNT_ENOMEM;
 	*d = *newer;
+	d->ordinal = 0;
 	d->pools = NULL;
 	d->workers = NULL;
 	d->series = NULL;
@@ -532,7 +541,7 @@ int shunt_snapshot_diff(const struct shunt_snapshot *newer, const struct shunt_s
 		rc = diff_series(d, newer, older);
 	if (rc != 0) {
 		shunt_snapshot_destroy(d);
-		return rc == SHUNT_EINVAL ? sh_error_set(rc, "snapshot: the older one counts more; swap them") : rc;
+		return rc;
 	}
 	*out = d;
 	return 0;

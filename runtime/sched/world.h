@@ -144,6 +144,8 @@ struct shunt_runtime {
 	uint32_t submitters;      /* sync: const; users', then SH_WORKERS_TOTAL_MAX for workers */
 	sh_a32 submitters_used;   /* sync: atomic; users' entries from here on were never claimed */
 	sh_a32 workers_used;      /* sync: atomic; the same of the workers' part */
+	/* sync: lock(control); taken so far */
+	uint64_t snapshots;
 	uint64_t *retired;        /* sync: lock(control); [types], finished jobs of removed pools */
 	size_t submitter_bytes;
 	sh_a64 *shared_submitted; /* sync: atomic; [types], threads without a submitter */

@@ -24,6 +24,7 @@ struct seen {
 };
 
 static struct seen *seen;
+static struct shunt_runtime *forked_rt;
 static bool in_child; /* no system call: jobs must be short */
 
 static void ended(void)
@@ -37,6 +38,8 @@ static void fork_here(void)
 
 	assert_true(pid >= 0);
 	in_child = pid == 0;
+	if (in_child && shunt_runtime_destroy(forked_rt, NULL) != SHUNT_EDEADLK) /* this returns through it */
+		_exit(1);
 	if (in_child)
 		(void)atexit(ended); /* the C library calls it when the last thread has ended */
 	else
@@ -61,6 +64,8 @@ static int forker(struct shunt_job_ctx *ctx, void *arg)
 	/* what the child must not do, and what says so */
 	shunt_block_end(ctx);
 	if (shunt_block_begin(ctx) != SHUNT_EFORKED || shunt_checkpoint(ctx) != SHUNT_EFORKED)
+		_exit(1);
+	if (shunt_runtime_destroy(shunt_job_runtime(ctx), NULL) != SHUNT_EDEADLK)
 		_exit(1);
 	return SHUNT_DONE;
 }
@@ -196,7 +201,7 @@ static void one(enum how how)
 	ro.levels = 2;
 	po.on_start = how == ON_START ? hook_fork : NULL;
 	po.on_stop = hook_stop;
-	rt = tu_runtime_with(&ro);
+	rt = forked_rt = tu_runtime_with(&ro);
 	gate = tu_type(rt, tu_pool_with(rt, &po), "gate", tu_gate_job);
 	leaf_type = tu_type(rt, (struct shunt_pool_id){ 1 }, "leaf", leaf);
 	fork_type = tu_type(rt, (struct shunt_pool_id){ 1 }, "forker", forker);
@@ -260,7 +265,7 @@ static void test_inline(void **state)
 	(void)state;
 	seen_begin();
 	po.queue_max = 1;
-	rt = tu_runtime();
+	rt = forked_rt = tu_runtime();
 	held = tu_hold(rt, tu_type(rt, tu_pool_with(rt, &po), "gate", tu_gate_job), &g);
 	s = tu_spec(tu_type(rt, (struct shunt_pool_id){ 1 }, "forker", forker), NULL);
 	s.on_full = SHUNT_ON_FULL_INLINE;

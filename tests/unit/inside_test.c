@@ -66,6 +66,7 @@ static void test_log_calls(void **state)
 	(void)state;
 	ro.log = log_snapshot;
 	ro.log_arg = &log;
+	ro.log_level = SHUNT_LOG_DEBUG;
 	log.rt = tu_runtime_with(&ro);
 	po.nice = -20; /* where it is not allowed, each worker says so */
 	assert_int_equal(shunt_pool_create(log.rt, &po, &pool), 0);
@@ -84,6 +85,44 @@ static void test_log_calls(void **state)
 	assert_int_equal(shunt_runtime_destroy(log.rt, NULL), 0);
 	assert_true(atomic_load(&log.lines) > before); /* it says what is left */
 	assert_true(atomic_load(&log.snapshots) > 0);
+}
+
+/* ---- a callback that destroys what it returns to ---- */
+
+static void destroys(void *arg, struct shunt_job_id id, const struct shunt_result *r)
+{
+	struct log_calls *l = arg;
+
+	(void)id;
+	(void)r;
+	atomic_store(&l->lines, shunt_runtime_destroy(l->rt, NULL) == SHUNT_EDEADLK);
+}
+
+/* In a thread of the program, whose cancel runs the callback, and in a worker. */
+static void test_destroy_in_callback(void **state)
+{
+	struct tu_gate g = { 0, 0 };
+	struct log_calls l = { .rt = tu_runtime() };
+	struct shunt_pool_id pool = tu_pool(l.rt, "p", 1);
+	struct shunt_type_id gate = tu_type(l.rt, pool, "gate", tu_gate_job);
+	struct shunt_job_id held = tu_hold(l.rt, gate, &g), id;
+	struct shunt_job_spec s = tu_spec(gate, &g);
+
+	(void)state;
+	s.done = destroys;
+	s.done_arg = &l;
+	for (uint32_t i = 0; i < 2; i++) {
+		atomic_store(&l.lines, 0);
+		assert_int_equal(shunt_submit(l.rt, &s, &id), 0);
+		if (i == 0)
+			assert_int_equal(shunt_cancel(l.rt, id), 0);
+		else
+			atomic_store(&g.open, 1);
+		tu_join(l.rt, id, i == 0 ? SHUNT_JOB_CANCELLED : SHUNT_JOB_DONE);
+		assert_int_equal(atomic_load(&l.lines), 1);
+	}
+	tu_join(l.rt, held, SHUNT_JOB_DONE);
+	tu_close(l.rt);
 }
 
 /* ---- destroy while other threads are inside ---- */
@@ -257,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_destroy_inside),
 		cmocka_unit_test(test_log_calls),
+		cmocka_unit_test(test_destroy_in_callback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
