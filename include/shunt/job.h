@@ -95,8 +95,13 @@ struct shunt_result {
 typedef void (*shunt_done_fn)(void *done_arg, struct shunt_job_id id, const struct shunt_result *result);
 
 enum shunt_job_flags {
-	SHUNT_JOB_KEYED = 1u << 0,     /* `key` is valid: jobs of one key of one pool run one at a time, in submit order */
-	SHUNT_JOB_ON_WORKER = 1u << 1, /* only worker opts->worker of the pool runs it; never stolen while that worker lives */
+	/* `key` is valid: jobs of one key of one pool run one at a time, in submit order */
+	SHUNT_JOB_KEYED = 1u << 0,
+	/*
+	 * only worker opts->worker of the pool runs it; never stolen while that worker lives. At most the pool's
+	 * pinned_capacity are queued for a worker at a level, cancelled ones too
+	 */
+	SHUNT_JOB_ON_WORKER = 1u << 1,
 	SHUNT_JOB_ON_NODE = 1u << 2,   /* queued to a worker on NUMA node opts->node; may be stolen by others */
 	SHUNT_JOB_HELP = 1u << 3       /* a wait inside a job may run it though it takes longer than the wait's limit */
 };

@@ -41,10 +41,14 @@ struct shunt_runtime_opts {
 	const char *name;               /* [a-z0-9_-], at most 31, default "shunt" */
 	uint32_t levels;                /* 1..16, default 4 */
 	const char *const *level_names; /* `levels` names, most urgent first, [a-z0-9_-]; default high, normal, low, batch */
-	uint32_t jobs_max;              /* queued jobs of all pools, 64..2^27, default 2^20; cancelled ones do not count */
+	/*
+	 * queued jobs of all pools, 64..2^27, default 2^20; cancelled ones do not count, unless more than jobs_max or
+	 * handles_max of them are still in a queue
+	 */
+	uint32_t jobs_max;
 	/*
 	 * jobs with a handle, callback, completion queue, group or key that have not ended or whose handle was not given
-	 * back, 1..2^24-1, default 2^20
+	 * back, and cancelled ones with a key that are still in their queue, 1..2^24-1, default 2^20
 	 */
 	uint32_t handles_max;
 	uint32_t groups_max;            /* 1..2^20, default 4096 */

@@ -51,6 +51,7 @@ int shunt_group_create(struct shunt_runtime *rt, struct shunt_group_id *out)
 	gen = generation(sh_a64_load_rlx(&g->state)) + 1;
 	for (uint32_t i = 0; i < SH_GROUP_POOLS; i++)
 		sh_a32_store_rlx(&g->where[i], 0); /* mo rlx: as above. */
+	sh_a32_store_rlx(&g->routes, 0);           /* mo rlx: as above. */
 	/* mo record.1 -> record.2@job/handle.c: as for handles. */
 	sh_a64_store_rel(&g->state, gen << SH_GROUP_GEN_SHIFT);
 	out->v = gen << SH_GROUP_INDEX_BITS | idx;
@@ -91,6 +92,10 @@ static bool group_enter(struct sh_submit *s, uint32_t *index)
 	if (s->parts & SH_PART(KEY))
 		levels |= sh_a32_load_rlx(&s->pool->strand[s->strand].levels); /* mo rlx: a hint. */
 	noted = group_note(g, s->pool, levels);
+	if (s->spec->flags & SHUNT_JOB_KEYED)
+		(void)sh_a32_or_rlx(&g->routes, SH_GROUP_HAS_KEY); /* mo rlx: published by the count. */
+	if (s->spec->flags & SHUNT_JOB_ON_WORKER)
+		(void)sh_a32_or_rlx(&g->routes, SH_GROUP_HAS_PINNED); /* mo rlx: as above. */
 	do {
 		if (generation(w) != id_generation(id) || (w & SH_GROUP_PENDING) == SH_GROUP_PENDING)
 			return false;
@@ -205,7 +210,7 @@ static void group_boost(const struct sh_group *g, struct sh_boosts *boosts)
 }
 
 static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline_ns,
-		       struct sh_boosts *boosts)
+		       struct sh_boosts *boosts, struct sh_sleeper *sleeper)
 {
 	struct sh_group *g = group_at(rt, group);
 
@@ -220,10 +225,16 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		left = sh_clock_left(deadline_ns);
 		if (left == 0)
 			return SHUNT_ETIMEDOUT;
-		/* mo record.6 <> record.4@job/handle.c: flag and count are in one word. */
-		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_acq_rel(&g->state, &w, w | SH_GROUP_WAITER))
+		/*
+		 * mo record.6 <> record.4@job/handle.c: flag and count are in one word; group.1 <>
+		 * group.1@job/group.c: then the look at the queues.
+		 */
+		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_sc(&g->state, &w, w | SH_GROUP_WAITER))
 			continue;
 		group_boost(g, boosts);
+		/* mo rlx: as `where`. */
+		if (sh_a32_load_rlx(&g->routes) != 0 && sh_sleeper_again(sleeper) != 0)
+			return SHUNT_EDEADLK;
 		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
 }
@@ -273,7 +284,7 @@ static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group
 	group_boost(group_at(rt, group), &boosts); /* before a spare serves the queue */
 	rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
 	if (rc == 0 || rc == SHUNT_ETIMEDOUT)
-		rc = group_sleep(rt, group, deadline, &boosts);
+		rc = group_sleep(rt, group, deadline, &boosts, &sleeper);
 	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
 }
 
@@ -320,6 +331,21 @@ static int group_admit(struct sh_submit *s)
 	return 0;
 }
 
+/* A circle that this job closes is seen by a waiter that is about to sleep, or that this call wakes. */
+static void group_queued(const struct sh_submit *s)
+{
+	struct sh_group *g = sh_slab_at(&s->rt->groups, s->group);
+	/* mo group.1 <> group.1@job/group.c: pushed, then this look; the waiter says that it sleeps, then looks. */
+	uint64_t w = sh_a64_load_sc(&g->state);
+
+	do {
+		if (!(w & SH_GROUP_WAITER))
+			return;
+		/* mo group.1 <> group.1@job/group.c: the waiter sets it again before it looks, and sleeps. */
+	} while (!sh_a64_cas_sc(&g->state, &w, w & ~(uint64_t)SH_GROUP_WAITER));
+	(void)sh_futex_wake(sh_futex_low(&g->state), INT_MAX);
+}
+
 /* A job of a cancelled group ends when a worker reaches it. */
 static enum sh_go group_start(struct sh_end *e)
 {
@@ -340,6 +366,7 @@ static void group_release(struct sh_end *e)
 const struct sh_part sh_part_group = {
 	.name = "group",
 	.admit = group_admit,
+	.queued = group_queued,
 	.start = group_start,
 	.release = group_release,
 };

@@ -189,6 +189,20 @@ static inline bool sh_ring_front(const struct sh_ring *r, struct sh_item *item)
 /* For the only consumer: is one among the items whose meta has `want` in the bits of `mask`? */
 bool sh_ring_finds(const struct sh_ring *r, uint64_t mask, uint64_t want);
 
+/*
+ * The k-th item from the oldest one; false = there are no more. For a ring of which nobody takes items meanwhile.
+ */
+static inline bool sh_ring_look(const struct sh_ring *r, uint64_t k, struct sh_item *item)
+{
+	uint64_t at = sh_a64_load_rlx(&r->head) + k; /* mo rlx: its last change is ordered by the caller. */
+	const sh_a128 *slot = sh_ring_slot(&r->out, at);
+	/* mo ring.1 <> ring.1@lockfree/ring.h: a waiter says that it sleeps, then looks; pushed, then seen or not. */
+	uint64_t meta = sh_a64_load_sc(&slot->lo);
+
+	*item = (struct sh_item){ meta & SH_ITEM_META, sh_a64_load_rlx(&slot->hi) }; /* mo rlx: acquired with lo. */
+	return k <= r->out.mask && sh_item_lap(meta) == sh_ring_lap(&r->out, at);
+}
+
 /* Is an item visible? For the owner's polling: cheap and recent. */
 static inline bool sh_ring_peek(const struct sh_ring *r)
 {

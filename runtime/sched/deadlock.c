@@ -5,8 +5,10 @@
 
 #include <shunt/error.h>
 
+#include "base/clock.h"
 #include "sched/record.h"
 #include "sched/spare.h"
+#include "sched/strand.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sh_sleeper *sleepers; /* sync: lock */
@@ -15,6 +17,7 @@ static struct sh_sleeper *sleepers; /* sync: lock */
 struct obstacle {
 	const struct sh_sleeper *s;
 	uint32_t pool, strand, worker; /* of a queued job; SHUNT_ANY = none */
+	uint32_t routes;               /* of a group's members: SH_GROUP_HAS_ bits */
 	bool none;                     /* what it waits for has ended, or nobody can be in its way */
 };
 
@@ -32,9 +35,12 @@ static void look(struct obstacle *o, const struct sh_sleeper *s)
 	const struct sh_record *t;
 	uint32_t flags, status;
 
-	*o = (struct obstacle){ s, 0, SHUNT_ANY, SHUNT_ANY, false };
+	*o = (struct obstacle){ s, SHUNT_ANY, SHUNT_ANY, SHUNT_ANY, 0, false };
 	if (s->handle == 0) {
+		const struct sh_group *g = sh_slab_at(&s->rt->groups, sh_group_index(s->group));
+
 		o->none = group_over(s->rt, s->group);
+		o->routes = sh_a32_load_rlx(&g->routes); /* mo rlx: published by the count, or the setter wakes it. */
 		return;
 	}
 	flags = sh_record_flags(s->rt, s->handle);
@@ -50,7 +56,42 @@ static void look(struct obstacle *o, const struct sh_sleeper *s)
 	else if (!(flags & SH_RECORD_HELPED))
 		o->worker = sh_a32_load_rlx(&t->worker); /* mo rlx: as above. */
 	status = sh_record_flags(s->rt, s->handle) & SH_RECORD_STATUS;
-	o->none = status != SH_RECORD_QUEUED || (o->strand == SHUNT_ANY && o->worker == SHUNT_ANY);
+	o->none = status != SH_RECORD_QUEUED;
+}
+
+/*
+ * Is a member of the group queued for this worker alone, whose thread sleeps? Nobody takes items of that queue
+ * meanwhile.
+ */
+static bool pinned_member(const struct sh_worker *w, const struct obstacle *o)
+{
+	const uint32_t group = sh_group_index(o->s->group);
+	struct sh_item item;
+
+	for (uint32_t l = 0; l < w->pool->levels; l++)
+		for (uint64_t k = 0; sh_ring_look(&w->pinned[l], k, &item); k++) {
+			uint32_t status = sh_item_of_group(item, group)
+						  ? sh_record_flags(o->s->rt, item.arg) & SH_RECORD_STATUS
+						  : SH_RECORD_FREE;
+
+			if (status == SH_RECORD_QUEUED || status == SH_RECORD_OWNED)
+				return true;
+		}
+	return false;
+}
+
+/* Is a member of the group behind the job of ctx: in its strand, which it holds, or for its worker alone? */
+static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle *o, bool holds)
+{
+	const struct sh_worker *w = ctx->worker;
+	const struct sh_strand *strand = ctx->strand == 0 ? NULL : &w->pool->strand[ctx->strand - 1u];
+	const struct sh_sleeper *s = o->s;
+
+	const bool looks = holds && strand && (o->routes & SH_GROUP_HAS_KEY);
+
+	if (looks && sh_strand_has_member(s->rt, strand, sh_group_index(s->group)))
+		return true;
+	return (o->routes & SH_GROUP_HAS_PINNED) && pinned_member(w, o);
 }
 
 /* Does the job of ctx, on the stack of a thread that sleeps, keep what o->s waits for from ending? */
@@ -65,7 +106,11 @@ static bool in_the_way(const struct shunt_job_ctx *ctx, const struct obstacle *o
 
 	if (holds && awaited)
 		return true;
-	if (!w || w->pool->rt != s->rt || w->pool->index != o->pool)
+	if (!w || w->pool->rt != s->rt)
+		return false;
+	if (s->handle == 0)
+		return o->routes != 0 && member_behind(ctx, o, holds);
+	if (w->pool->index != o->pool)
 		return false;
 	return (holds && o->strand != SHUNT_ANY && ctx->strand == o->strand + 1) || w->slot == o->worker;
 }
@@ -78,32 +123,125 @@ static bool stack_in_the_way(const struct sh_sleeper *of, const struct obstacle 
 	return false;
 }
 
-/* Under the lock: do the waits that begin with that of `me` lead back to it? */
-static bool circle(struct sh_sleeper *me)
+/* The worker whose thread sleeps; NULL = it is none's. */
+static const struct sh_worker *worker_of(const struct sh_sleeper *s)
 {
+	const struct shunt_job_ctx *c = s->ctx;
+
+	while (c && !c->worker)
+		c = c->outer;
+	return c ? c->worker : NULL;
+}
+
+/* A thread that serves the queue where the job that o->s waits for is. */
+static bool serves(const struct sh_sleeper *of, const struct obstacle *o)
+{
+	const struct sh_worker *w = worker_of(of);
+
+	return w && w->pool->rt == o->s->rt && w->pool->index == o->pool;
+}
+
+/* Under the lock: do all threads sleep that serve the queue, without a spare in their place? */
+static bool unserved(const struct obstacle *o)
+{
+	const struct sh_pool *p = o->pool == SHUNT_ANY ? NULL : sh_runtime_pool_at(o->s->rt, o->pool);
+	uint32_t n;
+
+	if (!p)
+		return false;
+	/* mo rlx: a spare that begins, and is not seen, is one thread more: no circle is found. */
+	n = p->workers + sh_a32_load_rlx(&p->spares_active);
+	for (const struct sh_sleeper *s = sleepers; s && n != 0; s = s->next)
+		n -= s->settled && serves(s, o);
+	return n == 0;
+}
+
+/* A sleeper counts for `me`, unless it ends by itself before half of the time of `me` is over. */
+static bool lasts(const struct sh_sleeper *s, uint64_t left_ns)
+{
+	return sh_clock_left(s->deadline_ns) >= left_ns / 2;
+}
+
+/* Is what `at` waits for held up by one that was reached, or by all that could serve it? */
+static bool held_up(const struct sh_sleeper *at, const struct sh_sleeper *me)
+{
+	struct obstacle o;
+	bool all;
+
+	look(&o, at);
+	if (o.none)
+		return false;
+	all = unserved(&o);
+	if (stack_in_the_way(me, &o))
+		return true;
+	for (const struct sh_sleeper *s = sleepers; s; s = s->next) {
+		if (s != me && s->seen && stack_in_the_way(s, &o))
+			return true;
+		all = all && (s->seen || !serves(s, &o));
+	}
+	return all;
+}
+
+/*
+ * Under the lock: of those that were reached, what some wait for may come from one that is not held up. They are left
+ * out, until the others hold up each other for ever. Is `me` one of these?
+ */
+static bool stuck(struct sh_sleeper *me)
+{
+	bool changed = true;
+
+	while (changed && held_up(me, me)) {
+		changed = false;
+		for (struct sh_sleeper *s = sleepers; s; s = s->next) {
+			if (s == me || !s->seen || held_up(s, me))
+				continue;
+			s->seen = false;
+			changed = true;
+		}
+	}
+	return !changed;
+}
+
+/*
+ * Under the lock: do the waits that begin with that of `me` lead back to it, so that it would never end? `queues`: only
+ * by way of a queue that nobody serves any more.
+ */
+static bool circle(struct sh_sleeper *me, bool queues)
+{
+	const uint64_t left_ns = sh_clock_left(me->deadline_ns);
 	struct sh_sleeper *reached = me;
+	bool back = false, sure = true;
 	struct obstacle o;
 
 	for (struct sh_sleeper *s = sleepers; s; s = s->next)
 		s->seen = false;
+	me->seen = true;
+	me->reached = NULL;
 	while (reached) {
 		struct sh_sleeper *at = reached;
+		bool all;
 
 		reached = at->reached;
 		look(&o, at);
 		if (o.none)
 			continue;
-		if (stack_in_the_way(me, &o))
-			return true;
+		if (stack_in_the_way(me, &o)) {
+			back = true;
+			if (sure && !queues)
+				return true;
+		}
+		all = unserved(&o);
+		back = back || (all && serves(me, &o));
+		sure = sure && !all; /* one of them that goes on is enough */
 		for (struct sh_sleeper *s = sleepers; s; s = s->next) {
-			if (s->seen || s->deadline_ns < me->deadline_ns || !stack_in_the_way(s, &o))
+			if (s->seen || !lasts(s, left_ns) || !(stack_in_the_way(s, &o) || (all && serves(s, &o))))
 				continue;
 			s->seen = true;
 			s->reached = reached;
 			reached = s;
 		}
 	}
-	return false;
+	return back && !sure && stuck(me);
 }
 
 static int list_join(struct sh_sleeper *s)
@@ -111,7 +249,7 @@ static int list_join(struct sh_sleeper *s)
 	bool refused;
 
 	(void)pthread_mutex_lock(&lock);
-	refused = circle(s);
+	refused = circle(s, false);
 	if (!refused) {
 		s->next = sleepers;
 		s->link = &sleepers;
@@ -126,10 +264,39 @@ static int list_join(struct sh_sleeper *s)
 	return SHUNT_EDEADLK;
 }
 
+/*
+ * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one:
+ * while others did not count as blocked any more, and not yet again (sh_block_alone). They count, then come here.
+ */
+static int list_settle(struct sh_sleeper *s, bool ask)
+{
+	const struct sh_worker *w = worker_of(s);
+	bool refused;
+
+	(void)pthread_mutex_lock(&lock);
+	s->settled = true;
+	refused = (ask || (w && sh_pool_spare_short(w->pool))) && circle(s, true);
+	(void)pthread_mutex_unlock(&lock);
+	return refused ? SHUNT_EDEADLK : 0;
+}
+
+int sh_sleeper_again(struct sh_sleeper *s)
+{
+	bool refused;
+
+	if (!s->rt)
+		return 0;
+	(void)pthread_mutex_lock(&lock);
+	refused = circle(s, false);
+	(void)pthread_mutex_unlock(&lock);
+	return refused ? SHUNT_EDEADLK : 0;
+}
+
 int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
 		     uint64_t deadline_ns)
 {
 	struct shunt_job_ctx *ctx = sh_current_ctx(rt);
+	int rc;
 
 	memset(s, 0, sizeof(*s));
 	s->ctx = sh_current_innermost();
@@ -141,23 +308,26 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	s->deadline_ns = deadline_ns;
 	if (list_join(s) != 0)
 		return SHUNT_EDEADLK;
-	if (ctx && ctx->worker) {
-		int rc = sh_block_begin(ctx, deadline_ns);
-
-		if (rc != 0) {
-			sh_sleeper_end(s);
-			return rc == SHUNT_ETIMEDOUT ? rc : SHUNT_EDEADLK;
-		}
+	if (!ctx || !ctx->worker) /* a job of another runtime, or one that runs inline in one */
+		for (ctx = sh_current_innermost(); ctx && !ctx->worker;)
+			ctx = ctx->outer;
+	rc = ctx ? sh_block_begin(ctx, deadline_ns) : 0;
+	if (rc == SHUNT_EBUSY || (rc == SHUNT_ELIMIT && ctx->rt != rt)) {
+		/*
+		 * it sleeps without a spare: not for long, or for another runtime's job, if that does not wait for its
+		 * pool
+		 */
+		sh_block_alone(ctx);
 		s->blocked = ctx;
-		return 0;
+		if (rc == SHUNT_EBUSY || list_settle(s, true) == 0)
+			return 0;
+	} else if (rc == 0) {
+		s->blocked = ctx;
+		if (list_settle(s, false) == 0)
+			return 0;
 	}
-	/* another runtime's worker: as well as it can */
-	ctx = sh_current_innermost();
-	while (ctx && !ctx->worker)
-		ctx = ctx->outer;
-	if (ctx && sh_block_begin(ctx, deadline_ns) == 0)
-		s->blocked = ctx;
-	return 0;
+	sh_sleeper_end(s);
+	return rc == SHUNT_ETIMEDOUT ? rc : SHUNT_EDEADLK;
 }
 
 void sh_sleeper_end(struct sh_sleeper *s)

@@ -7,18 +7,22 @@
  * that has the awaited job on its stack, or a member of the group, or that holds the strand that the job is
  * queued in, or whose worker the job is queued for. If that leads back to the thread itself, nobody in the
  * circle can ever go on, in whatever runtimes. The one that closes a circle is refused.
- * - An edge that a thread leaves before the asking one's limit is none: its wait ends by itself.
+ * - A job that any worker of its pool may take is held up if all of the pool's threads sleep in such waits and
+ *   no spare is left: by all of them together. A worker that waits for another runtime's job sleeps without
+ *   a spare, if there is none, unless that closes a circle.
+ * - An edge that a thread leaves by itself before half of the asking one's time is over is none.
  * - An asynchronous job is none: another thread may complete it. Nor is what the list does not show (a
  *   declared block, a lock, a queue): such a thread goes on, as far as anybody here knows.
- * - Of a group only members that have started are looked at: a queued one may be anywhere. A circle over a
- *   member that is queued behind its waiter lasts until its time-out, but for one that was queued for the
- *   waiting worker alone before: the wait runs it (job/group.c).
+ * - Of a group those members are looked at that have started, and those that are queued in a strand that a
+ *   sleeping job holds, or for its worker alone. Who queues such a member wakes the group's waiters, which
+ *   look again. A waiter runs those that are for its own worker before it sleeps (job/group.c).
  * - Edges do not change while the list is locked: a thread that is in it has not gone on, so what is on its
  *   stack is not over, and what it holds is held. A thread leaves the list as soon as it is awake.
  * Who joins also declares the worker of its job blocked, so that a spare serves the queue meanwhile.
  * Calls that may run together: all. Progress: begin and end block on a lock of the process (rank 0), for a
  * walk over the sleeping jobs. Bounds: a walk looks at the stack of each sleeper once for each sleeper that
- * it reaches; none, for a job that is queued where any worker may take it.
+ * it reaches. For a group that has had members with a key or for a worker it also reads the queues of those
+ * that sleep.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,6 +41,7 @@ struct sh_sleeper {
 	struct sh_sleeper *next, **link; /* sync: the list's lock, as the rest of it */
 	struct sh_sleeper *reached;      /* the next one to look at, in a walk */
 	bool seen;
+	bool settled;                  /* its worker has a spare, or will have none */
 	struct shunt_job_ctx *blocked; /* job whose worker was declared blocked; NULL = none */
 };
 
@@ -47,6 +52,8 @@ struct sh_sleeper {
  */
 int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
 		     uint64_t deadline_ns);
+/* Looks again, before it sleeps on. 0 or SHUNT_EDEADLK. */
+int sh_sleeper_again(struct sh_sleeper *s);
 /* It is awake, or never began: may be called again. */
 void sh_sleeper_end(struct sh_sleeper *s);
 /* In a forked child, which has none of the threads. */

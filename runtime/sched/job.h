@@ -118,6 +118,8 @@ static inline uint32_t sh_group_index(struct shunt_group_id id)
 	return (uint32_t)(id.v & ((1u << SH_GROUP_INDEX_BITS) - 1u));
 }
 
+#define SH_GROUP_HAS_KEY 1u
+#define SH_GROUP_HAS_PINNED 2u
 #define SH_GROUP_POOLS 8u /* pools that a group remembers */
 #define SH_GROUP_POOL_SHIFT 16u
 
@@ -128,7 +130,8 @@ struct sh_group { /* item of the slab of groups; a free batch is written into th
 	uint32_t pad0[12];
 	/* sync: atomic; where it had jobs: (index of the pool + 1) << SH_GROUP_POOL_SHIFT | levels; 0 = no more */
 	sh_a32 where[SH_GROUP_POOLS];
-	uint32_t pad1[8];
+	sh_a32 routes; /* sync: atomic; SH_GROUP_HAS_ bits: it had members that one place alone runs */
+	uint32_t pad1[7];
 };
 _Static_assert(sizeof(struct sh_group) == 2 * SH_CACHELINE && offsetof(struct sh_group, where) == SH_CACHELINE,
 	       "two lines a group");

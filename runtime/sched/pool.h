@@ -88,9 +88,13 @@ struct sh_pool {
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */
 	struct sh_worker *starting; /* sync: lock(spare_lock); a spare whose thread has not begun yet; NULL = none */
+	/* sync: lock(spare_lock); a worker makes one; how long the last one took */
+	bool making;
+	uint64_t make_ns;
 	/* sync: lock(spare_lock); where its maker, if it still waits, reads how it began */
 	int *start_said;
-	sh_a32 starts;             /* sync: atomic; futex word, counts spares that have begun or given up */
+	/* sync: atomic; futex word, counts spares that were made, have begun or given up */
+	sh_a32 starts;
 	uint32_t types;            /* sync: lock(rt->control); types that name this pool */
 };
 
@@ -100,10 +104,12 @@ static inline uint32_t sh_worker_in_flight(const struct sh_worker *w)
 	const struct sh_pool *p = w->pool;
 	uint32_t n = sh_a32_load_rlx(&w->async_in_flight); /* mo rlx: an estimate, all of it. */
 	uint64_t idle = sh_a64_load_rlx(&p->idle[w->slot / 64u]) | sh_a64_load_rlx(&p->spinning[w->slot / 64u]);
+	/* mo rlx: as above. A spare that is not needed is in no set. */
+	bool dormant = w->spare && sh_a32_load_rlx(&w->state) == SH_W_DORMANT;
 
 	for (uint32_t l = 0; l < p->levels; l++)
 		n += (uint32_t)(sh_ring_count(&w->ring[l]) + sh_ring_count(&w->pinned[l]) + sh_deque_count(&w->deque[l]));
-	return n + !(idle >> (w->slot % 64u) & 1u);
+	return n + !(dormant || (idle >> (w->slot % 64u) & 1u));
 }
 
 /*

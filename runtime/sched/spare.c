@@ -6,6 +6,8 @@
 
 #include "sched/spare.h"
 
+#include <limits.h>
+
 #include "base/clock.h"
 #include "base/futex.h"
 #include "base/inject.h"
@@ -63,17 +65,15 @@ static void start_settle(struct sh_pool *p)
 	sh_worker_free(p, w);
 }
 
-/* Under spare_lock: makes one more spare, on the cpu of the worker that it replaces. It is being started then. */
-static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of)
+/*
+ * Makes one more spare, on the cpu of the worker that it replaces, in the next slot. It is being started then. Without
+ * the lock, which nobody holds while memory or a thread is asked of the system; `making` keeps others from the slot.
+ */
+static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of, uint32_t slot, struct sh_worker **out)
 {
-	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: none is being started. */
-	struct sh_worker *w;
+	struct sh_worker *w = sh_worker_alloc(p, slot);
 	int rc;
 
-	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
-	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0)
-		return SHUNT_ELIMIT;
-	w = sh_worker_alloc(p, slot);
 	if (!w)
 		return SHUNT_ENOMEM;
 	w->cpu = instead_of->cpu;
@@ -82,22 +82,57 @@ static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of)
 	sh_worker_steal_order(p, w, NULL);
 	p->worker[slot] = w;
 	rc = sh_worker_launch(w); /* it counts itself (sh_worker_main) */
+	SH_POINT("pool.spare.launched");
 	if (rc != 0) {
 		p->worker[slot] = NULL;
 		sh_worker_free(p, w);
 		return rc;
 	}
-	p->starting = w;
+	*out = w;
 	sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u starts, worker %u is blocked", p->name, slot,
 		     instead_of->slot);
 	return 0;
 }
 
 /*
- * Under spare_lock, which it gives up while it waits for a thread to begin: one active spare for each blocked worker. A
- * spare is active once it has begun; they begin one at a time, so that their slots are counted in order. 0;
- * SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is none for this worker; SHUNT_ETIMEDOUT: one is being started, for the
- * next worker that blocks.
+ * Under spare_lock, which it gives up meanwhile. SHUNT_EAGAIN: a spare is being started, and says to *said how it
+ * began. SHUNT_EBUSY: the limit is shorter than the last one took to make.
+ */
+static int spare_make(struct sh_pool *p, const struct sh_worker *instead_of, uint64_t deadline_ns, int *said)
+{
+	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: none is being started. */
+	struct sh_worker *w = NULL;
+	uint64_t begin_ns;
+	int rc;
+
+	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
+	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0)
+		return SHUNT_ELIMIT;
+	if (sh_clock_left(deadline_ns) < p->make_ns)
+		return SHUNT_EBUSY;
+	p->making = true;
+	(void)pthread_mutex_unlock(&p->spare_lock);
+	begin_ns = sh_clock_monotonic_ns();
+	rc = spare_launch(p, instead_of, slot, &w);
+	(void)pthread_mutex_lock(&p->spare_lock);
+	p->making = false;
+	p->make_ns = sh_clock_monotonic_ns() - begin_ns;
+	p->starting = w;
+	p->start_said = rc == 0 ? said : NULL;
+	/*
+	 * mo spare.3 -> spare.3@sched/spare.c: who waits looks again: the thread may have begun before it was named, or
+	 * there is none.
+	 */
+	(void)sh_a32_add_acq_rel(&p->starts, 1);
+	(void)sh_futex_wake(&p->starts, INT_MAX);
+	return rc == 0 ? SHUNT_EAGAIN : rc;
+}
+
+/*
+ * Under spare_lock, which it gives up while it waits for the system or for a thread to begin: one active spare for each
+ * blocked worker. A spare is active once it has begun; they begin one at a time, so that their slots are counted in
+ * order. 0; SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is none for this worker; SHUNT_ETIMEDOUT: one is being
+ * started, for the next worker that blocks; SHUNT_EBUSY: as spare_make.
  */
 static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t deadline_ns)
 {
@@ -115,12 +150,8 @@ static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t dea
 			rc = 0;
 		} else if (said != SHUNT_EAGAIN) {
 			rc = said;
-		} else if (!p->starting) {
-			rc = spare_launch(p, w);
-			if (rc == 0) {
-				p->start_said = &said; /* cppcheck-suppress autoVariables; taken back below */
-				rc = SHUNT_EAGAIN;
-			}
+		} else if (!p->starting && !p->making) {
+			rc = spare_make(p, w, deadline_ns, &said);
 		} else if ((left = sh_clock_left(deadline_ns)) == 0) {
 			rc = SHUNT_ETIMEDOUT;
 		} else {
@@ -140,7 +171,7 @@ bool sh_pool_spare_starting(struct sh_pool *p)
 
 	(void)pthread_mutex_lock(&p->spare_lock);
 	start_settle(p);
-	starting = p->starting != NULL;
+	starting = p->starting != NULL || p->making;
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	return starting;
 }
@@ -179,11 +210,11 @@ static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, uint64_t dea
 	(void)pthread_mutex_lock(&p->spare_lock);
 	(void)sh_a32_add_rlx(&p->blocked, 1); /* mo rlx: raised under the lock. */
 	rc = compensate(p, w, deadline_ns);
-	SH_POINT("pool.spare.started");
 	(void)pthread_mutex_unlock(&p->spare_lock);
+	SH_POINT("pool.spare.started");
 	offer_queues(p, w, true);
 	sh_log_pass(&lines);
-	return rc == 0 || rc == SHUNT_ETIMEDOUT ? rc : SHUNT_ELIMIT;
+	return rc == 0 || rc == SHUNT_ETIMEDOUT || rc == SHUNT_EBUSY ? rc : SHUNT_ELIMIT;
 }
 
 static void pool_block_end(struct sh_pool *p, struct sh_worker *w)
@@ -225,6 +256,12 @@ bool sh_pool_spare_surplus(const struct sh_pool *p)
 	return active > sh_a32_load_sc(&p->blocked);
 }
 
+bool sh_pool_spare_short(const struct sh_pool *p)
+{
+	/* mo rlx: who raises `blocked` without a spare looks afterwards, too. */
+	return sh_a32_load_rlx(&p->spares_active) < sh_a32_load_rlx(&p->blocked);
+}
+
 bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
 {
 	bool retire;
@@ -248,6 +285,13 @@ bool sh_pool_spare_retire(struct sh_pool *p, struct sh_worker *w)
 	}
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	return retire;
+}
+
+static void block_declared(struct shunt_job_ctx *ctx)
+{
+	ctx->blocked = 1;
+	ctx->paused = true;
+	ctx->above = 0; /* no checkpoint while blocked */
 }
 
 int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
@@ -275,10 +319,22 @@ int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
 		ctx->paused = true;
 		return rc;
 	}
-	ctx->blocked = 1;
-	ctx->paused = true;
-	ctx->above = 0; /* no checkpoint while blocked */
+	block_declared(ctx);
 	return 0;
+}
+
+void sh_block_alone(struct shunt_job_ctx *ctx)
+{
+	struct sh_worker *w = ctx->worker;
+	SH_NO_CANCEL; /* a lock */
+
+	/* mo rlx: a hint: submitters do not choose a blocked worker. */
+	sh_a32_store_rlx(&w->blocked, 1);
+	(void)pthread_mutex_lock(&w->pool->spare_lock);
+	(void)sh_a32_add_rlx(&w->pool->blocked, 1); /* mo rlx: raised under the lock. */
+	(void)pthread_mutex_unlock(&w->pool->spare_lock);
+	offer_queues(w->pool, w, true);
+	block_declared(ctx);
 }
 
 int shunt_block_begin(struct shunt_job_ctx *ctx)

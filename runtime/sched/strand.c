@@ -161,3 +161,22 @@ bool sh_strand_release(struct shunt_runtime *rt, struct sh_strand *s, uint32_t *
 		}
 	}
 }
+
+bool sh_strand_has_member(struct shunt_runtime *rt, const struct sh_strand *s, uint32_t group)
+{
+	/* mo group.1 <> group.1@job/group.c: pushed, then the look for a waiter; the waiter said, then this look. */
+	const uint32_t list[2] = { s->first, word_top(sh_a64_load_sc(&s->word)) };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		for (uint32_t record = list[i]; record != 0;) {
+			const struct sh_record *job = strand_job(rt, record);
+			/* mo rlx: it stays in the list; one that is cancelled has left its group. */
+			uint32_t status = (uint32_t)sh_a64_load_rlx(&job->state) & SH_RECORD_STATUS;
+
+			if (job->group == group && (status == SH_RECORD_QUEUED || status == SH_RECORD_OWNED))
+				return true;
+			record = sh_a32_load_rlx(&job->next); /* mo rlx: acquired with the word. */
+		}
+	}
+	return false;
+}

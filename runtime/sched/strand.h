@@ -48,6 +48,11 @@ struct sh_strand {
 
 /* Adds a job, by its record's index. True = the caller must push a token, then call sh_strand_pushed. */
 bool sh_strand_push(struct shunt_runtime *rt, struct sh_strand *s, uint32_t record);
+/*
+ * Is a member of the group queued in the strand? Of a strand that is held by a job whose thread does not go on
+ * meanwhile.
+ */
+bool sh_strand_has_member(struct shunt_runtime *rt, const struct sh_strand *s, uint32_t group);
 /* Counts a token of s that is in a queue now. */
 void sh_strand_pushed(struct sh_strand *s);
 /* Claims the strand; the caller popped a token. False = the token was stale: drop it. */

@@ -228,6 +228,8 @@ static int try_queue(struct sh_submit *s, struct shunt_job_id *id)
 		s->parts = wanted;
 		if (id)
 			id->v = 0;
+	} else if (sh_unlikely((s->parts & SH_PART(GROUP)) && (s->parts & (SH_PART(KEY) | SH_PART(PINNED))))) {
+		s->rt->parts[SH_GROUP]->queued(s);
 	}
 	SH_POINT("submit.after_enqueue");
 	return rc;
@@ -287,6 +289,10 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 		uint32_t depth = sh_section_suspend(rt, s->sub);
 
 		rc = sh_block_begin(s->ctx, deadline);
+		if (rc == SHUNT_EBUSY) {
+			sh_block_alone(s->ctx);
+			rc = 0;
+		}
 		sh_section_resume(rt, s->sub, depth);
 		if (rc != 0) {
 			sh_call_end(rt, call);

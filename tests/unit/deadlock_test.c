@@ -236,6 +236,85 @@ static void test_group(void **state)
 	drained(3);
 }
 
+/* A, which has a key, waits for a group. A member is queued behind A: before the wait, or when A sleeps already. */
+static void group_behind(bool late)
+{
+	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 }, member = { 0 };
+
+	stage_open(1, 2);
+	assert_int_equal(shunt_group_create(st.rt[0], &member.group), 0);
+	st.a[0].group = member.group;
+	stands(&st.a[0], keyed);
+	stands(&st.a[1], member); /* goes on after all */
+	member.flags = SHUNT_JOB_KEYED;
+	member.key = late ? 1 : 2; /* one strand for both */
+	if (late)
+		sleeps(&st.a[0]);
+	submit(&st.a[2], member);
+	ends(&st.a[0], SHUNT_EDEADLK);
+	ends(&st.a[2], 0);
+	ends(&st.a[1], 0);
+	assert_int_equal(shunt_group_wait(st.rt[0], member.group, TU_LONG_NS), 0);
+	assert_int_equal(shunt_group_destroy(st.rt[0], member.group), 0);
+	drained(3);
+}
+
+/* A cancelled member is behind A no more, though it is in the queue. */
+static void test_group_behind(void **state)
+{
+	struct shunt_job_spec keyed = { .flags = SHUNT_JOB_KEYED, .key = 1 }, member = keyed;
+
+	(void)state;
+	group_behind(false);
+	group_behind(true);
+	stage_open(1, 2);
+	assert_int_equal(shunt_group_create(st.rt[0], &member.group), 0);
+	st.a[0].group = member.group;
+	stands(&st.a[0], keyed);
+	submit(&st.a[1], member);
+	assert_int_equal(shunt_cancel(st.rt[0], st.a[1].id), 0);
+	member.flags = 0;
+	stands(&st.a[2], member);
+	sleeps(&st.a[0]);
+	ends(&st.a[2], 0);
+	ends(&st.a[0], 0);
+	assert_int_equal(shunt_group_destroy(st.rt[0], member.group), 0);
+	drained(3);
+}
+
+/* A on worker 0 waits for a group with a member for worker 1, where B waits for one with a member for worker 0. */
+static void test_group_workers(void **state)
+{
+	struct shunt_job_opts opts[2] = { SHUNT_JOB_OPTS_INIT, SHUNT_JOB_OPTS_INIT };
+	struct shunt_job_spec on[2] = { { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts[0] },
+					{ .flags = SHUNT_JOB_ON_WORKER, .opts = &opts[1] } };
+	struct shunt_group_id group[2];
+
+	(void)state;
+	opts[1].worker = 1;
+	stage_open(1, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(shunt_group_create(st.rt[0], &group[i]), 0);
+		st.a[i].group = group[i];
+		stands(&st.a[i], on[i]);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		on[1 - i].group = group[i];
+		submit(&st.a[2 + i], on[1 - i]);
+		atomic_store(&st.a[2 + i].gate.open, 1);
+	}
+	sleeps(&st.a[0]);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	for (uint32_t i = 0; i < 4; i++)
+		if (i != 1)
+			ends(&st.a[i], 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(shunt_group_wait(st.rt[0], group[i], TU_LONG_NS), 0);
+		assert_int_equal(shunt_group_destroy(st.rt[0], group[i]), 0);
+	}
+	drained(4);
+}
+
 /* A and B wait for each other: A sleeps, B stands. */
 static void pair_open(uint64_t a_ns, uint64_t b_ns)
 {
@@ -265,6 +344,17 @@ static void test_limited(void **state)
 	(void)state;
 	stage_open(1, 2);
 	pair_open(SHUNT_FOREVER, TU_LONG_NS);
+	ends(&st.a[1], SHUNT_EDEADLK);
+	ends(&st.a[0], 0);
+	drained(2);
+}
+
+/* The first one's limit ends a moment before: no reason to wait for that. */
+static void test_limits_alike(void **state)
+{
+	(void)state;
+	stage_open(1, 2);
+	pair_open(TU_LONG_NS, TU_LONG_NS);
 	ends(&st.a[1], SHUNT_EDEADLK);
 	ends(&st.a[0], 0);
 	drained(2);
@@ -355,12 +445,14 @@ static void test_inline_between(void **state)
 	stage_close();
 }
 
-/* A worker of a runtime without spares may wait for another runtime's job. */
-static void test_foreign_without_spares(void **state)
+/*
+ * A worker of a runtime without spares may wait for another runtime's job, unless that waits for a job that the
+ * worker's pool, where nobody works now, has queued.
+ */
+static void foreign_without_spares(bool waits_back)
 {
 	struct shunt_pool_opts po = tu_pool_opts("none", 1);
 
-	(void)state;
 	stage_open(2, 1);
 	po.spares_max = SHUNT_ANY;
 	st.a[0].type = tu_type(st.rt[0], tu_pool_with(st.rt[0], &po), "waits", actor_job);
@@ -372,9 +464,29 @@ static void test_foreign_without_spares(void **state)
 	atomic_store(&st.a[0].gate.open, 1);
 	/* it is about to sleep, and has not been refused */
 	tu_wait_until(sh_a64_load_acq(&sh_record_at(st.rt[1], st.a[1].id.v)->state) & SH_RECORD_WAITER);
-	ends(&st.a[1], 0);
-	ends(&st.a[0], 0);
-	drained(2);
+	if (waits_back) {
+		st.a[2].type = st.a[0].type;
+		submit(&st.a[2], plain);
+		atomic_store(&st.a[2].gate.open, 1);
+		st.a[1].job = &st.a[2];
+	}
+	if (!waits_back) {
+		ends(&st.a[1], 0);
+		ends(&st.a[0], 0);
+	} else { /* the last one to sleep */
+		atomic_store(&st.a[1].gate.open, 1);
+		tu_wait_until(atomic_load(&st.a[0].rc) != 1 && atomic_load(&st.a[1].rc) != 1);
+		assert_int_equal(atomic_load(&st.a[0].rc) + atomic_load(&st.a[1].rc), SHUNT_EDEADLK);
+		ends(&st.a[2], 0);
+	}
+	drained(waits_back ? 3 : 2);
+}
+
+static void test_foreign_without_spares(void **state)
+{
+	(void)state;
+	foreign_without_spares(false);
+	foreign_without_spares(true);
 }
 
 int main(void)
@@ -385,7 +497,10 @@ int main(void)
 		cmocka_unit_test(test_strand),
 		cmocka_unit_test(test_worker),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_group_behind),
+		cmocka_unit_test(test_group_workers),
 		cmocka_unit_test(test_ends_by_itself),
+		cmocka_unit_test(test_limits_alike),
 		cmocka_unit_test(test_limited),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_async_key),

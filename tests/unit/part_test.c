@@ -175,7 +175,9 @@ static int refuse(struct sh_submit *s)
 		if (sh_parts[SH_##name]->release) \
 			sh_parts[SH_##name]->release(e); \
 	} \
-	static const struct sh_part noted_##name = { #name, admit_##name, commit_##name, NULL, NULL, release_##name };
+	static const struct sh_part noted_##name = { \
+		#name, admit_##name, commit_##name, NULL, NULL, NULL, release_##name \
+	};
 
 PART_NOTED(KEY)
 PART_NOTED(GROUP)
@@ -241,7 +243,7 @@ static int submit(const struct shunt_job_spec *s, bool handle, bool batch)
 
 static void check_refused_at(uint32_t part, int error, uint16_t route, bool handle, bool batch)
 {
-	const struct sh_part refusing = { "refusing", refuse, NULL, NULL, NULL, NULL };
+	const struct sh_part refusing = { "refusing", refuse, NULL, NULL, NULL, NULL, NULL };
 	const struct sh_part *parts[SH_PARTS];
 	struct shunt_job_spec s = spec_of(route);
 	struct holdings before = count(), after;

@@ -63,7 +63,7 @@ static int block_job(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
-static void open_all(struct tu_gate *g, struct wait *w)
+static void open_workers(struct tu_gate *g, struct wait *w, uint32_t workers)
 {
 	struct shunt_runtime_opts ro = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_pool_opts po = tu_pool_opts("other", 1); /* full with the job that is awaited */
@@ -77,7 +77,7 @@ static void open_all(struct tu_gate *g, struct wait *w)
 	sh_inject_set(on_point, NULL);
 	po.queue_max = 1;
 	tu_fixture_open(&f, &ro, &po);
-	subject = tu_pool(f.rt, "subject", 1);
+	subject = tu_pool(f.rt, "subject", workers);
 	pool = sh_runtime_pool_at(f.rt, sh_id_index(subject.v));
 	waits = tu_type(f.rt, subject, "waits", wait_job);
 	blocks = tu_type(f.rt, subject, "blocks", block_job);
@@ -87,6 +87,11 @@ static void open_all(struct tu_gate *g, struct wait *w)
 	assert_int_equal(shunt_submit(f.rt, &s, &w->id), 0);
 	tu_wait_until(atomic_load(&g->arrived) == 1);
 	w->limit_ns = LIMIT_NS;
+}
+
+static void open_all(struct tu_gate *g, struct wait *w)
+{
+	open_workers(g, w, 1);
 }
 
 static void start(struct wait *w)
@@ -104,11 +109,26 @@ static void close_all(struct tu_gate *g)
 	sh_inject_set(NULL, NULL);
 }
 
-/* At the end no worker is blocked, and the spare sleeps. */
+/* What a snapshot says of the jobs at the pool's workers and spares. */
+static uint32_t in_flight(void)
+{
+	struct shunt_snapshot *s = NULL;
+	uint32_t n = 0;
+
+	assert_int_equal(shunt_snapshot_create(f.rt, &s), 0);
+	for (size_t i = 0; i < shunt_snapshot_worker_count(s); i++)
+		if (shunt_snapshot_worker_at(s, i)->pool_id.v == subject.v)
+			n += shunt_snapshot_worker_at(s, i)->in_flight;
+	shunt_snapshot_destroy(s);
+	return n;
+}
+
+/* At the end no worker is blocked, the spare sleeps, and nobody has a job. */
 static void nothing_is_left(void)
 {
 	/* mo rlx: waited for. */
 	tu_wait_until(sh_a32_load_rlx(&pool->spares_active) == 0 && sh_a32_load_rlx(&pool->blocked) == 0);
+	tu_wait_until(in_flight() == 0);
 }
 
 static void limit_holds(bool group, bool submit)
@@ -258,12 +278,71 @@ static void test_active_stays(void **state)
 	for (uint32_t i = 0; i < 10000; i++) /* the spare that ran it has nothing to do now */
 		(void)sched_yield();
 	atomic_store(&begin.open, 1);
-	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 2); /* mo rlx: waited for. */
+	/* each is counted when it is made, and when it has begun */
+	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 4); /* mo rlx: waited for. */
 	s = tu_spec(tu_type(f.rt, subject, "count_here", tu_count_job), &ran);
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
 	tu_wait_until(atomic_load(&ran) == 1);
 	atomic_store(&refuse, false);
 	atomic_store(&held.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+static struct tu_gate launch;
+
+static int on_launch(void *arg, const char *point)
+{
+	(void)arg;
+	if (strcmp(point, "pool.spare.launched") == 0)
+		tu_gate_pass(&launch);
+	return 0;
+}
+
+/* The system takes long to make a thread: other workers of the pool do not wait for that beyond their limits. */
+static void test_slow_system(void **state)
+{
+	static struct tu_gate held;
+	struct shunt_job_spec s;
+	uint64_t begin_ns;
+	struct wait w;
+
+	(void)state;
+	memset(&held, 0, sizeof(held));
+	memset(&launch, 0, sizeof(launch));
+	open_workers(&awaited, &w, 2);
+	sh_inject_set(on_launch, NULL);
+	s = tu_spec(blocks, &held);
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&launch.arrived) == 1); /* in the call that makes the thread */
+	begin_ns = shunt_now_ns();
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	assert_true(shunt_now_ns() - begin_ns >= LIMIT_NS);
+	assert_int_equal(atomic_load(&held.arrived), 0);
+	atomic_store(&launch.open, 1);
+	tu_wait_until(atomic_load(&held.arrived) == 1);
+	atomic_store(&held.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+/* Who has less time than the last thread took to make sleeps without one. */
+static void test_no_time_to_make(void **state)
+{
+	struct wait w;
+
+	(void)state;
+	open_all(&awaited, &w);
+	(void)pthread_mutex_lock(&pool->spare_lock);
+	pool->make_ns = UINT64_C(3600) * 1000000000u;
+	(void)pthread_mutex_unlock(&pool->spare_lock);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 1);   /* mo rlx: nobody changes it. */
+	assert_int_equal(sh_a32_load_rlx(&pool->blocked), 0); /* mo rlx: as above. */
 	nothing_is_left();
 	close_all(&awaited);
 }
@@ -301,6 +380,8 @@ int main(void)
 		cmocka_unit_test(test_submit_limit),
 		cmocka_unit_test(test_next_has_it),
 		cmocka_unit_test(test_gives_up),
+		cmocka_unit_test(test_slow_system),
+		cmocka_unit_test(test_no_time_to_make),
 		cmocka_unit_test(test_gives_up_late),
 		cmocka_unit_test(test_active_stays),
 		cmocka_unit_test(test_pool_waits_for_it),
