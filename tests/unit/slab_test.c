@@ -534,7 +534,7 @@ static void test_trim_withholds(void **state)
 		assert_true(sh_slab_trim(&s, 0, ask, &a) != 0);
 		asks = a.n;
 		assert_true(asks > capacity / (SH_SLAB_BATCH * SH_SLAB_CHAIN));
-		for (at = 1; at < asks; at += asks / 20) {
+		for (at = 1; at < asks; at += asks / TU_TSAN_SCALE(20u, 4u)) {
 			drain_once(&s, capacity, 0);
 			a.n = 0;
 			a.had = 0;
@@ -556,7 +556,7 @@ static void test_trim_stopped(void **state)
 
 	(void)state;
 	for (nodes = 1; nodes <= 2; nodes++) {
-		for (stop_at = 1; stop_at <= 220; stop_at += nodes) {
+		for (stop_at = 1; stop_at <= 220; stop_at += TU_TSAN_SCALE(nodes, 20u + nodes)) {
 			struct sh_slab s = { 0 };
 			struct asked a = { .stop_at = stop_at };
 			size_t full;
