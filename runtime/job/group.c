@@ -232,8 +232,7 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_sc(&g->state, &w, w | SH_GROUP_WAITER))
 			continue;
 		group_boost(g, boosts);
-		/* mo rlx: as `where`. */
-		if (sh_a32_load_rlx(&g->routes) != 0 && sh_sleeper_again(sleeper) != 0)
+		if (sh_sleeper_again(sleeper) != 0)
 			return SHUNT_EDEADLK;
 		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
@@ -335,9 +334,12 @@ static int group_admit(struct sh_submit *s)
 static void group_queued(const struct sh_submit *s)
 {
 	struct sh_group *g = sh_slab_at(&s->rt->groups, s->group);
-	/* mo group.1 <> group.1@job/group.c: pushed, then this look; the waiter says that it sleeps, then looks. */
-	uint64_t w = sh_a64_load_sc(&g->state);
+	uint64_t w;
 
+	if (!(s->parts & (SH_PART(KEY) | SH_PART(PINNED))) && sh_likely(!sh_pool_spare_short(s->pool)))
+		return; /* any thread of the pool may run it */
+	/* mo group.1 <> group.1@job/group.c: pushed, then this look; the waiter says that it sleeps, then looks. */
+	w = sh_a64_load_sc(&g->state);
 	do {
 		if (!(w & SH_GROUP_WAITER))
 			return;

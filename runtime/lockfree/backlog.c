@@ -310,6 +310,22 @@ uint32_t sh_backlog_take_alike(struct sh_backlog *b, struct sh_item *items, uint
 	return take(b, items, n, mask, want);
 }
 
+bool sh_backlog_look(const struct sh_backlog *b, uint64_t k, struct sh_item *item)
+{
+	uint64_t at = sh_a64_load_rlx(&b->head) + k; /* mo rlx: its last change is ordered by the caller. */
+	/* mo segment.2 <> segment.2@lockfree/backlog.c: as sh_backlog_has. */
+	uint64_t entry = sh_a64_load_sc(place_of(&b->out, at)), lo;
+	const sh_a128 *slot;
+
+	if (!names(entry, tag_of(&b->out, at)))
+		return false;
+	slot = slot_of(&b->out, entry, at);
+	/* mo backlog.1 <> backlog.1@lockfree/backlog.c: as sh_backlog_has. */
+	lo = sh_a64_load_sc(&slot->lo);
+	*item = (struct sh_item){ lo & SH_ITEM_META, sh_a64_load_rlx(&slot->hi) }; /* mo rlx: acquired with lo. */
+	return (lo & FILLED) != 0;
+}
+
 bool sh_backlog_has(const struct sh_backlog *b)
 {
 	/*

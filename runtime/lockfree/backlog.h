@@ -80,6 +80,8 @@ uint32_t sh_backlog_push_many(struct sh_backlog *b, const struct sh_item *items,
 uint32_t sh_backlog_steal(struct sh_backlog *b, struct sh_item *items, uint32_t n);
 /* The same, as long as the bits of `mask` in meta are `want`. */
 uint32_t sh_backlog_take_alike(struct sh_backlog *b, struct sh_item *items, uint32_t n, uint64_t mask, uint64_t want);
+/* The k-th item from the oldest one; false = there are no more. For a backlog of which nobody takes items meanwhile. */
+bool sh_backlog_look(const struct sh_backlog *b, uint64_t k, struct sh_item *item);
 /* Is an item visible, in the total order of pushes? */
 bool sh_backlog_has(const struct sh_backlog *b);
 

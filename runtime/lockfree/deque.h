@@ -145,6 +145,17 @@ static inline bool sh_deque_take(struct sh_deque *d, struct sh_item *item)
 	return true;
 }
 
+/* The k-th item from the oldest one; false = there are no more. For a deque of which nobody takes items meanwhile. */
+static inline bool sh_deque_look(const struct sh_deque *d, uint64_t k, struct sh_item *item)
+{
+	uint64_t at = sh_a64_load_rlx(&d->top) + k; /* mo rlx: its last change is ordered by the caller. */
+
+	if (at >= sh_a64_load_rlx(&d->bottom)) /* mo rlx: as above; its owner does not push. */
+		return false;
+	*item = deque_read(&d->slots[at & d->mask]);
+	return true;
+}
+
 /* A thread about to sleep: is an item visible, in the total order of pushes? */
 static inline bool sh_deque_has(const struct sh_deque *d)
 {

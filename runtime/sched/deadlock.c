@@ -6,6 +6,7 @@
 #include <shunt/error.h>
 
 #include "base/clock.h"
+#include "sched/queued.h"
 #include "sched/record.h"
 #include "sched/spare.h"
 #include "sched/strand.h"
@@ -18,6 +19,9 @@ struct obstacle {
 	const struct sh_sleeper *s;
 	uint32_t pool, strand, worker; /* of a queued job; SHUNT_ANY = none */
 	uint32_t routes;               /* of a group's members: SH_GROUP_HAS_ bits */
+	/* pools that nobody serves any more, where it is queued, or a member */
+	const struct sh_pool *unserved[SH_GROUP_POOLS];
+	uint32_t unserved_n;
 	bool none;                     /* what it waits for has ended, or nobody can be in its way */
 };
 
@@ -30,17 +34,60 @@ static bool group_over(struct shunt_runtime *rt, struct shunt_group_id group)
 	return (w & SH_GROUP_PENDING) == 0 || w >> SH_GROUP_GEN_SHIFT != group.v >> SH_GROUP_INDEX_BITS;
 }
 
+/* The worker whose thread sleeps; NULL = it is none's. */
+static const struct sh_worker *worker_of(const struct sh_sleeper *s)
+{
+	const struct shunt_job_ctx *c = s->ctx;
+
+	while (c && !c->worker)
+		c = c->outer;
+	return c ? c->worker : NULL;
+}
+
+static bool serves(const struct sh_sleeper *s, const struct sh_pool *p)
+{
+	const struct sh_worker *w = worker_of(s);
+
+	return w && w->pool == p;
+}
+
+/* Under the lock: do all threads of the pool sleep, without a spare in their place? */
+static bool unserved(const struct sh_pool *p)
+{
+	/* mo rlx: a spare that begins, and is not seen, is one thread more: no circle is found. */
+	uint32_t n = p->workers + sh_a32_load_rlx(&p->spares_active);
+
+	for (const struct sh_sleeper *s = sleepers; s && n != 0; s = s->next)
+		n -= s->settled && serves(s, p);
+	return n == 0;
+}
+
+/* Under the lock: the pools that nobody serves any more, where a member of the group is queued. */
+static void look_group(struct obstacle *o, const struct sh_group *g, uint32_t index)
+{
+	for (uint32_t i = 0; i < SH_GROUP_POOLS; i++) {
+		uint32_t at = sh_a32_load_rlx(&g->where[i]) >> SH_GROUP_POOL_SHIFT; /* mo rlx: as `routes`. */
+		const struct sh_pool *p = at == 0 ? NULL : sh_runtime_pool_at(o->s->rt, at - 1u);
+
+		if (p && unserved(p) && sh_queued_member(p, index, (o->routes & SH_GROUP_HAS_KEY) != 0))
+			o->unserved[o->unserved_n++] = p;
+	}
+}
+
 static void look(struct obstacle *o, const struct sh_sleeper *s)
 {
 	const struct sh_record *t;
+	const struct sh_pool *p;
 	uint32_t flags, status;
 
-	*o = (struct obstacle){ s, SHUNT_ANY, SHUNT_ANY, SHUNT_ANY, 0, false };
+	*o = (struct obstacle){ .s = s, .pool = SHUNT_ANY, .strand = SHUNT_ANY, .worker = SHUNT_ANY };
 	if (s->handle == 0) {
 		const struct sh_group *g = sh_slab_at(&s->rt->groups, sh_group_index(s->group));
 
 		o->none = group_over(s->rt, s->group);
 		o->routes = sh_a32_load_rlx(&g->routes); /* mo rlx: published by the count, or the setter wakes it. */
+		if (!o->none)
+			look_group(o, g, sh_group_index(s->group));
 		return;
 	}
 	flags = sh_record_flags(s->rt, s->handle);
@@ -57,27 +104,9 @@ static void look(struct obstacle *o, const struct sh_sleeper *s)
 		o->worker = sh_a32_load_rlx(&t->worker); /* mo rlx: as above. */
 	status = sh_record_flags(s->rt, s->handle) & SH_RECORD_STATUS;
 	o->none = status != SH_RECORD_QUEUED;
-}
-
-/*
- * Is a member of the group queued for this worker alone, whose thread sleeps? Nobody takes items of that queue
- * meanwhile.
- */
-static bool pinned_member(const struct sh_worker *w, const struct obstacle *o)
-{
-	const uint32_t group = sh_group_index(o->s->group);
-	struct sh_item item;
-
-	for (uint32_t l = 0; l < w->pool->levels; l++)
-		for (uint64_t k = 0; sh_ring_look(&w->pinned[l], k, &item); k++) {
-			uint32_t status = sh_item_of_group(item, group)
-						  ? sh_record_flags(o->s->rt, item.arg) & SH_RECORD_STATUS
-						  : SH_RECORD_FREE;
-
-			if (status == SH_RECORD_QUEUED || status == SH_RECORD_OWNED)
-				return true;
-		}
-	return false;
+	p = o->none ? NULL : sh_runtime_pool_at(s->rt, o->pool);
+	if (p && unserved(p))
+		o->unserved[o->unserved_n++] = p;
 }
 
 /* Is a member of the group behind the job of ctx: in its strand, which it holds, or for its worker alone? */
@@ -91,7 +120,7 @@ static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle
 
 	if (looks && sh_strand_has_member(s->rt, strand, sh_group_index(s->group)))
 		return true;
-	return (o->routes & SH_GROUP_HAS_PINNED) && pinned_member(w, o);
+	return (o->routes & SH_GROUP_HAS_PINNED) && sh_queued_pinned(w, sh_group_index(s->group));
 }
 
 /* Does the job of ctx, on the stack of a thread that sleeps, keep what o->s waits for from ending? */
@@ -123,63 +152,38 @@ static bool stack_in_the_way(const struct sh_sleeper *of, const struct obstacle 
 	return false;
 }
 
-/* The worker whose thread sleeps; NULL = it is none's. */
-static const struct sh_worker *worker_of(const struct sh_sleeper *s)
-{
-	const struct shunt_job_ctx *c = s->ctx;
-
-	while (c && !c->worker)
-		c = c->outer;
-	return c ? c->worker : NULL;
-}
-
-/* A thread that serves the queue where the job that o->s waits for is. */
-static bool serves(const struct sh_sleeper *of, const struct obstacle *o)
-{
-	const struct sh_worker *w = worker_of(of);
-
-	return w && w->pool->rt == o->s->rt && w->pool->index == o->pool;
-}
-
-/* Under the lock: do all threads sleep that serve the queue, without a spare in their place? */
-static bool unserved(const struct obstacle *o)
-{
-	const struct sh_pool *p = o->pool == SHUNT_ANY ? NULL : sh_runtime_pool_at(o->s->rt, o->pool);
-	uint32_t n;
-
-	if (!p)
-		return false;
-	/* mo rlx: a spare that begins, and is not seen, is one thread more: no circle is found. */
-	n = p->workers + sh_a32_load_rlx(&p->spares_active);
-	for (const struct sh_sleeper *s = sleepers; s && n != 0; s = s->next)
-		n -= s->settled && serves(s, o);
-	return n == 0;
-}
-
 /* A sleeper counts for `me`, unless it ends by itself before half of the time of `me` is over. */
 static bool lasts(const struct sh_sleeper *s, uint64_t left_ns)
 {
 	return sh_clock_left(s->deadline_ns) >= left_ns / 2;
 }
 
-/* Is what `at` waits for held up by one that was reached, or by all that could serve it? */
+/* Were all reached that could serve the pool? */
+static bool all_seen(const struct sh_pool *p)
+{
+	for (const struct sh_sleeper *s = sleepers; s; s = s->next)
+		if (!s->seen && serves(s, p))
+			return false;
+	return true;
+}
+
+/* Is what `at` waits for held up by one that was reached, or by all that could serve its queue? */
 static bool held_up(const struct sh_sleeper *at, const struct sh_sleeper *me)
 {
 	struct obstacle o;
-	bool all;
 
 	look(&o, at);
 	if (o.none)
 		return false;
-	all = unserved(&o);
 	if (stack_in_the_way(me, &o))
 		return true;
-	for (const struct sh_sleeper *s = sleepers; s; s = s->next) {
+	for (const struct sh_sleeper *s = sleepers; s; s = s->next)
 		if (s != me && s->seen && stack_in_the_way(s, &o))
 			return true;
-		all = all && (s->seen || !serves(s, &o));
-	}
-	return all;
+	for (uint32_t i = 0; i < o.unserved_n; i++)
+		if (all_seen(o.unserved[i]))
+			return true;
+	return false;
 }
 
 /*
@@ -202,6 +206,14 @@ static bool stuck(struct sh_sleeper *me)
 	return !changed;
 }
 
+static bool serves_any(const struct sh_sleeper *s, const struct obstacle *o)
+{
+	for (uint32_t i = 0; i < o->unserved_n; i++)
+		if (serves(s, o->unserved[i]))
+			return true;
+	return false;
+}
+
 /*
  * Under the lock: do the waits that begin with that of `me` lead back to it, so that it would never end? `queues`: only
  * by way of a queue that nobody serves any more.
@@ -219,7 +231,6 @@ static bool circle(struct sh_sleeper *me, bool queues)
 	me->reached = NULL;
 	while (reached) {
 		struct sh_sleeper *at = reached;
-		bool all;
 
 		reached = at->reached;
 		look(&o, at);
@@ -230,11 +241,10 @@ static bool circle(struct sh_sleeper *me, bool queues)
 			if (sure && !queues)
 				return true;
 		}
-		all = unserved(&o);
-		back = back || (all && serves(me, &o));
-		sure = sure && !all; /* one of them that goes on is enough */
+		back = back || serves_any(me, &o);
+		sure = sure && o.unserved_n == 0; /* one of them that goes on is enough */
 		for (struct sh_sleeper *s = sleepers; s; s = s->next) {
-			if (s->seen || !lasts(s, left_ns) || !(stack_in_the_way(s, &o) || (all && serves(s, &o))))
+			if (s->seen || !lasts(s, left_ns) || !(stack_in_the_way(s, &o) || serves_any(s, &o)))
 				continue;
 			s->seen = true;
 			s->reached = reached;

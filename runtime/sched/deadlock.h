@@ -14,15 +14,16 @@
  * - An asynchronous job is none: another thread may complete it. Nor is what the list does not show (a
  *   declared block, a lock, a queue): such a thread goes on, as far as anybody here knows.
  * - Of a group those members are looked at that have started, and those that are queued in a strand that a
- *   sleeping job holds, or for its worker alone. Who queues such a member wakes the group's waiters, which
- *   look again. A waiter runs those that are for its own worker before it sleeps (job/group.c).
+ *   sleeping job holds, for its worker alone, or in one of the eight pools that the group remembers, if nobody
+ *   serves that. Who queues such a member wakes the group's waiters, which look again. A waiter runs those
+ *   that are for its own worker before it sleeps (job/group.c).
  * - Edges do not change while the list is locked: a thread that is in it has not gone on, so what is on its
  *   stack is not over, and what it holds is held. A thread leaves the list as soon as it is awake.
  * Who joins also declares the worker of its job blocked, so that a spare serves the queue meanwhile.
  * Calls that may run together: all. Progress: begin and end block on a lock of the process (rank 0), for a
  * walk over the sleeping jobs. Bounds: a walk looks at the stack of each sleeper once for each sleeper that
- * it reaches. For a group that has had members with a key or for a worker it also reads the queues of those
- * that sleep.
+ * it reaches. For a group it also reads the queues of those that sleep: for their workers alone if it has had
+ * such members, others of pools that nobody serves.
  *
  * SPDX-License-Identifier: MIT
  */

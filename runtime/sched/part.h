@@ -12,8 +12,8 @@
  *   admit     submitter           submit, before the job is   0, or an error: those before are released
  *                                 queued
  *   commit    submitter           all parts are admitted
- *   queued    submitter           the job of a group is queued where one place alone runs it; it may have
- *                                 ended, and its record serve another job
+ *   queued    submitter           the job of a group is queued; it may have ended, and its record serve
+ *                                 another job
  *   start     runner              before the handler          run, end without a handler, or drop
  *   finish    runner              the handler returned        end, or detached: another thread ends it;
  *                                                             not called for what shunt_complete ends

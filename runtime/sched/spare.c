@@ -108,8 +108,10 @@ static int spare_make(struct sh_pool *p, const struct sh_worker *instead_of, uin
 	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
 	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0)
 		return SHUNT_ELIMIT;
-	if (sh_clock_left(deadline_ns) < p->make_ns)
+	if (sh_clock_left(deadline_ns) < p->make_ns) {
+		p->make_ns /= 2; /* the next ones try again: it may have been a bad moment */
 		return SHUNT_EBUSY;
+	}
 	p->making = true;
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	begin_ns = sh_clock_monotonic_ns();

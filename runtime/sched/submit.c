@@ -228,7 +228,7 @@ static int try_queue(struct sh_submit *s, struct shunt_job_id *id)
 		s->parts = wanted;
 		if (id)
 			id->v = 0;
-	} else if (sh_unlikely((s->parts & SH_PART(GROUP)) && (s->parts & (SH_PART(KEY) | SH_PART(PINNED))))) {
+	} else if (s->parts & SH_PART(GROUP)) {
 		s->rt->parts[SH_GROUP]->queued(s);
 	}
 	SH_POINT("submit.after_enqueue");
