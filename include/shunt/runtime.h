@@ -2,9 +2,9 @@
  * shunt/runtime.h - runtimes, pools, job types: create, look up, drain, destroy.
  *
  * Several runtimes may live in one process. After fork() the child's copy is stopped by definition: calls
- * return SHUNT_EFORKED and shunt_runtime_destroy only frees. Control calls (create, drain, destroy)
- * take a lock of their runtime and may block; look-ups and submits never do. "Detail": a failure leaves its text for
- * shunt_error_detail().
+ * return SHUNT_EFORKED and shunt_runtime_destroy, outside of handlers, only frees. Control calls (create, drain,
+ * destroy) take a lock of their runtime and may block; look-ups and submits never do. "Detail": a failure leaves its
+ * text for shunt_error_detail().
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,11 +41,7 @@ struct shunt_runtime_opts {
 	const char *name;               /* [a-z0-9_-], at most 31, default "shunt" */
 	uint32_t levels;                /* 1..16, default 4 */
 	const char *const *level_names; /* `levels` names, most urgent first, [a-z0-9_-]; default high, normal, low, batch */
-	/*
-	 * queued jobs of all pools, 64..2^27, default 2^20; cancelled ones do not count, unless more than jobs_max or
-	 * handles_max of them are still in a queue
-	 */
-	uint32_t jobs_max;
+	uint32_t jobs_max;              /* queued jobs of all pools, 64..2^27, default 2^20; cancelled: docs/API.md */
 	/*
 	 * jobs with a handle, callback, completion queue, group or key that have not ended or whose handle was not given
 	 * back, and cancelled ones with a key that are still in their queue, 1..2^24-1, default 2^20
@@ -76,8 +72,10 @@ SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, co
  * Gives memory of past bursts back to the system at once, while jobs go on: records of jobs with a handle, a
  * callback, a group or a key, groups (384 KiB of each on each NUMA node stay, and pages with one in use), and what the
  * allocator keeps unused. By itself the runtime gives back memory of queued jobs without those as they run, and the
- * records when none has been taken or given back for trim_after_ns and a worker has nothing to do (it sleeps, or it
- * polls). Meanwhile up to 1,800 records are withheld, of more than 64,000 up to 3 %, so that a submit may get
+ * records, if more than twice as many are in memory as stay, when none has been taken or given back for
+ * trim_after_ns: a worker looks that has become idle since, one of all (later and later, to 64 times as long, while
+ * kept handles leave nothing to give). It stops when it gets a job, after 150 us at most with fewer than a million
+ * records, with 2^24 after 2 ms. Meanwhile up to 1,800 records are withheld, of more than 64,000 up to 3 %, so that a submit may get
  * SHUNT_EFULL so much earlier. Nothing is given back where the program's own allocator serves.
  * 0, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESTOPPED, SHUNT_EBUSY (a worker trims at this moment; detail). *bytes (may be
  * NULL): records and groups that went back. Any thread. Blocks: on the runtime's control lock; about 70 ns for each
@@ -102,7 +100,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_runtime_resume(struct shunt_runtime *rt);
  * a group or a completion queue, a drain and the removal of a type with SHUNT_ESTOPPED, a wait for a job with the job's
  * end. A call that begins after this one began is the caller's mistake, as with free().
  * *cancelled (may be NULL): how many jobs destroy cancelled. rt NULL: nothing to do, 0.
- * Returns 0; SHUNT_EDEADLK inside a job, and then nothing was done. Detail.
+ * Returns 0; SHUNT_EDEADLK inside a job, a callback, a hook or a strategy of this runtime, also in a forked child, and
+ * then nothing was done. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled);
 

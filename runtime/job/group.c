@@ -9,6 +9,7 @@
 #include "job/handle.h"
 #include "sched/deadlock.h"
 #include "sched/inherit.h"
+#include "sched/queued.h"
 #include "sched/run.h"
 #include "sched/submitter.h"
 #include "sched/spare.h"
@@ -120,7 +121,10 @@ static void group_leave(struct shunt_runtime *rt, uint32_t index)
 			next &= ~(uint64_t)SH_GROUP_WAITER;
 		/* mo record.4 -> record.5@job/handle.c: what the job did, before the count is lowered. */
 	} while (!sh_a64_cas_acq_rel(&g->state, &w, next));
-	if ((next & SH_GROUP_PENDING) == 0 && (w & SH_GROUP_WAITER))
+	if ((next & SH_GROUP_PENDING) != 0)
+		return;
+	/* mo rlx: acquired with the word. */
+	if ((w & SH_GROUP_WAITER) || (sh_a32_load_rlx(&g->routes) & SH_GROUP_CLEARED))
 		(void)sh_futex_wake(sh_futex_low(&g->state), INT_MAX);
 }
 
@@ -209,6 +213,17 @@ static void group_boost(const struct sh_group *g, struct sh_boosts *boosts)
 	}
 }
 
+/* Has a member come for the waiting worker alone, which only this thread runs? */
+static bool pinned_came(const struct sh_group *g, struct shunt_group_id group, const struct sh_sleeper *sleeper)
+{
+	const struct shunt_job_ctx *ctx = sleeper->blocked;
+
+	/* mo rlx: as `where`. */
+	if (!ctx || sleeper->rt != ctx->rt || !(sh_a32_load_rlx(&g->routes) & SH_GROUP_HAS_PINNED))
+		return false;
+	return sh_queued_pinned(ctx->worker, sh_group_index(group));
+}
+
 static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t deadline_ns,
 		       struct sh_boosts *boosts, struct sh_sleeper *sleeper)
 {
@@ -232,6 +247,8 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		if (!(w & SH_GROUP_WAITER) && !sh_a64_cas_sc(&g->state, &w, w | SH_GROUP_WAITER))
 			continue;
 		group_boost(g, boosts);
+		if (pinned_came(g, group, sleeper))
+			return SHUNT_EAGAIN;
 		if (sh_sleeper_again(sleeper) != 0)
 			return SHUNT_EDEADLK;
 		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
@@ -293,6 +310,7 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 	const struct shunt_job_ctx *c;
 	uint64_t w = 0;
 	uint64_t deadline;
+	int rc;
 
 	if (!group_word(rt, group, &w))
 		return SHUNT_ESTALE;
@@ -301,15 +319,18 @@ static int wait_inside(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		if (c->rt == rt && c->group == sh_group_index(group))
 			return SHUNT_EDEADLK;
 	deadline = sh_clock_deadline(timeout_ns);
-	if (ctx && ctx->worker && help(ctx->worker, sh_group_index(group), deadline) != 0)
-		return SHUNT_EFORKED;
-	if (!group_word(rt, group, &w))
-		return SHUNT_ESTALE;
-	if ((w & SH_GROUP_PENDING) == 0)
-		return 0;
-	if (timeout_ns == 0)
-		return SHUNT_ETIMEDOUT;
-	return wait_blocked(rt, group, deadline);
+	do {
+		if (ctx && ctx->worker && help(ctx->worker, sh_group_index(group), deadline) != 0)
+			return SHUNT_EFORKED;
+		if (!group_word(rt, group, &w))
+			return SHUNT_ESTALE;
+		if ((w & SH_GROUP_PENDING) == 0)
+			return 0;
+		if (timeout_ns == 0)
+			return SHUNT_ETIMEDOUT;
+		rc = wait_blocked(rt, group, deadline);
+	} while (rc == SHUNT_EAGAIN);
+	return rc;
 }
 
 int shunt_group_wait(struct shunt_runtime *rt, struct shunt_group_id group, uint64_t timeout_ns)
@@ -336,8 +357,12 @@ static void group_queued(const struct sh_submit *s)
 	struct sh_group *g = sh_slab_at(&s->rt->groups, s->group);
 	uint64_t w;
 
-	if (!(s->parts & (SH_PART(KEY) | SH_PART(PINNED))) && sh_likely(!sh_pool_spare_short(s->pool)))
-		return; /* any thread of the pool may run it */
+	if (sh_likely(sh_a32_load_rlx(&s->pool->blocked) == 0)) /* mo rlx: who sleeps later looks itself. */
+		return;
+	if (!(s->parts & (SH_PART(KEY) | SH_PART(PINNED))) && !sh_pool_spare_short(s->pool))
+		return; /* some thread of the pool may run it */
+	/* mo rlx: seen by who sees the waiter's flag cleared: it wakes all the same, if this thread does not. */
+	(void)sh_a32_or_rlx(&g->routes, SH_GROUP_CLEARED);
 	/* mo group.1 <> group.1@job/group.c: pushed, then this look; the waiter says that it sleeps, then looks. */
 	w = sh_a64_load_sc(&g->state);
 	do {

@@ -15,7 +15,7 @@ void sh_pool_stop(struct sh_pool *p)
 {
 	uint32_t n, i;
 
-	(void)pthread_mutex_lock(&p->spare_lock); /* no spare is being made; one may be about to begin */
+	(void)pthread_mutex_lock(&p->spare_lock); /* a spare that is being made, or begins, sees the flag */
 	/* mo park.2 <> park.1@sched/idle.c: the flag, then the states are read. */
 	sh_a32_store_sc(&p->stop, 1);
 	/* mo slots.3 <> slots.3@sched/worker.c: a spare that is missed is counted before it sees the flag. */

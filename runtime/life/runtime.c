@@ -336,14 +336,18 @@ static void check_balance(struct shunt_runtime *rt, bool forked)
 		assert(sh_a64_load_rlx(&rt->part_balance[i]) == 0); /* mo rlx: the only thread. */
 }
 
-/* Does this thread return through what a destroy would free: a handler, a callback, a hook? */
+/* Does this thread return through what a destroy would free: a handler, a callback, a hook, a strategy? */
 static bool returns_through(struct shunt_runtime *rt)
 {
-	struct sh_submitter *sub;
+	const struct sh_submitter *sub;
 
 	if (sh_current_ctx(rt) || (sh_thread.worker && sh_thread.worker->pool->rt == rt))
 		return true;
-	return sh_submitter_known(rt, &sub) && sub && sh_a64_load_rlx(&sub->calls) != 0; /* mo rlx: own value. */
+	if (sh_thread.inside == rt && sh_thread.inside_n > 0)
+		return true;
+	sub = sh_submitter_get(rt);
+	/* mo rlx: own values; the section is odd in a submit, which calls strategies. */
+	return sub && ((sh_a64_load_rlx(&sub->section) & 1u) != 0 || sh_a64_load_rlx(&sub->calls) != 0);
 }
 
 int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
@@ -360,6 +364,7 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 	forked = sh_runtime_forked(rt);
 	if (returns_through(rt)) /* in a forked child as well */
 		return sh_error_set(SHUNT_EDEADLK, "runtime %s: destroyed inside its job, callback or hook", rt->name);
+	sh_thread_enters(rt);
 	if (!forked) {
 		(void)pthread_mutex_lock(&rt->control);
 		sh_a32_store_sc(&rt->accepting, SH_ACCEPT_NONE); /* mo count.2 <> count.2@sched/submit.c: closed for good. */
@@ -378,6 +383,7 @@ int shunt_runtime_destroy(struct shunt_runtime *rt, uint64_t *cancelled)
 			sh_pool_free(sh_runtime_pool_at(rt, i), forked);
 	check_balance(rt, forked);
 	stages_stop(rt, SH_COUNT(stages));
+	sh_thread_leaves(rt);
 	if (cancelled)
 		*cancelled = n;
 	return 0;

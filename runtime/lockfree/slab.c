@@ -511,6 +511,7 @@ static void sort_all(struct trim *t)
 	for (i = 0; i < s->ranges; i++)
 		if (nd->range[i].n != 0)
 			range_push(t, &nd->range[i]);
+	(void)sh_a32_add_rlx(&nd->moves, 1); /* mo rlx: as in trim_range. */
 }
 
 /* Takes the stack of a range. Only trimming threads push there, one at a time. */
@@ -628,6 +629,9 @@ static size_t trim_node(struct sh_slab *s, struct sh_slab_node *nd, struct trim 
 
 	t->g = (struct giving){ .s = s, .nd = nd };
 	t->first = nd->first / s->page_items;
+	for (r = 0; r < s->ranges; r++)
+		if ((uint32_t)sh_a64_load_rlx(&nd->range[r].head) == 0) /* mo rlx: what a trim left was taken. */
+			nd->range[r].items = 0;
 	sort_all(t);
 	for (; first < s->ranges && kept < keep; first++)
 		kept += nd->range[first].items;
@@ -668,5 +672,7 @@ uint64_t sh_slab_traffic(const struct sh_slab *s)
 	for (uint32_t i = 0; i < s->nodes; i++)
 		/* mo rlx: hints. */
 		n += (sh_a64_load_rlx(&s->node[i].head) >> 32) + sh_a32_load_rlx(&s->node[i].fresh);
+	for (uint32_t i = 0; i < s->nodes; i++)
+		n += sh_a32_load_rlx(&s->node[i].sorted); /* mo rlx: as above. */
 	return n;
 }

@@ -22,7 +22,7 @@ struct obstacle {
 	/* pools that nobody serves any more, where it is queued, or a member */
 	const struct sh_pool *unserved[SH_GROUP_POOLS];
 	uint32_t unserved_n;
-	bool none;                     /* what it waits for has ended, or nobody can be in its way */
+	bool none; /* what it waits for has ended, or nobody can be in its way */
 };
 
 static bool group_over(struct shunt_runtime *rt, struct shunt_group_id group)
@@ -51,15 +51,29 @@ static bool serves(const struct sh_sleeper *s, const struct sh_pool *p)
 	return w && w->pool == p;
 }
 
-/* Under the lock: do all threads of the pool sleep, without a spare in their place? */
-static bool unserved(const struct sh_pool *p)
+/*
+ * Under the lock: the pool, if all of its threads sleep, without a spare in their place; else NULL. The table may name
+ * a pool that is about to be freed; that of a thread that sleeps is not.
+ */
+static const struct sh_pool *unserved(const struct shunt_runtime *rt, uint32_t index)
 {
-	/* mo rlx: a spare that begins, and is not seen, is one thread more: no circle is found. */
-	uint32_t n = p->workers + sh_a32_load_rlx(&p->spares_active);
+	const struct sh_pool *p = NULL;
+	uint32_t n = 0, threads;
 
-	for (const struct sh_sleeper *s = sleepers; s && n != 0; s = s->next)
-		n -= s->settled && serves(s, p);
-	return n == 0;
+	for (const struct sh_sleeper *s = sleepers; s; s = s->next) {
+		const struct sh_worker *w = worker_of(s);
+
+		if (!s->settled || !w || w->pool->rt != rt || w->pool->index != index)
+			continue;
+		p = w->pool;
+		n++;
+	}
+	if (!p)
+		return NULL;
+	/* mo rlx: a spare that begins, and is not seen, is one thread more: no circle is found. */
+	threads = p->workers + sh_a32_load_rlx(&p->spares_active);
+	/* mo rlx: who stops it ends what is queued. */
+	return n >= threads && sh_a32_load_rlx(&p->stop) == 0 ? p : NULL;
 }
 
 /* Under the lock: the pools that nobody serves any more, where a member of the group is queued. */
@@ -67,9 +81,9 @@ static void look_group(struct obstacle *o, const struct sh_group *g, uint32_t in
 {
 	for (uint32_t i = 0; i < SH_GROUP_POOLS; i++) {
 		uint32_t at = sh_a32_load_rlx(&g->where[i]) >> SH_GROUP_POOL_SHIFT; /* mo rlx: as `routes`. */
-		const struct sh_pool *p = at == 0 ? NULL : sh_runtime_pool_at(o->s->rt, at - 1u);
+		const struct sh_pool *p = at == 0 ? NULL : unserved(o->s->rt, at - 1u);
 
-		if (p && unserved(p) && sh_queued_member(p, index, (o->routes & SH_GROUP_HAS_KEY) != 0))
+		if (p && sh_queued_member(p, index, (o->routes & SH_GROUP_HAS_KEY) != 0))
 			o->unserved[o->unserved_n++] = p;
 	}
 }
@@ -104,12 +118,12 @@ static void look(struct obstacle *o, const struct sh_sleeper *s)
 		o->worker = sh_a32_load_rlx(&t->worker); /* mo rlx: as above. */
 	status = sh_record_flags(s->rt, s->handle) & SH_RECORD_STATUS;
 	o->none = status != SH_RECORD_QUEUED;
-	p = o->none ? NULL : sh_runtime_pool_at(s->rt, o->pool);
-	if (p && unserved(p))
+	p = o->none ? NULL : unserved(s->rt, o->pool);
+	if (p)
 		o->unserved[o->unserved_n++] = p;
 }
 
-/* Is a member of the group behind the job of ctx: in its strand, which it holds, or for its worker alone? */
+/* Is a member of the group behind the job of ctx, in the strand that it holds? */
 static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle *o, bool holds)
 {
 	const struct sh_worker *w = ctx->worker;
@@ -118,9 +132,7 @@ static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle
 
 	const bool looks = holds && strand && (o->routes & SH_GROUP_HAS_KEY);
 
-	if (looks && sh_strand_has_member(s->rt, strand, sh_group_index(s->group)))
-		return true;
-	return (o->routes & SH_GROUP_HAS_PINNED) && sh_queued_pinned(w, sh_group_index(s->group));
+	return looks && sh_strand_has_member(s->rt, strand, sh_group_index(s->group));
 }
 
 /* Does the job of ctx, on the stack of a thread that sleeps, keep what o->s waits for from ending? */
@@ -146,6 +158,10 @@ static bool in_the_way(const struct shunt_job_ctx *ctx, const struct obstacle *o
 
 static bool stack_in_the_way(const struct sh_sleeper *of, const struct obstacle *o)
 {
+	const struct sh_worker *w = o->routes & SH_GROUP_HAS_PINNED ? worker_of(of) : NULL;
+
+	if (w && w->pool->rt == o->s->rt && sh_queued_pinned(w, sh_group_index(o->s->group)))
+		return true;
 	for (const struct shunt_job_ctx *c = of->ctx; c; c = c->outer)
 		if (in_the_way(c, o))
 			return true;
@@ -278,14 +294,18 @@ static int list_join(struct sh_sleeper *s)
  * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one:
  * while others did not count as blocked any more, and not yet again (sh_block_alone). They count, then come here.
  */
-static int list_settle(struct sh_sleeper *s, bool ask)
+enum ask { ASK_NOT,
+	   ASK_IF_SHORT,
+	   ASK };
+
+static int list_settle(struct sh_sleeper *s, enum ask ask)
 {
 	const struct sh_worker *w = worker_of(s);
 	bool refused;
 
 	(void)pthread_mutex_lock(&lock);
 	s->settled = true;
-	refused = (ask || (w && sh_pool_spare_short(w->pool))) && circle(s, true);
+	refused = (ask == ASK || (ask == ASK_IF_SHORT && w && sh_pool_spare_short(w->pool))) && circle(s, true);
 	(void)pthread_mutex_unlock(&lock);
 	return refused ? SHUNT_EDEADLK : 0;
 }
@@ -329,11 +349,11 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 		 */
 		sh_block_alone(ctx);
 		s->blocked = ctx;
-		if (rc == SHUNT_EBUSY || list_settle(s, true) == 0)
+		if (list_settle(s, rc == SHUNT_EBUSY ? ASK_NOT : ASK) == 0)
 			return 0;
 	} else if (rc == 0) {
 		s->blocked = ctx;
-		if (list_settle(s, false) == 0)
+		if (list_settle(s, ASK_IF_SHORT) == 0)
 			return 0;
 	}
 	sh_sleeper_end(s);

@@ -105,7 +105,10 @@ static uint64_t trim_left_ns(const struct sh_worker *w, bool watches)
 	if (sh_likely(w->trims.every_ns == 0) || watches)
 		return SH_FOREVER;
 	now = sh_clock_ns();
-	return w->trims.at_ns > now ? w->trims.at_ns - now : 0;
+	if (w->trims.at_ns <= now)
+		return 0;
+	/* the clock may have gone back (a restored machine) */
+	return w->trims.at_ns - now < w->trims.every_ns ? w->trims.at_ns - now : w->trims.every_ns;
 }
 
 static bool trim_parked_over(void *worker)
@@ -124,7 +127,8 @@ static bool sleep_parked(struct sh_worker *w, bool watches)
 	uint64_t look_ns = 0;
 	bool due = false;
 
-	sh_trim_begin(w);
+	if (!watches)
+		sh_trim_begin(w);
 
 	/* mo stop.1 <- park.2@sched/push.c: sees what the waker wrote before the wake. */
 	while (sh_a32_load_acq(&w->state) == SH_W_PARKED) {

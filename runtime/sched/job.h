@@ -120,6 +120,8 @@ static inline uint32_t sh_group_index(struct shunt_group_id id)
 
 #define SH_GROUP_HAS_KEY 1u
 #define SH_GROUP_HAS_PINNED 2u
+/* a submitter cleared its waiter's flag */
+#define SH_GROUP_CLEARED 4u
 #define SH_GROUP_POOLS 8u /* pools that a group remembers */
 #define SH_GROUP_POOL_SHIFT 16u
 
@@ -130,7 +132,8 @@ struct sh_group { /* item of the slab of groups; a free batch is written into th
 	uint32_t pad0[12];
 	/* sync: atomic; where it had jobs: (index of the pool + 1) << SH_GROUP_POOL_SHIFT | levels; 0 = no more */
 	sh_a32 where[SH_GROUP_POOLS];
-	sh_a32 routes; /* sync: atomic; SH_GROUP_HAS_ bits: it had members that one place alone runs */
+	/* sync: atomic; SH_GROUP_HAS_ bits: it had members that one place alone runs; SH_GROUP_CLEARED */
+	sh_a32 routes;
 	uint32_t pad1[7];
 };
 _Static_assert(sizeof(struct sh_group) == 2 * SH_CACHELINE && offsetof(struct sh_group, where) == SH_CACHELINE,

@@ -118,7 +118,8 @@ static int spare_make(struct sh_pool *p, const struct sh_worker *instead_of, uin
 	rc = spare_launch(p, instead_of, slot, &w);
 	(void)pthread_mutex_lock(&p->spare_lock);
 	p->making = false;
-	p->make_ns = sh_clock_monotonic_ns() - begin_ns;
+	if (rc == 0)
+		p->make_ns = sh_clock_monotonic_ns() - begin_ns;
 	p->starting = w;
 	p->start_said = rc == 0 ? said : NULL;
 	/*

@@ -167,8 +167,8 @@ bool sh_strand_has_member(struct shunt_runtime *rt, const struct sh_strand *s, u
 	/* mo group.1 <> group.1@job/group.c: pushed, then the look for a waiter; the waiter said, then this look. */
 	const uint32_t list[2] = { s->first, word_top(sh_a64_load_sc(&s->word)) };
 
-	for (uint32_t i = 0; i < 2; i++) {
-		for (uint32_t record = list[i]; record != 0;) {
+	for (uint32_t i = 0, n = 0; i < 2; i++) {
+		for (uint32_t record = list[i]; record != 0 && n < SH_STRAND_LOOKS; n++) {
 			const struct sh_record *job = strand_job(rt, record);
 			/* mo rlx: it stays in the list; one that is cancelled has left its group. */
 			uint32_t status = (uint32_t)sh_a64_load_rlx(&job->state) & SH_RECORD_STATUS;

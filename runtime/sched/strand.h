@@ -48,9 +48,10 @@ struct sh_strand {
 
 /* Adds a job, by its record's index. True = the caller must push a token, then call sh_strand_pushed. */
 bool sh_strand_push(struct shunt_runtime *rt, struct sh_strand *s, uint32_t record);
+#define SH_STRAND_LOOKS 4096u
 /*
- * Is a member of the group queued in the strand? Of a strand that is held by a job whose thread does not go on
- * meanwhile.
+ * Is a member of the group among the first SH_STRAND_LOOKS jobs queued in the strand? Of a strand that is held by a job
+ * whose thread does not go on meanwhile.
  */
 bool sh_strand_has_member(struct shunt_runtime *rt, const struct sh_strand *s, uint32_t group);
 /* Counts a token of s that is in a queue now. */

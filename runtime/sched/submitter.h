@@ -46,6 +46,21 @@ static inline struct sh_submitter *sh_submitter_get(struct shunt_runtime *rt)
 	return sh_submitter_known(rt, &sub) ? sub : sh_submitter_find(rt, false);
 }
 
+/* This thread is inside a call that no submitter counts: destroy must not be called below it. */
+static inline void sh_thread_enters(const struct shunt_runtime *rt)
+{
+	if (sh_thread.inside_n == 0)
+		sh_thread.inside = rt;
+	if (sh_thread.inside == rt)
+		sh_thread.inside_n++;
+}
+
+static inline void sh_thread_leaves(const struct shunt_runtime *rt)
+{
+	if (sh_thread.inside == rt && sh_thread.inside_n > 0)
+		sh_thread.inside_n--;
+}
+
 /*
  * A blocking call begins: destroy waits until it has ended. Returns what sh_call_end needs, which is the
  * call's last access to the runtime.
@@ -59,6 +74,7 @@ static inline struct sh_submitter *sh_call_begin(struct shunt_runtime *rt)
 		sh_a64_store_rlx(&sub->calls, sh_a64_load_rlx(&sub->calls) + 1);
 		return sub;
 	}
+	sh_thread_enters(rt);
 	/* mo call.1 <> call.1@life/grace.c: the call begins, then the runtime's state is read. */
 	(void)sh_a64_add_sc(&rt->shared_calls, 1);
 	return NULL;
@@ -66,12 +82,14 @@ static inline struct sh_submitter *sh_call_begin(struct shunt_runtime *rt)
 
 static inline void sh_call_end(struct shunt_runtime *rt, struct sh_submitter *sub)
 {
-	if (sh_likely(sub != NULL))
+	if (sh_likely(sub != NULL)) {
 		/* mo call.1 -> call.1@life/grace.c: after the last access to the runtime. */
 		sh_a64_store_rel(&sub->calls, sh_a64_load_rlx(&sub->calls) - 1);
-	else
-		/* mo call.1 -> call.1@life/grace.c: likewise. */
-		(void)sh_a64_sub_sc(&rt->shared_calls, 1);
+		return;
+	}
+	sh_thread_leaves(rt);
+	/* mo call.1 -> call.1@life/grace.c: likewise. */
+	(void)sh_a64_sub_sc(&rt->shared_calls, 1);
 }
 
 /* A public call that may block or run handlers. It ends with its scope, also if one of those ends the thread. */

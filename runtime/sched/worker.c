@@ -205,7 +205,7 @@ static bool worker_begin(struct sh_worker *w)
 
 	if (sh_unlikely(w->replaces))
 		return worker_continue(w);
-	/* its maker holds a lock until it has started */
+	/* its maker may hold a lock until it has started */
 	sh_log_hold(&lines, text, sizeof(text));
 	SH_POINT("worker.begin");
 	thread_begin(w);
@@ -302,8 +302,10 @@ static SH_COLD void worker_lost(void *arg)
 	if (rc == 0) {
 		sh_a32_store_rlx(&w->replaced, sh_a32_load_rlx(&w->replaced) + 1); /* mo rlx: statistic. */
 		stay->over = true;
+		sh_thread_enters(p->rt); /* the new thread, for which a destroy waits, waits for this one */
 		if (p->opts.on_stop && !w->hooked)
 			p->opts.on_stop(p->opts.hook_arg, w->slot);
+		sh_thread_leaves(p->rt);
 		return;
 	}
 	w->submitter->worker = sh_thread.worker = w;

@@ -81,6 +81,9 @@ struct sh_thread {
 	struct sh_worker *worker;  /* whose loop runs on this thread; NULL = none */
 	uint64_t number;           /* of this thread, never used again; 0 = not numbered yet */
 	int armed;                 /* 1 = the thread-end hook is set */
+	/* of calls that no submitter counts, and of a destroy: how many it is inside, of which runtime */
+	uint32_t inside_n;
+	const struct shunt_runtime *inside;
 };
 
 /*

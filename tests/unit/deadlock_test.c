@@ -315,6 +315,30 @@ static void test_group_workers(void **state)
 	drained(4);
 }
 
+/* A sleeps on worker 0, waiting for a group; a member comes for worker 0: A's wait runs it. */
+static void test_group_own_worker(void **state)
+{
+	struct shunt_job_opts opts = SHUNT_JOB_OPTS_INIT;
+	struct shunt_job_spec on = { .flags = SHUNT_JOB_ON_WORKER, .opts = &opts }, member = { 0 };
+
+	(void)state;
+	stage_open(1, 2);
+	assert_int_equal(shunt_group_create(st.rt[0], &member.group), 0);
+	st.a[0].group = member.group;
+	stands(&st.a[0], on);
+	stands(&st.a[1], member);
+	sleeps(&st.a[0]);
+	on.group = member.group;
+	atomic_store(&st.a[2].gate.open, 1);
+	submit(&st.a[2], on);
+	ends(&st.a[2], 0);
+	assert_int_equal(atomic_load(&st.a[0].rc), 1);
+	ends(&st.a[1], 0);
+	ends(&st.a[0], 0);
+	assert_int_equal(shunt_group_destroy(st.rt[0], member.group), 0);
+	drained(3);
+}
+
 /* A and B wait for each other: A sleeps, B stands. */
 static void pair_open(uint64_t a_ns, uint64_t b_ns)
 {
@@ -499,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_group_behind),
 		cmocka_unit_test(test_group_workers),
+		cmocka_unit_test(test_group_own_worker),
 		cmocka_unit_test(test_ends_by_itself),
 		cmocka_unit_test(test_limits_alike),
 		cmocka_unit_test(test_limited),

@@ -98,7 +98,27 @@ static void destroys(void *arg, struct shunt_job_id id, const struct shunt_resul
 	atomic_store(&l->lines, shunt_runtime_destroy(l->rt, NULL) == SHUNT_EDEADLK);
 }
 
-/* In a thread of the program, whose cancel runs the callback, and in a worker. */
+static void *open_later(void *gate)
+{
+	pause_ms(20);
+	atomic_store(&((struct tu_gate *)gate)->open, 1);
+	return NULL;
+}
+
+struct canceller {
+	struct shunt_runtime *rt;
+	struct shunt_job_id id;
+};
+
+static void *cancel_thread(void *arg)
+{
+	const struct canceller *c = arg;
+
+	assert_int_equal(shunt_cancel(c->rt, c->id), 0);
+	return NULL;
+}
+
+/* In threads of the program, whose cancel runs the callback, one of which never submits; in a worker; in destroy. */
 static void test_destroy_in_callback(void **state)
 {
 	struct tu_gate g = { 0, 0 };
@@ -111,18 +131,38 @@ static void test_destroy_in_callback(void **state)
 	(void)state;
 	s.done = destroys;
 	s.done_arg = &l;
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < 3; i++) {
+		pthread_t t;
+
 		atomic_store(&l.lines, 0);
 		assert_int_equal(shunt_submit(l.rt, &s, &id), 0);
-		if (i == 0)
+		if (i == 0) {
 			assert_int_equal(shunt_cancel(l.rt, id), 0);
-		else
+		} else if (i == 1) {
+			struct canceller c = { l.rt, id };
+
+			assert_int_equal(pthread_create(&t, NULL, cancel_thread, &c), 0);
+			assert_int_equal(pthread_join(t, NULL), 0);
+		} else {
 			atomic_store(&g.open, 1);
-		tu_join(l.rt, id, i == 0 ? SHUNT_JOB_CANCELLED : SHUNT_JOB_DONE);
+		}
+		tu_join(l.rt, id, i < 2 ? SHUNT_JOB_CANCELLED : SHUNT_JOB_DONE);
 		assert_int_equal(atomic_load(&l.lines), 1);
 	}
 	tu_join(l.rt, held, SHUNT_JOB_DONE);
-	tu_close(l.rt);
+	atomic_store(&l.lines, 0);
+	memset(&g, 0, sizeof(g));
+	held = tu_hold(l.rt, gate, &g);
+	assert_int_equal(shunt_detach(l.rt, held), 0);
+	assert_int_equal(shunt_submit(l.rt, &s, NULL), 0); /* destroy cancels it */
+	{
+		pthread_t t;
+
+		assert_int_equal(pthread_create(&t, NULL, open_later, &g), 0);
+		tu_destroy(l.rt, 1);
+		assert_int_equal(pthread_join(t, NULL), 0);
+	}
+	assert_int_equal(atomic_load(&l.lines), 1);
 }
 
 /* ---- destroy while other threads are inside ---- */
