@@ -338,8 +338,8 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	s->deadline_ns = deadline_ns;
 	if (list_join(s) != 0)
 		return SHUNT_EDEADLK;
-	if (!ctx || !ctx->worker) /* a job of another runtime, or one that runs inline in one */
-		for (ctx = sh_current_innermost(); ctx && !ctx->worker;)
+	if (!ctx || !ctx->worker) /* a job of another runtime, or inline in one; in a forked child of none */
+		for (ctx = sh_current_innermost(); ctx && (!ctx->worker || sh_runtime_forked(ctx->rt));)
 			ctx = ctx->outer;
 	rc = ctx ? sh_block_begin(ctx, deadline_ns) : 0;
 	if (rc == SHUNT_EBUSY || (rc == SHUNT_ELIMIT && ctx->rt != rt)) {

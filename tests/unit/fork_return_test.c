@@ -54,6 +54,37 @@ static int leaf(struct shunt_job_ctx *ctx, void *arg)
 	return SHUNT_DONE;
 }
 
+static int nothing(struct shunt_job_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	(void)arg;
+	return SHUNT_DONE;
+}
+
+/* The child, still in the handler, makes a runtime of its own, and waits for its jobs. */
+static bool works_anew(void)
+{
+	struct shunt_pool_opts po = tu_pool_opts("anew", 1);
+	struct shunt_job_spec s = { 0 };
+	struct shunt_pool_id pool;
+	struct shunt_group_id group;
+	struct shunt_runtime *rt = NULL;
+	struct shunt_job_id id;
+	bool right;
+
+#if defined(__SANITIZE_ADDRESS__)
+	return true; /* another thread may have held a lock of its allocator, which fork does not release */
+#endif
+	if (shunt_runtime_create(&rt, NULL) != 0 || shunt_pool_create(rt, &po, &pool) != 0)
+		return false;
+	s.type = tu_type(rt, pool, "nothing", nothing);
+	right = shunt_submit(rt, &s, &id) == 0 && shunt_wait(rt, id, TU_LONG_NS, NULL) == 0;
+	right = right && shunt_group_create(rt, &group) == 0;
+	s.group = group;
+	right = right && shunt_submit(rt, &s, NULL) == 0 && shunt_group_wait(rt, group, TU_LONG_NS) == 0;
+	return right && shunt_runtime_destroy(rt, NULL) == 0;
+}
+
 static int forker(struct shunt_job_ctx *ctx, void *arg)
 {
 	if (arg)
@@ -65,7 +96,7 @@ static int forker(struct shunt_job_ctx *ctx, void *arg)
 	shunt_block_end(ctx);
 	if (shunt_block_begin(ctx) != SHUNT_EFORKED || shunt_checkpoint(ctx) != SHUNT_EFORKED)
 		_exit(1);
-	if (shunt_runtime_destroy(shunt_job_runtime(ctx), NULL) != SHUNT_EDEADLK)
+	if (shunt_runtime_destroy(shunt_job_runtime(ctx), NULL) != SHUNT_EDEADLK || !works_anew())
 		_exit(1);
 	return SHUNT_DONE;
 }
