@@ -292,7 +292,7 @@ static void test_snapshot(void **state)
 {
 	struct shunt_runtime_opts o = SHUNT_RUNTIME_OPTS_INIT;
 	struct shunt_runtime *one = tu_runtime(), *two;
-	struct shunt_snapshot *a = NULL, *b = NULL, *d = NULL;
+	struct shunt_snapshot *a = NULL, *b = NULL, *d = NULL, *other = NULL;
 	struct shunt_type_id type = tu_type(one, tu_pool(one, "io", 1), "count", tu_count_job);
 	atomic_uint n = 0;
 
@@ -315,7 +315,7 @@ static void test_snapshot(void **state)
 	assert_null(d);
 	assert_int_equal(shunt_snapshot_diff(a, b, &d), 0);
 	assert_string_equal(shunt_error_detail(), "");
-	EXPECT(shunt_snapshot_diff(a, d, &d), SHUNT_EINVAL, "snapshot", "is a difference", "want two that were taken");
+	EXPECT(shunt_snapshot_diff(a, d, &other), SHUNT_EINVAL, "snapshot", "is a difference", "that were taken");
 	shunt_snapshot_destroy(d);
 	shunt_snapshot_destroy(b);
 	shunt_snapshot_destroy(a);
