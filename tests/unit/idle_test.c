@@ -4,20 +4,17 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "testutil.h"
+
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <time.h>
 
-#include <cmocka.h>
-
-#include <shunt/shunt.h>
+#include <shunt/snapshot.h>
 
 #define WORKERS 4u
 #define WINDOW_MS 400
+/* 0.1 %; the thread sanitizer has a thread of its own */
+#define LIMIT_NS (WINDOW_MS * UINT64_C(1000) * TU_TSAN_SCALE(1u, 4u))
 #define TRIES 8
 
 static int nothing(struct shunt_job_ctx *ctx, void *arg)
@@ -112,8 +109,11 @@ static void idle_is_free(enum shunt_idle idle)
 	start(&f, idle);
 	run_one(&f);
 	await_parked(&f);
-	before = parks(&f);
-	for (i = 0; i < TRIES && best > WINDOW_MS * UINT64_C(1000); i++) {
+	do { /* a worker is seen parked a moment before it counts that */
+		before = parks(&f);
+		(void)poll(NULL, 0, 20);
+	} while (parks(&f) != before);
+	for (i = 0; i < TRIES && best > LIMIT_NS; i++) {
 		uint64_t c = cpu_ns();
 
 		(void)poll(NULL, 0, WINDOW_MS);
@@ -121,8 +121,8 @@ static void idle_is_free(enum shunt_idle idle)
 		best = c < best ? c : best;
 	}
 	print_message("idle cpu: %llu ns in %d ms\n", (unsigned long long)best, WINDOW_MS);
-	assert_true(best <= WINDOW_MS * UINT64_C(1000)); /* 0.1 % */
-	assert_int_equal(parks(&f), before);             /* nobody woke up by himself */
+	assert_true(best <= LIMIT_NS);
+	assert_int_equal(parks(&f), before); /* nobody woke up by himself */
 	run_one(&f);
 	assert_int_equal(shunt_runtime_destroy(f.rt, &cancelled), 0);
 	assert_int_equal(cancelled, 0);
