@@ -74,9 +74,9 @@ SHUNT_MUST_USE SHUNT_API int shunt_runtime_create(struct shunt_runtime **out, co
  * allocator keeps unused. By itself the runtime gives back memory of queued jobs without those as they run, and the
  * records, if more than twice as many are in memory as stay, when none has been taken or given back for
  * trim_after_ns: a worker looks that has become idle since, one of all (later and later, to 64 times as long, while
- * kept handles leave nothing to give). It stops when it gets a job, after 150 us at most with fewer than a million
- * records, with 2^24 after 2 ms. Meanwhile up to 1,800 records are withheld, of more than 64,000 up to 3 %, so that a submit may get
- * SHUNT_EFULL so much earlier. Nothing is given back where the program's own allocator serves.
+ * kept handles leave nothing to give). It stops when it gets a job, after at most 2,048 records or a 512th of all.
+ * Meanwhile up to 1,800 records are withheld, of more than 64,000 up to 3 %, so that a submit may get SHUNT_EFULL so
+ * much earlier. Nothing is given back where the program's own allocator serves.
  * 0, SHUNT_EINVAL, SHUNT_EFORKED, SHUNT_ESTOPPED, SHUNT_EBUSY (a worker trims at this moment; detail). *bytes (may be
  * NULL): records and groups that went back. Any thread. Blocks: on the runtime's control lock; about 70 ns for each
  * free record (60 ms for 900,000).

@@ -124,15 +124,13 @@ static void look(struct obstacle *o, const struct sh_sleeper *s)
 }
 
 /* Is a member of the group behind the job of ctx, in the strand that it holds? */
-static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle *o, bool holds)
+static bool member_behind(const struct shunt_job_ctx *ctx, const struct obstacle *o)
 {
-	const struct sh_worker *w = ctx->worker;
-	const struct sh_strand *strand = ctx->strand == 0 ? NULL : &w->pool->strand[ctx->strand - 1u];
 	const struct sh_sleeper *s = o->s;
 
-	const bool looks = holds && strand && (o->routes & SH_GROUP_HAS_KEY);
-
-	return looks && sh_strand_has_member(s->rt, strand, sh_group_index(s->group));
+	if (ctx->strand == 0 || !(o->routes & SH_GROUP_HAS_KEY))
+		return false;
+	return sh_strand_has_member(s->rt, &ctx->worker->pool->strand[ctx->strand - 1u], sh_group_index(s->group));
 }
 
 /* Does the job of ctx, on the stack of a thread that sleeps, keep what o->s waits for from ending? */
@@ -150,7 +148,7 @@ static bool in_the_way(const struct shunt_job_ctx *ctx, const struct obstacle *o
 	if (!w || w->pool->rt != s->rt)
 		return false;
 	if (s->handle == 0)
-		return o->routes != 0 && member_behind(ctx, o, holds);
+		return holds && member_behind(ctx, o);
 	if (w->pool->index != o->pool)
 		return false;
 	return (holds && o->strand != SHUNT_ANY && ctx->strand == o->strand + 1) || w->slot == o->worker;
