@@ -249,7 +249,7 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		group_boost(g, boosts);
 		if (pinned_came(g, group, sleeper))
 			return SHUNT_EAGAIN;
-		if (sh_sleeper_again(sleeper) != 0)
+		if (sh_sleeper_look(sleeper, &left) != 0 || sh_sleeper_again(sleeper) != 0)
 			return SHUNT_EDEADLK;
 		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
@@ -299,7 +299,7 @@ static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, struct shunt_group
 	sh_boosts_begin(&boosts, rt);
 	group_boost(group_at(rt, group), &boosts); /* before a spare serves the queue */
 	rc = sh_sleeper_begin(&sleeper, rt, 0, group, deadline);
-	if (rc == 0 || rc == SHUNT_ETIMEDOUT)
+	if (rc == 0)
 		rc = group_sleep(rt, group, deadline, &boosts, &sleeper);
 	return rc == 0 && sh_runtime_closed(rt) ? SHUNT_ESTOPPED : rc; /* its jobs were cancelled, perhaps */
 }

@@ -262,8 +262,9 @@ static void record_boost(struct shunt_runtime *rt, uint64_t handle, uint64_t wor
 		     queued && (word & SH_RECORD_LINKED) ? strand : SHUNT_ANY);
 }
 
-/* Sleeps until the word is terminal or the deadline; 0, SHUNT_ETIMEDOUT or SHUNT_ESTALE. */
-static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns)
+/* Sleeps until the word is terminal or the deadline; 0, SHUNT_ETIMEDOUT, SHUNT_ESTALE or SHUNT_EDEADLK. */
+static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, uint64_t deadline_ns,
+				    struct sh_sleeper *sleeper)
 {
 	struct sh_record *t = sh_record_at(rt, handle);
 
@@ -284,6 +285,8 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 		 */
 		if (!(w & SH_RECORD_WAITER) && !sh_a64_cas_acq_rel(&t->state, &w, w | SH_RECORD_WAITER))
 			continue;
+		if (sh_sleeper_look(sleeper, &left) != 0)
+			return SHUNT_EDEADLK;
 		(void)sh_futex_wait(sh_futex_low(&t->state), (uint32_t)(w | SH_RECORD_WAITER), left);
 	}
 }
@@ -300,8 +303,7 @@ static SH_NOINLINE int wait_blocked(struct shunt_runtime *rt, uint64_t handle, u
 	if (record_word(rt, handle, &word))
 		record_boost(rt, handle, word, &boosts); /* before a spare serves the queue */
 	rc = sh_sleeper_begin(&sleeper, rt, handle, (struct shunt_group_id){ 0 }, deadline);
-	/* also if the limit has passed: the job may have ended meanwhile */
-	return rc == 0 || rc == SHUNT_ETIMEDOUT ? record_sleep(rt, handle, deadline) : rc;
+	return rc == 0 ? record_sleep(rt, handle, deadline, &sleeper) : rc;
 }
 
 static int wait_inside(struct shunt_runtime *rt, struct shunt_job_id id, uint64_t timeout_ns,

@@ -20,6 +20,8 @@ _Static_assert(SH_HANDLES_MAX < UINT32_C(1) << SH_RECORD_GEN_SHIFT, "the low bit
 	"pools.%s.workers: %u threads: the system allows %u more; want fewer, or a higher limit of threads"
 #define STACKS_SYSTEM \
 	"pools.%s.stack_size: %u stacks of %s%s: the system allows %u more; want less, fewer workers, or more memory"
+#define STARTER_SYSTEM \
+	"pools.%s.spares_max: %u: the system has no %sthread that starts them; want none, or %s"
 #define STACK_TOO_SMALL \
 	"pools.%s.stack_size: '%s' has no room for the thread-local data of this process; want more, or system"
 
@@ -431,4 +433,12 @@ int sh_opts_no_thread(const struct sh_pool *p, uint32_t started, int rc)
 	if (rc == SHUNT_EINVAL)
 		return sh_refuse(log, rc, STACK_TOO_SMALL, p->name, size);
 	return sh_refuse(log, rc, THREADS_SYSTEM, p->name, p->workers, started);
+}
+
+int sh_opts_no_starter(const struct sh_pool *p, int rc)
+{
+	const bool memory = rc == SHUNT_ENOMEM;
+
+	return sh_refuse(&p->rt->log, rc, STARTER_SYSTEM, p->name, p->spares_max, memory ? "memory for the " : "",
+			 memory ? "more memory" : "a higher limit of threads");
 }

@@ -34,5 +34,7 @@ SH_COLD int sh_opts_no_memory(const struct shunt_runtime *rt, enum sh_section se
  * runtime has no more). Returns it.
  */
 SH_COLD int sh_opts_no_thread(const struct sh_pool *p, uint32_t started, int rc);
+/* The thread that starts spares could not be started (sh_starter_begin said rc). Returns rc. */
+SH_COLD int sh_opts_no_starter(const struct sh_pool *p, int rc);
 
 #endif

@@ -18,6 +18,7 @@
 #include "machine/wake_cost.h"
 #include "policy/levels.h"
 #include "sched/pin.h"
+#include "sched/starter.h"
 #include "sched/strand.h"
 #include "sched/worker_make.h"
 
@@ -51,11 +52,12 @@ static void reserve_levels(struct sh_pool *p)
 static int threads_start(struct sh_pool *p)
 {
 	uint32_t i;
+	int rc;
 
 	for (i = 0; i < p->workers; i++) {
 		struct sh_worker *w = p->worker[i];
-		int rc = sh_worker_start(w);
 
+		rc = sh_worker_start(w);
 		if (rc != 0)
 			return sh_opts_no_thread(p, i, rc);
 		/* mo rlx: published by `started`. */
@@ -65,7 +67,8 @@ static int threads_start(struct sh_pool *p)
 					    w->cpu);
 		}
 	}
-	return 0;
+	rc = p->spares_max == 0 ? 0 : sh_starter_begin(p);
+	return rc == 0 ? 0 : sh_opts_no_starter(p, rc);
 }
 
 static int plan_workers(struct sh_pool *p, struct shunt_plan **plan)

@@ -8,8 +8,9 @@
 #include "base/clock.h"
 #include "sched/queued.h"
 #include "sched/record.h"
-#include "sched/spare.h"
 #include "sched/strand.h"
+
+#define STEP_NS 1000000u /* of a sleep while a spare is on its way */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sh_sleeper *sleepers; /* sync: lock */
@@ -289,23 +290,44 @@ static int list_join(struct sh_sleeper *s)
 }
 
 /*
- * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one:
- * while others did not count as blocked any more, and not yet again (sh_block_alone). They count, then come here.
+ * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one: while
+ * others did not count as blocked any more, and not yet again.
  */
-enum ask { ASK_NOT,
-	   ASK_IF_SHORT,
-	   ASK };
-
-static int list_settle(struct sh_sleeper *s, enum ask ask)
+static int list_settle(struct sh_sleeper *s, bool none)
 {
 	const struct sh_worker *w = worker_of(s);
 	bool refused;
 
 	(void)pthread_mutex_lock(&lock);
 	s->settled = true;
-	refused = (ask == ASK || (ask == ASK_IF_SHORT && w && sh_pool_spare_short(w->pool))) && circle(s, true);
+	refused = (none || (w && sh_pool_spare_short(w->pool))) && circle(s, true);
 	(void)pthread_mutex_unlock(&lock);
 	return refused ? SHUNT_EDEADLK : 0;
+}
+
+/*
+ * What sh_block_ask or sh_block_look said. It sleeps meanwhile if a spare is on its way; without one, if there is none,
+ * for another runtime's job, if that does not wait for its pool.
+ */
+static int spare_said(struct sh_sleeper *s, int rc)
+{
+	if (rc == SHUNT_EAGAIN || rc == SHUNT_ETIMEDOUT)
+		return 0;
+	if (rc == 0 || (rc == SHUNT_ELIMIT && s->blocked->rt != s->rt))
+		return list_settle(s, rc != 0);
+	return SHUNT_EDEADLK;
+}
+
+int sh_sleeper_look(struct sh_sleeper *s, uint64_t *left_ns)
+{
+	int rc;
+
+	if (!s->rt || s->settled)
+		return 0;
+	rc = spare_said(s, sh_block_look(s->blocked, &s->ask, 0));
+	if (!s->settled && *left_ns > STEP_NS)
+		*left_ns = STEP_NS;
+	return rc;
 }
 
 int sh_sleeper_again(struct sh_sleeper *s)
@@ -339,23 +361,13 @@ int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t ha
 	if (!ctx || !ctx->worker) /* a job of another runtime, or inline in one; in a forked child of none */
 		for (ctx = sh_current_innermost(); ctx && (!ctx->worker || sh_runtime_forked(ctx->rt));)
 			ctx = ctx->outer;
-	rc = ctx ? sh_block_begin(ctx, deadline_ns) : 0;
-	if (rc == SHUNT_EBUSY || (rc == SHUNT_ELIMIT && ctx->rt != rt)) {
-		/*
-		 * it sleeps without a spare: not for long, or for another runtime's job, if that does not wait for its
-		 * pool
-		 */
-		sh_block_alone(ctx);
+	rc = ctx ? sh_block_ask(ctx, &s->ask) : 0;
+	if (rc != SHUNT_EFORKED)
 		s->blocked = ctx;
-		if (list_settle(s, rc == SHUNT_EBUSY ? ASK_NOT : ASK) == 0)
-			return 0;
-	} else if (rc == 0) {
-		s->blocked = ctx;
-		if (list_settle(s, ASK_IF_SHORT) == 0)
-			return 0;
-	}
-	sh_sleeper_end(s);
-	return rc == SHUNT_ETIMEDOUT ? rc : SHUNT_EDEADLK;
+	rc = spare_said(s, rc);
+	if (rc != 0)
+		sh_sleeper_end(s);
+	return rc;
 }
 
 void sh_sleeper_end(struct sh_sleeper *s)

@@ -30,6 +30,7 @@
 #ifndef SH_SCHED_DEADLOCK_H
 #define SH_SCHED_DEADLOCK_H
 
+#include "sched/spare.h"
 #include "sched/world.h"
 
 /* A thread that sleeps in a wait. In its own frame. */
@@ -43,18 +44,23 @@ struct sh_sleeper {
 	struct sh_sleeper *reached;      /* the next one to look at, in a walk */
 	bool seen;
 	bool settled;                  /* its worker has a spare, or will have none */
+	struct sh_spare_ask ask;       /* while one is on its way */
 	struct shunt_job_ctx *blocked; /* job whose worker was declared blocked; NULL = none */
 };
 
 /*
  * The thread is about to sleep for a job (its handle, else 0) or a group. 0, also outside of jobs; SHUNT_EDEADLK: it
- * would never wake up, or no spare is left for a worker of rt; SHUNT_ETIMEDOUT: the limit passed before a spare had
- * begun. Then it is not in the list, and blocks no worker.
+ * would never wake up, or no spare is left for a worker of rt. Then it is not in the list, and blocks no worker.
  */
 int sh_sleeper_begin(struct sh_sleeper *s, struct shunt_runtime *rt, uint64_t handle, struct shunt_group_id group,
 		     uint64_t deadline_ns);
 /* Looks again, before it sleeps on. 0 or SHUNT_EDEADLK. */
 int sh_sleeper_again(struct sh_sleeper *s);
+/*
+ * Before each sleep: what has come of its spare, if one was on its way. 0 or SHUNT_EDEADLK; takes from *left_ns, how
+ * long it may sleep, until it is to look again.
+ */
+int sh_sleeper_look(struct sh_sleeper *s, uint64_t *left_ns);
 /* It is awake, or never began: may be called again. */
 void sh_sleeper_end(struct sh_sleeper *s);
 /* In a forked child, which has none of the threads. */

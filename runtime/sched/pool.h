@@ -88,11 +88,12 @@ struct sh_pool {
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */
 	struct sh_worker *starting; /* sync: lock(spare_lock); a spare whose thread has not begun yet; NULL = none */
-	/* sync: lock(spare_lock); a worker makes one; how long the last one took */
+	/* sync: lock(spare_lock); the starter was asked for one, in place of this worker */
 	bool making;
-	uint64_t make_ns;
-	/* sync: lock(spare_lock); where its maker, if it still waits, reads how it began */
-	int *start_said;
+	const struct sh_worker *make_for;
+	struct sh_pool *next_to_start; /* sync: lock(starter.lock) */
+	/* sync: lock(spare_lock); spares that could not be made, or gave up */
+	uint32_t start_failures;
 	/* sync: atomic; futex word, counts spares that were made, have begun or given up */
 	sh_a32 starts;
 	uint32_t types;            /* sync: lock(rt->control); types that name this pool */

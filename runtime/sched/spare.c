@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "sched/account.h"
 #include "sched/push.h"
+#include "sched/starter.h"
 #include "sched/worker_make.h"
 
 #define LINES_BYTES 1024u /* of what is logged under spare_lock */
@@ -55,117 +56,49 @@ static void start_settle(struct sh_pool *p)
 	if (s == 0)
 		return;
 	p->starting = NULL;
-	if (p->start_said)
-		*p->start_said = s == SH_STARTED_FAILED ? SHUNT_ELIMIT : 0;
-	p->start_said = NULL;
 	if (s != SH_STARTED_FAILED)
 		return;
+	p->start_failures++;
 	(void)pthread_join(w->thread, NULL);
 	p->worker[w->slot] = NULL;
 	sh_worker_free(p, w);
 }
 
-/*
- * Makes one more spare, on the cpu of the worker that it replaces, in the next slot. It is being started then. Without
- * the lock, which nobody holds while memory or a thread is asked of the system; `making` keeps others from the slot.
- */
-static int spare_launch(struct sh_pool *p, const struct sh_worker *instead_of, uint32_t slot, struct sh_worker **out)
+/* Under spare_lock: is a spare on its way? */
+static bool is_starting(const struct sh_pool *p)
 {
-	struct sh_worker *w = sh_worker_alloc(p, slot);
-	int rc;
-
-	if (!w)
-		return SHUNT_ENOMEM;
-	w->cpu = instead_of->cpu;
-	w->node = instead_of->node;
-	w->node_slot = instead_of->node_slot;
-	sh_worker_steal_order(p, w, NULL);
-	p->worker[slot] = w;
-	rc = sh_worker_launch(w); /* it counts itself (sh_worker_main) */
-	SH_POINT("pool.spare.launched");
-	if (rc != 0) {
-		p->worker[slot] = NULL;
-		sh_worker_free(p, w);
-		return rc;
-	}
-	*out = w;
-	sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u starts, worker %u is blocked", p->name, slot,
-		     instead_of->slot);
-	return 0;
+	return p->making || p->starting;
 }
 
 /*
- * Under spare_lock, which it gives up meanwhile. SHUNT_EAGAIN: a spare is being started, and says to *said how it
- * began. SHUNT_EBUSY: the limit is shorter than the last one took to make.
+ * Under spare_lock: a blocked worker asks for a spare, or what has come of it. One that asked when others were blocked
+ * already has one when there are as many. Spares begin one at a time, so that their slots are counted in order. 0; SHUNT_EAGAIN:
+ * one is on its way; SHUNT_ELIMIT: there is none, or one that began to start since it asked could not be had.
  */
-static int spare_make(struct sh_pool *p, const struct sh_worker *instead_of, uint64_t deadline_ns, int *said)
+static int compensate(struct sh_pool *p, const struct sh_spare_ask *ask, const struct sh_worker *w)
 {
-	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: none is being started. */
-	struct sh_worker *w = NULL;
-	uint64_t begin_ns;
-	int rc;
+	/* mo rlx: raised under the lock. */
+	uint32_t blocked = sh_a32_load_rlx(&p->blocked);
+	uint32_t want = ask->rank < blocked ? ask->rank : blocked;
 
-	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
-	if (slot >= p->workers + p->spares_max || sh_a32_load_acq(&p->stop) != 0)
+	start_settle(p);
+	/* mo rlx: raised under the lock; a decrement meanwhile makes a spare surplus, no more. */
+	if (sh_a32_load_rlx(&p->spares_active) >= want || spare_wake_dormant(p))
+		return 0;
+	if (is_starting(p))
+		return SHUNT_EAGAIN;
+	if ((int32_t)(p->start_failures - ask->failures) > 0)
 		return SHUNT_ELIMIT;
-	if (sh_clock_left(deadline_ns) < p->make_ns) {
-		p->make_ns /= 2; /* the next ones try again: it may have been a bad moment */
-		return SHUNT_EBUSY;
-	}
+	/* mo rlx: none is being started. */
+	if (sh_a32_load_rlx(&p->slots) >= p->workers + p->spares_max)
+		return SHUNT_ELIMIT;
+	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
+	if (sh_a32_load_acq(&p->stop) != 0)
+		return SHUNT_ELIMIT;
 	p->making = true;
-	(void)pthread_mutex_unlock(&p->spare_lock);
-	begin_ns = sh_clock_monotonic_ns();
-	rc = spare_launch(p, instead_of, slot, &w);
-	(void)pthread_mutex_lock(&p->spare_lock);
-	p->making = false;
-	if (rc == 0)
-		p->make_ns = sh_clock_monotonic_ns() - begin_ns;
-	p->starting = w;
-	p->start_said = rc == 0 ? said : NULL;
-	/*
-	 * mo spare.3 -> spare.3@sched/spare.c: who waits looks again: the thread may have begun before it was named, or
-	 * there is none.
-	 */
-	(void)sh_a32_add_acq_rel(&p->starts, 1);
-	(void)sh_futex_wake(&p->starts, INT_MAX);
-	return rc == 0 ? SHUNT_EAGAIN : rc;
-}
-
-/*
- * Under spare_lock, which it gives up while it waits for the system or for a thread to begin: one active spare for each
- * blocked worker. A spare is active once it has begun; they begin one at a time, so that their slots are counted in
- * order. 0; SHUNT_ELIMIT, SHUNT_ENOMEM, SHUNT_ESYS: there is none for this worker; SHUNT_ETIMEDOUT: one is being
- * started, for the next worker that blocks; SHUNT_EBUSY: as spare_make.
- */
-static int compensate(struct sh_pool *p, const struct sh_worker *w, uint64_t deadline_ns)
-{
-	int said = SHUNT_EAGAIN; /* of the start that this call made */
-	int rc = SHUNT_EAGAIN;
-
-	while (rc == SHUNT_EAGAIN) {
-		/* mo spare.3 <- spare.3@sched/worker.c: then the look at its thread, which says first how it began. */
-		uint32_t begun = sh_a32_load_acq(&p->starts);
-		uint64_t left;
-
-		start_settle(p);
-		/* mo rlx: raised under the lock; a decrement meanwhile makes a spare surplus, no more. */
-		if (sh_a32_load_rlx(&p->spares_active) >= sh_a32_load_rlx(&p->blocked) || spare_wake_dormant(p)) {
-			rc = 0;
-		} else if (said != SHUNT_EAGAIN) {
-			rc = said;
-		} else if (!p->starting && !p->making) {
-			rc = spare_make(p, w, deadline_ns, &said);
-		} else if ((left = sh_clock_left(deadline_ns)) == 0) {
-			rc = SHUNT_ETIMEDOUT;
-		} else {
-			(void)pthread_mutex_unlock(&p->spare_lock);
-			(void)sh_futex_wait(&p->starts, begun, left);
-			(void)pthread_mutex_lock(&p->spare_lock);
-		}
-	}
-	if (p->start_said == &said)
-		p->start_said = NULL;
-	return rc;
+	p->make_for = w;
+	sh_starter_ask(p);
+	return SHUNT_EAGAIN;
 }
 
 bool sh_pool_spare_starting(struct sh_pool *p)
@@ -174,7 +107,7 @@ bool sh_pool_spare_starting(struct sh_pool *p)
 
 	(void)pthread_mutex_lock(&p->spare_lock);
 	start_settle(p);
-	starting = p->starting != NULL || p->making;
+	starting = is_starting(p);
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	return starting;
 }
@@ -199,25 +132,44 @@ static void offer_queues(struct sh_pool *p, struct sh_worker *w, bool wake)
 		}
 }
 
-static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, uint64_t deadline_ns)
+/* The worker is blocked. As compensate. */
+static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, struct sh_spare_ask *ask)
 {
-	struct sh_log_held lines;
-	char text[LINES_BYTES];
-	SH_NO_CANCEL; /* a join, under a lock */
 	int rc;
 
-	sh_log_hold(&lines, text, sizeof(text));
 	/* mo rlx: a hint: submitters do not choose a blocked worker. */
 	sh_a32_store_rlx(&w->blocked, 1);
 	offer_queues(p, w, false); /* the spare's first pick is the most urgent job, not what the backlog has */
 	(void)pthread_mutex_lock(&p->spare_lock);
-	(void)sh_a32_add_rlx(&p->blocked, 1); /* mo rlx: raised under the lock. */
-	rc = compensate(p, w, deadline_ns);
+	ask->rank = sh_a32_add_rlx(&p->blocked, 1) + 1; /* mo rlx: raised under the lock. */
+	start_settle(p);
+	ask->failures = p->start_failures + is_starting(p); /* not of the one that is on its way */
+	rc = compensate(p, ask, w);
 	(void)pthread_mutex_unlock(&p->spare_lock);
-	SH_POINT("pool.spare.started");
+	SH_POINT("pool.spare.asked");
 	offer_queues(p, w, true);
-	sh_log_pass(&lines);
-	return rc == 0 || rc == SHUNT_ETIMEDOUT || rc == SHUNT_EBUSY ? rc : SHUNT_ELIMIT;
+	return rc;
+}
+
+/* Waits while a spare is on its way; else as compensate. */
+static int pool_block_await(struct sh_pool *p, const struct sh_worker *w, const struct sh_spare_ask *ask, uint64_t deadline_ns)
+{
+	for (;;) {
+		/* mo spare.3 <- spare.3@sched/worker.c: then the look at its thread, which says first how it began. */
+		uint32_t begun = sh_a32_load_acq(&p->starts);
+		uint64_t left;
+		int rc;
+
+		(void)pthread_mutex_lock(&p->spare_lock);
+		rc = compensate(p, ask, w);
+		(void)pthread_mutex_unlock(&p->spare_lock);
+		if (rc != SHUNT_EAGAIN)
+			return rc;
+		left = sh_clock_left(deadline_ns);
+		if (left == 0)
+			return SHUNT_ETIMEDOUT;
+		(void)sh_futex_wait(&p->starts, begun, left);
+	}
 }
 
 static void pool_block_end(struct sh_pool *p, struct sh_worker *w)
@@ -297,12 +249,13 @@ static void block_declared(struct shunt_job_ctx *ctx)
 	ctx->above = 0; /* no checkpoint while blocked */
 }
 
-int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
+int sh_block_ask(struct shunt_job_ctx *ctx, struct sh_spare_ask *ask)
 {
+	struct sh_log_held lines;
+	char text[LINES_BYTES];
+	SH_NO_CANCEL; /* a join, under a lock */
 	int rc;
 
-	if (!ctx)
-		return SHUNT_EINVAL;
 	if (sh_runtime_forked(ctx->rt))
 		return SHUNT_EFORKED;
 	if (!ctx->worker)
@@ -316,28 +269,39 @@ int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
 	 * waits
 	 */
 	sh_account_close_before(ctx->worker);
-	rc = pool_block_begin(ctx->worker->pool, ctx->worker, deadline_ns);
-	if (rc != 0) {
-		pool_block_end(ctx->worker->pool, ctx->worker);
-		ctx->paused = true;
-		return rc;
-	}
+	sh_log_hold(&lines, text, sizeof(text));
+	rc = pool_block_begin(ctx->worker->pool, ctx->worker, ask);
+	sh_log_pass(&lines);
 	block_declared(ctx);
-	return 0;
+	return rc;
 }
 
-void sh_block_alone(struct shunt_job_ctx *ctx)
+int sh_block_look(struct shunt_job_ctx *ctx, const struct sh_spare_ask *ask, uint64_t deadline_ns)
 {
-	struct sh_worker *w = ctx->worker;
-	SH_NO_CANCEL; /* a lock */
+	struct sh_log_held lines;
+	char text[LINES_BYTES];
+	SH_NO_CANCEL;
+	int rc;
 
-	/* mo rlx: a hint: submitters do not choose a blocked worker. */
-	sh_a32_store_rlx(&w->blocked, 1);
-	(void)pthread_mutex_lock(&w->pool->spare_lock);
-	(void)sh_a32_add_rlx(&w->pool->blocked, 1); /* mo rlx: raised under the lock. */
-	(void)pthread_mutex_unlock(&w->pool->spare_lock);
-	offer_queues(w->pool, w, true);
-	block_declared(ctx);
+	sh_log_hold(&lines, text, sizeof(text));
+	rc = pool_block_await(ctx->worker->pool, ctx->worker, ask, deadline_ns);
+	sh_log_pass(&lines);
+	return rc;
+}
+
+int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)
+{
+	struct sh_spare_ask ask;
+	int rc;
+
+	if (!ctx)
+		return SHUNT_EINVAL;
+	rc = sh_block_ask(ctx, &ask);
+	if (rc == SHUNT_EAGAIN)
+		rc = sh_block_look(ctx, &ask, deadline_ns);
+	if (rc != 0 && rc != SHUNT_EFORKED)
+		shunt_block_end(ctx);
+	return rc;
 }
 
 int shunt_block_begin(struct shunt_job_ctx *ctx)

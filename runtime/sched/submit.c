@@ -289,10 +289,6 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 		uint32_t depth = sh_section_suspend(rt, s->sub);
 
 		rc = sh_block_begin(s->ctx, deadline);
-		if (rc == SHUNT_EBUSY) {
-			sh_block_alone(s->ctx);
-			rc = 0;
-		}
 		sh_section_resume(rt, s->sub, depth);
 		if (rc != 0) {
 			sh_call_end(rt, call);

@@ -62,6 +62,7 @@ static const struct fault_point table[] = {
 	{ "runtime.membarrier", 0, 0 },
 	{ "runtime.membarrier_register", 0, 0 },
 	{ "snapshot.alloc", ERR(ENOMEM), 0 },
+	{ "starter.thread", ERR(ESYS), 0 },
 	{ "submitter.claim", ERR(ELIMIT) | ERR(EDEADLK), 0 },
 	{ "submitter.setspecific", ERR(ELIMIT) | ERR(EDEADLK), 0 },
 	{ "thread.look", 0, 0 },

@@ -1,20 +1,20 @@
 /*
- * A spare counts itself, so that others see what it has, whenever its maker, which waits for its start, goes on. The maker
- * is held there (sched/spare.c, pool_block_begin).
+ * A spare counts itself, so that others see what it has, whenever the worker that asked for it goes on. That one is held
+ * there (sched/spare.c, pool_block_begin).
  * SPDX-License-Identifier: MIT
  */
 #include "testutil.h"
 
 #include "base/inject.h"
 
-static struct tu_gate maker, blocked;
-static atomic_bool hold_maker;
+static struct tu_gate asker, blocked;
+static atomic_bool hold_asker;
 
 static int on_point(void *arg, const char *point)
 {
 	(void)arg;
-	if (strcmp(point, "pool.spare.started") == 0 && atomic_load(&hold_maker))
-		tu_gate_pass(&maker);
+	if (strcmp(point, "pool.spare.asked") == 0 && atomic_load(&hold_asker))
+		tu_gate_pass(&asker);
 	return 0;
 }
 
@@ -31,11 +31,11 @@ static struct shunt_pool_opts two_workers(void)
 {
 	struct shunt_pool_opts o = tu_pool_opts("main", 2);
 
-	atomic_store(&maker.arrived, 0);
-	atomic_store(&maker.open, 0);
+	atomic_store(&asker.arrived, 0);
+	atomic_store(&asker.open, 0);
 	atomic_store(&blocked.arrived, 0);
 	atomic_store(&blocked.open, 0);
-	atomic_store(&hold_maker, true);
+	atomic_store(&hold_asker, true);
 	sh_inject_set(on_point, NULL);
 	o.idle = SHUNT_IDLE_PARK;
 	o.strategy = SHUNT_SELECT_USER;
@@ -75,7 +75,7 @@ static void test_loot_is_offered(void **state)
 	submit_on(f.rt, f.gate, &worker1, 1);
 	tu_wait_until(atomic_load(&worker1.arrived) == 1);
 	submit_on(f.rt, block, NULL, 0);
-	tu_wait_until(atomic_load(&maker.arrived) == 1);
+	tu_wait_until(atomic_load(&asker.arrived) == 1);
 	for (i = 0; i < 3; i++)
 		s[i] = tu_spec(i == 0 ? f.gate : f.count, i == 0 ? (void *)&loot : (void *)&ran);
 	s[0].arrival_ns = s[1].arrival_ns = s[2].arrival_ns = shunt_now_ns();
@@ -83,7 +83,7 @@ static void test_loot_is_offered(void **state)
 	tu_wait_until(atomic_load(&loot.arrived) == 1);
 	atomic_store(&worker1.open, 1);
 	tu_wait_until(atomic_load(&ran) == 2);
-	atomic_store(&maker.open, 1);
+	atomic_store(&asker.open, 1);
 	atomic_store(&loot.open, 1);
 	atomic_store(&blocked.open, 1);
 	tu_close(f.rt);

@@ -294,7 +294,7 @@ static struct tu_gate launch;
 static int on_launch(void *arg, const char *point)
 {
 	(void)arg;
-	if (strcmp(point, "pool.spare.launched") == 0)
+	if (strcmp(point, "pool.spare.launch") == 0)
 		tu_gate_pass(&launch);
 	return 0;
 }
@@ -328,21 +328,67 @@ static void test_slow_system(void **state)
 	close_all(&awaited);
 }
 
-/* Who has less time than the last thread took to make sleeps without one. */
-static void test_no_time_to_make(void **state)
+/* What is awaited ends while the system still makes a thread: the wait ends with it, though it has no limit. */
+static void test_ends_before_its_spare(void **state)
 {
 	struct wait w;
 
 	(void)state;
+	memset(&launch, 0, sizeof(launch));
 	open_all(&awaited, &w);
-	(void)pthread_mutex_lock(&pool->spare_lock);
-	pool->make_ns = UINT64_C(3600) * 1000000000u;
-	(void)pthread_mutex_unlock(&pool->spare_lock);
+	sh_inject_set(on_launch, NULL);
+	w.limit_ns = SHUNT_FOREVER;
 	start(&w);
+	tu_wait_until(atomic_load(&launch.arrived) == 1);
+	atomic_store(&awaited.open, 1);
+	tu_wait_until(atomic_load(&w.over)); /* while the thread is being made */
+	assert_int_equal(w.said, 0);
+	atomic_store(&launch.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+/* The limit holds also of the wait whose spare it is. */
+static void test_slow_for_itself(void **state)
+{
+	struct wait w;
+
+	(void)state;
+	memset(&launch, 0, sizeof(launch));
+	open_all(&awaited, &w);
+	sh_inject_set(on_launch, NULL);
+	start(&w);
+	tu_wait_until(atomic_load(&launch.arrived) == 1);
 	tu_wait_until(atomic_load(&w.over));
 	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
-	assert_int_equal(sh_a32_load_rlx(&pool->slots), 1);   /* mo rlx: nobody changes it. */
-	assert_int_equal(sh_a32_load_rlx(&pool->blocked), 0); /* mo rlx: as above. */
+	atomic_store(&launch.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+/* One of two workers that ask has a spare, the other one's cannot be had: the first one keeps its own. */
+static void test_one_of_two(void **state)
+{
+	static struct tu_gate held;
+	struct shunt_job_spec s;
+	struct wait w;
+
+	(void)state;
+	memset(&held, 0, sizeof(held));
+	open_workers(&awaited, &w, 2);
+	w.limit_ns = TU_LONG_NS;
+	atomic_store(&block_said, 1);
+	s = tu_spec(blocks, &held);
+	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&held.arrived) == 1);
+	assert_int_equal(atomic_load(&block_said), 0);
+	atomic_store(&refuse, true);
+	start(&w);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, SHUNT_EDEADLK);
+	assert_int_equal(sh_a32_load_rlx(&pool->slots), 3); /* mo rlx: nobody changes it. */
+	atomic_store(&refuse, false);
+	atomic_store(&held.open, 1);
 	nothing_is_left();
 	close_all(&awaited);
 }
@@ -381,7 +427,9 @@ int main(void)
 		cmocka_unit_test(test_next_has_it),
 		cmocka_unit_test(test_gives_up),
 		cmocka_unit_test(test_slow_system),
-		cmocka_unit_test(test_no_time_to_make),
+		cmocka_unit_test(test_slow_for_itself),
+		cmocka_unit_test(test_ends_before_its_spare),
+		cmocka_unit_test(test_one_of_two),
 		cmocka_unit_test(test_gives_up_late),
 		cmocka_unit_test(test_active_stays),
 		cmocka_unit_test(test_pool_waits_for_it),
