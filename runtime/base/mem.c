@@ -323,7 +323,7 @@ static void pages_free(void *p, size_t size)
 	given();
 }
 
-bool sh_mem_stack_fits(size_t size)
+bool sh_mem_fits(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 

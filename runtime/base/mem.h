@@ -29,8 +29,8 @@ void *sh_heap_alloc(size_t n, size_t size) SH_MUST_USE;
 /* The same with what fits of the contents of p, which is freed; NULL leaves p as it is. p may be NULL. */
 void *sh_heap_resize(void *p, size_t n, size_t size) SH_MUST_USE;
 void sh_heap_free(void *p);
-/* Would the system give a thread a stack of that size now? A mapping, as the C library makes it, that is given back. */
-bool sh_mem_stack_fits(size_t size);
+/* Would the system give so many bytes now, to a thread's stack or an allocator? A mapping that is given back. */
+bool sh_mem_fits(size_t size);
 /* Size of a page. */
 size_t sh_mem_page(void);
 /* False when the program's allocator serves: then pages are not ours to bind to a node or to give back. */

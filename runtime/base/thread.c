@@ -51,7 +51,7 @@ static int start_error(int error, uint64_t stack_bytes)
 {
 	if (error == EINVAL)
 		return SHUNT_EINVAL;
-	return error == ENOMEM || !sh_mem_stack_fits(sh_thread_stack(stack_bytes)) ? SHUNT_ENOMEM : SHUNT_ESYS;
+	return error == ENOMEM || !sh_mem_fits(sh_thread_stack(stack_bytes)) ? SHUNT_ENOMEM : SHUNT_ESYS;
 }
 
 int sh_thread_start(pthread_t *out, void *(*main)(void *), void *arg, uint64_t signals, uint64_t stack_bytes)
