@@ -59,7 +59,7 @@ SHUNT_API const char *shunt_error_name(int code);
 /* 1 if the same call may succeed later without a change by the caller, else 0. Thread: any. */
 SHUNT_API int shunt_error_retryable(int code);
 /*
- * What the last control call of this thread had to say beyond its code, e.g. "pool io: workers: 300; want 1 to 256":
+ * What the last control call of this thread had to say beyond its code, e.g. "pool io: workers: 3000; want 1 to 1024":
  * what, where and what would be right. "" when it succeeded or had nothing to add; never NULL; several problems are one
  * a line. A control call is one whose comment says "Detail". It empties the text when it starts, and a failure fills it
  * in, whether or not a log is given. A submit that refuses its spec with SHUNT_EINVAL fills it in, too. All other calls

@@ -22,7 +22,7 @@ extern "C" {
 
 #define SHUNT_POOLS_MAX 64
 #define SHUNT_TYPES_MAX 1023
-#define SHUNT_WORKERS_MAX 256 /* per pool, spares not counted */
+#define SHUNT_WORKERS_MAX 1024 /* per pool, spares not counted */
 
 /* Bytes of a worker's stack: at least what the library needs inside a job, and 64 KiB for the handler. */
 #define SHUNT_STACK_MIN (UINT64_C(128) << 10)
@@ -183,7 +183,7 @@ typedef void (*shunt_worker_hook_fn)(void *arg, uint32_t worker);
 struct shunt_pool_opts {
 	size_t size;                           /* sizeof(struct shunt_pool_opts) */
 	const char *name;                      /* required, [a-z0-9_-], unique in the runtime */
-	uint32_t workers;                      /* 1..256, 0 = cpu budget */
+	uint32_t workers;                      /* 1..1024, 0 = cpu budget */
 	uint32_t spares_max;                   /* spares: threads that run while workers are blocked, default 64; SHUNT_ANY = none */
 	const char *place;                     /* place expression (docs/TUNING.md), NULL = every allowed cpu */
 	enum shunt_pin_policy pin;             /* default compact, or none (shunt/topo.h); taken cpus come last */

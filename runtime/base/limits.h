@@ -12,6 +12,6 @@
 #define SH_HANDLES_MAX ((1u << 24) - 1u) /* 24 bits of a handle are an index, and index 0 is no handle */
 #define SH_KEY_SLOTS_MAX (1u << 20)
 #define SH_SPARES_MAX 64u                /* of a pool */
-#define SH_WORKERS_TOTAL_MAX 1024u       /* worker threads of all pools of a runtime, spares too */
+#define SH_WORKERS_TOTAL_MAX 2048u       /* worker threads of all pools of a runtime, spares too */
 
 #endif

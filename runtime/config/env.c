@@ -288,12 +288,8 @@ static void set_concurrency(struct shunt_config *c, const struct sh_where *where
 	if (!wrong && (n < 1 || n > CONCURRENCY_MAX))
 		wrong = "is out of range";
 	if (wrong)
-		sh_config_problem(c, where, NULL, "'%s' %s; want an integer from 1 to %u, at most %d for one pool",
-				  sh_value_quote(quoted, sizeof(quoted), value), wrong, CONCURRENCY_MAX, SHUNT_WORKERS_MAX);
-	else if (n > SHUNT_WORKERS_MAX)
-		sh_config_problem(c, where, NULL,
-				  "'%" PRIu64 "' is more than the %d workers a pool can have; want at most %d, and several pools for more",
-				  n, SHUNT_WORKERS_MAX, SHUNT_WORKERS_MAX);
+		sh_config_problem(c, where, NULL, "'%s' %s; want an integer from 1 to %u",
+				  sh_value_quote(quoted, sizeof(quoted), value), wrong, CONCURRENCY_MAX);
 	else
 		c->workers_all = (struct sh_setting){ .where = *where, .num = n };
 }

@@ -286,6 +286,8 @@ static int keyed(const struct sh_select_view *v, uint64_t key)
 	return index;
 }
 
+#define FEW_WORKERS 256u
+
 /* An answer out of range, or of an unusable worker, counts as none. */
 static int ask_user(const struct sh_select_view *v, struct shunt_worker_load *loads, uint64_t key, uint32_t home)
 {
@@ -298,9 +300,16 @@ static int ask_user(const struct sh_select_view *v, struct shunt_worker_load *lo
 	return i >= 0 && (uint32_t)i < v->n && loads[i].usable != 0 ? i : -1;
 }
 
-static SH_NOINLINE int ask_user_on_stack(const struct sh_select_view *v, uint64_t key, uint32_t home)
+static SH_NOINLINE int ask_user_of_few(const struct sh_select_view *v, uint64_t key, uint32_t home)
 {
-	struct shunt_worker_load loads[SHUNT_WORKERS_MAX]; /* 10 KiB */
+	struct shunt_worker_load loads[FEW_WORKERS]; /* 10 KiB of stack */
+
+	return ask_user(v, loads, key, home);
+}
+
+static SH_NOINLINE int ask_user_of_many(const struct sh_select_view *v, uint64_t key, uint32_t home)
+{
+	struct shunt_worker_load loads[SHUNT_WORKERS_MAX]; /* 40 KiB */
 
 	return ask_user(v, loads, key, home);
 }
@@ -311,7 +320,9 @@ static int user(const struct sh_select_view *v, uint64_t key, uint32_t home)
 		return -1;
 	if (v->scratch != NULL)
 		return ask_user(v, v->scratch, key, home);
-	return v->n <= SHUNT_WORKERS_MAX ? ask_user_on_stack(v, key, home) : -1;
+	if (v->n <= FEW_WORKERS)
+		return ask_user_of_few(v, key, home);
+	return v->n <= SHUNT_WORKERS_MAX ? ask_user_of_many(v, key, home) : -1;
 }
 
 int sh_select(enum shunt_strategy s, const struct sh_select_view *v, struct sh_select_state *st, uint64_t key,

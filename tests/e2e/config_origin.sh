@@ -54,7 +54,7 @@ END
 
 bad 2 "env SHUNT_POOLS_OI_WORKERS: no pool 'oi'; did you mean 'io'?" SHUNT_POOLS_OI_WORKERS=4 "$SHUNT" config --config f.yaml
 bad 2 'env SHUNT_RUNTIME_JOB_MAX: unknown variable; did you mean SHUNT_RUNTIME_JOBS_MAX?' SHUNT_RUNTIME_JOB_MAX=9 "$SHUNT" config
-bad 2 "env WORKER_CONCURRENCY: '300' is more than the 256 workers a pool can have" WORKER_CONCURRENCY=300 "$SHUNT" config
+bad 2 "env WORKER_CONCURRENCY: '3000' is out of range; want an integer from 1 to 1000" WORKER_CONCURRENCY=3000 "$SHUNT" config
 bad 2 "--set: pools.io.worker: unknown key; did you mean 'workers'?" "$SHUNT" config --set pools.io.worker=4
 bad 2 "--set: 'pools' is no assignment; want KEY=VALUE" "$SHUNT" config --set pools
 bad 2 'shunt config: ' "$SHUNT" config --no-such-option

@@ -218,7 +218,7 @@ static void test_no_memory(void **state)
 	struct shunt_balancer *b;
 
 	(void)state;
-	o.workers = 300;
+	o.workers = SHUNT_WORKERS_MAX + 1;
 	o.strategy = SHUNT_SELECT_USER;
 	o.select = last_usable;
 	for (int n = 0; n < 4; n++) {

@@ -318,7 +318,7 @@ static void every_key_has_an_effect(void **state)
 			struct lookup l = { .key = path };
 
 			if (key->per_level) {
-				assert_int_equal(shunt_config_set(c, "--mode", "pools.p.workers=256"), 0);
+				assert_int_equal(shunt_config_set(c, "--mode", "pools.p.workers=1024"), 0);
 				assert_int_equal(shunt_config_set(c, "--mode", strcmp(key->field, "weights") == 0 ?
 					"pools.p.level_mode=weighted" : "pools.p.level_mode=reserved"), 0);
 			}
@@ -504,13 +504,10 @@ static void env_problems(void **state)
 		{ "SHUNT_POOLS_WORKERS=4", "env SHUNT_POOLS_WORKERS: unknown variable; did you mean SHUNT_POOLS_IO_WORKERS?\n" },
 		{ "SHUNT_TYPES_T_LEVEL=high", "env SHUNT_TYPES_T_LEVEL: no type 't'; there are none\n" },
 		{ "SHUNT_POOLS_IO_WORKERS=0",
-		  "env SHUNT_POOLS_IO_WORKERS: pools.io.workers: '0' is out of range; want an integer from 1 to 256, or auto\n" },
+		  "env SHUNT_POOLS_IO_WORKERS: pools.io.workers: '0' is out of range; want an integer from 1 to 1024, or auto\n" },
 		{ "SHUNT_POOLS_A_B_WORKERS=2", "env SHUNT_POOLS_A_B_WORKERS: fits 2 names of 'pools' that differ only in - and _; "
 					       "want it in the file\n" },
-		{ "WORKER_CONCURRENCY=257", "env WORKER_CONCURRENCY: '257' is more than the 256 workers a pool can have; "
-					    "want at most 256, and several pools for more\n" },
-		{ "WORKER_CONCURRENCY=1001", "env WORKER_CONCURRENCY: '1001' is out of range; want an integer from 1 to 1000, "
-					     "at most 256 for one pool\n" },
+		{ "WORKER_CONCURRENCY=1001", "env WORKER_CONCURRENCY: '1001' is out of range; want an integer from 1 to 1000\n" },
 		{ "WORKER_PRIORITIES=high,,low", "env WORKER_PRIORITIES: runtime.levels: '' is empty; want a list of 1 to 16 different "
 						 "names of 1 to 31 characters a-z 0-9 _ -\n" },
 		{ "LOG_LEVEL=loud", "env LOG_LEVEL: log.level: 'loud' is not a known word; want one of error, warn, info, debug\n" },
@@ -537,7 +534,7 @@ static void flag_problems(void **state)
 		{ "pools", "--set: 'pools' is no assignment; want KEY=VALUE, such as pools.io.workers=4\n" },
 		{ "pool.io.workers=4", "--set: pool.io.workers: unknown key; did you mean 'pools'?\n" },
 		{ "pools.io.wrokers=4", "--set: pools.io.wrokers: unknown key; did you mean 'workers'?\n" },
-		{ "pools.io.workers=", "--set: pools.io.workers: '' is not a number; want an integer from 1 to 256, or auto\n" },
+		{ "pools.io.workers=", "--set: pools.io.workers: '' is not a number; want an integer from 1 to 1024, or auto\n" },
 		{ "pools.io.idle=pll", "--set: pools.io.idle: 'pll' is not a known word; did you mean 'poll'? "
 				       "want one of poll, adaptive, park\n" },
 		{ "pools.IO.workers=4", "--set: pools: 'IO' is not a valid name; want a name of 1 to 31 characters a-z 0-9 _ -\n" },

@@ -72,9 +72,8 @@ static bool works_anew(void)
 	struct shunt_job_id id;
 	bool right;
 
-#if defined(__SANITIZE_ADDRESS__)
-	return true; /* another thread may have held a lock of its allocator, which fork does not release */
-#endif
+	if (TU_ASAN)
+		return true; /* another thread may have held a lock of its allocator, which fork does not release */
 	if (getenv("TEST_EMULATED"))
 		return true; /* user emulation does not survive threads of a forked child */
 	if (shunt_runtime_create(&rt, NULL) != 0 || shunt_pool_create(rt, &po, &pool) != 0)

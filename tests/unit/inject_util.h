@@ -26,16 +26,6 @@
 
 #include "base/inject.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define TU_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TU_ASAN 1
-#endif
-#endif
-#ifndef TU_ASAN
-#define TU_ASAN 0
-#endif
 #define OWN_MALLOC (!TU_ASAN && !TU_TSAN) /* the sanitizers have their own, and theirs finds leaks too */
 
 #define POINTS_MAX 64u

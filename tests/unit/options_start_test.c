@@ -16,16 +16,7 @@
 
 /* ---- memory that is not there until it is used ---- */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FAKES 0 /* the sanitizers have a mmap of their own */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FAKES 0
-#endif
-#endif
-#ifndef FAKES
-#define FAKES !TU_TSAN
-#endif
+#define FAKES (!TU_ASAN && !TU_TSAN) /* the sanitizers have a mmap of their own */
 
 #if FAKES
 #define BIG (UINT64_C(1) << 30)
@@ -144,7 +135,7 @@ static void start_key(const struct sh_key *key, const char *value, struct ends *
 	structs_init(&unused);
 	need_set(key, &unused, mode);
 	if (key->per_level && strcmp(key->field, "reserved") == 0)
-		set[2] = "pools.p.workers=256";
+		set[2] = "pools.p.workers=1024";
 	if (strcmp(key->field, "reserved") == 0 && strcmp(value, "0") == 0)
 		set[6] = "pools.p.reserved.normal=1"; /* the mode wants one at least */
 	if (strcmp(key->field, "level_mode") == 0 && strcmp(value, "reserved") == 0) {
@@ -274,6 +265,7 @@ static void threads_refused(void **state)
 	struct shunt_pool_opts po = tu_pool_opts("p", 8);
 	struct nth thread = { "pool.thread", 3 };
 	struct nth claim = { "submitter.claim", 5 };
+	struct nth starter = { "starter.thread", 0 };
 	struct shunt_pool_id pool;
 
 	(void)state;
@@ -283,7 +275,11 @@ static void threads_refused(void **state)
 	forget();
 	sh_inject_set(nth_hook, &claim);
 	assert_int_equal(shunt_pool_create(rt, &po, &pool), SHUNT_ELIMIT);
-	expect_said("pools.p.workers: 8 threads: the 1024 worker threads of a runtime leave 5; want fewer");
+	expect_said("pools.p.workers: 8 threads: the 2048 worker threads of a runtime leave 5; want fewer");
+	forget();
+	sh_inject_set(nth_hook, &starter);
+	assert_int_equal(shunt_pool_create(rt, &po, &pool), SHUNT_ESYS);
+	expect_said("pools.p.spares_max: 64: the system has no thread that starts them; want none, or a higher limit of threads");
 	sh_inject_set(NULL, NULL);
 	forget();
 	assert_int_equal(shunt_pool_create(rt, &po, &pool), 0);

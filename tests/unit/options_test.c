@@ -257,7 +257,7 @@ static void set_level(struct structs *s)
 
 static void set_many(struct structs *s)
 {
-	s->pool.workers = 300;
+	s->pool.workers = 3000;
 	s->pool.idle = SHUNT_IDLE_PARK;
 	s->pool.spin_ns = 2000000000;
 	s->pool.key_slots = 1000;
@@ -528,7 +528,7 @@ static void all_in_one_message(void **state)
 	set_many(&s);
 	assert_int_equal(struct_verdict(&s, SH_POOLS), SHUNT_EINVAL);
 	assert_int_equal(said.lines, 1);
-	expect_said("pools.p.workers: '300' is out of range; want an integer from 1 to 256, or auto | "
+	expect_said("pools.p.workers: '3000' is out of range; want an integer from 1 to 1024, or auto | "
 		    "pools.p.spin: '2s' is out of range; "
 		    "want a duration from 1ns to 1s (units ns, us, ms, s, min, h), or auto | "
 		    "pools.p.spin: has no effect with idle park; want idle adaptive, or not this key | "
@@ -554,10 +554,10 @@ static void calls_refuse(void **state)
 		    "runtime.groups_max: '4294967295' is out of range; want an integer from 1 to 1048576");
 	rt = runtime_open();
 	po.name = "p";
-	po.workers = 257;
+	po.workers = SHUNT_WORKERS_MAX + 1;
 	assert_int_equal(shunt_pool_create(rt, &po, &to.pool), SHUNT_EINVAL);
 	assert_int_equal(to.pool.v, 0);
-	expect_said("pools.p.workers: '257' is out of range; want an integer from 1 to 256, or auto");
+	expect_said("pools.p.workers: '1025' is out of range; want an integer from 1 to 1024, or auto");
 	forget();
 	to.name = "t";
 	to.handler = nothing;

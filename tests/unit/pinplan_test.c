@@ -352,7 +352,7 @@ static void child_starts_free(void **state)
 /* More cpus than a pool can have workers. */
 static void cut_count_is_spread(void **state)
 {
-	struct shunt_topo *t = tu_topo_text("package:2 core:192 pu:1", NULL);
+	struct shunt_topo *t = tu_topo_text("package:2 core:768 pu:1", NULL);
 	struct shunt_plan *p = plan(t, NULL, SHUNT_PIN_COMPACT, 0);
 	uint32_t on[2] = { 0, 0 };
 	char want[160];
@@ -362,9 +362,9 @@ static void cut_count_is_spread(void **state)
 	for (uint32_t i = 0; i < SHUNT_WORKERS_MAX; i++)
 		on[shunt_plan_worker_at(p, i)->package]++;
 	assert_true(on[0] == SHUNT_WORKERS_MAX / 2 && on[1] == SHUNT_WORKERS_MAX / 2);
-	assert_int_equal(shunt_plan_worker_at(p, SHUNT_WORKERS_MAX / 2)->os_cpu, 192);
+	assert_int_equal(shunt_plan_worker_at(p, SHUNT_WORKERS_MAX / 2)->os_cpu, 768);
 	(void)snprintf(want, sizeof(want),
-		       "384 cpus, but a pool has at most %d workers; they are spread over 2 packages",
+		       "1536 cpus, but a pool has at most %d workers; they are spread over 2 packages",
 		       SHUNT_WORKERS_MAX);
 	assert_string_equal(shunt_plan_note(p), want);
 	shunt_plan_destroy(p);

@@ -18,7 +18,7 @@
 #include "policy/ewma.h"
 #include "policy/strategy.h"
 
-#define WORKERS_MAX 300u
+#define WORKERS_MAX 1100u
 #define EVERY_STRATEGY_FIRST SHUNT_SELECT_DEFAULT
 #define EVERY_STRATEGY_LAST SHUNT_SELECT_USER
 
@@ -318,7 +318,9 @@ static void test_user(void **state)
 		assert_int_equal(sh_select(SHUNT_SELECT_USER, &v, &st, 0, false, SHUNT_ANY), -1);
 	}
 	answer = 299;
-	v.n = 300; /* too many for the stack */
+	v.n = SHUNT_WORKERS_MAX;
+	assert_int_equal(sh_select(SHUNT_SELECT_USER, &v, &st, 0, false, SHUNT_ANY), 299);
+	v.n = SHUNT_WORKERS_MAX + 1; /* too many for the stack */
 	assert_int_equal(sh_select(SHUNT_SELECT_USER, &v, &st, 0, false, SHUNT_ANY), -1);
 	v.scratch = scratch;
 	assert_int_equal(sh_select(SHUNT_SELECT_USER, &v, &st, 0, false, SHUNT_ANY), 299);

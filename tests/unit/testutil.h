@@ -42,6 +42,16 @@
 #ifndef TU_TSAN
 #define TU_TSAN 0
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#define TU_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TU_ASAN 1
+#endif
+#endif
+#ifndef TU_ASAN
+#define TU_ASAN 0
+#endif
 
 /* The seed of this run: SHUNT_SEED, else the clock. Printed, so that a failure can be repeated. */
 static TU_UNUSED uint64_t tu_seed(void)

@@ -14,16 +14,7 @@
 #include <shunt/error.h>
 
 /* A sanitizer takes more address space than any limit, and makes stacks of its own size. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED TU_TSAN
-#endif
+#define SANITIZED (TU_ASAN || TU_TSAN)
 #ifdef __GLIBC__
 #define LOCAL_DATA_IN_STACK 1 /* of the size that was asked for; musl makes the stack larger */
 #else
