@@ -34,11 +34,10 @@ extern "C" {
  *   the statistics of a type      the job ends as usual; only shunt_pool_info.finished counts it
  *   a larger table of names       the registration fails with SHUNT_ENOMEM; the clean-up after a removal is put off
  *
- * Thread: the caller of the call that needs the memory, and workers: at the end of their first job of each type and
- * level, and when a job that blocks or waits needs a new spare. A submit does not call it to queue a job. It does
- * where it runs the job itself (SHUNT_ON_FULL_INLINE), for that job's statistics, and where it waits inside a job
- * (SHUNT_ON_FULL_BLOCK), for a spare. Several threads call at once, some with a lock of the library held: the function
- * must not call the library, nor wait for a thread that does.
+ * Thread: the caller of the call that needs the memory; workers, at the end of their first job of each type and
+ * level; and the thread of a pool that makes its spares. A submit does not call it to queue a job. It does where it
+ * runs the job itself (SHUNT_ON_FULL_INLINE), for that job's statistics. Several threads call at once, some with a lock
+ * of the library held: the function must not call the library, nor wait for a thread that does.
  */
 typedef void *(*shunt_alloc_fn)(void *arg, size_t bytes, size_t align);
 /*

@@ -85,7 +85,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_trim(struct shunt_runtime *rt, uint64_t *byte
 /*
  * Stops accepting, and waits up to timeout_ns (0 = just look, SHUNT_FOREVER = no limit) until every accepted job is
  * terminal. 0 when all ended; SHUNT_ETIMEDOUT when jobs are left (they stay queued; destroy cancels and counts them).
- * SHUNT_EDEADLK inside a job. SHUNT_ESTOPPED: another thread destroys the runtime meanwhile.
+ * SHUNT_EDEADLK inside a job of this runtime, or in a callback or hook that its worker runs. SHUNT_ESTOPPED: another
+ * thread destroys the runtime meanwhile.
  * *left (may be NULL): how many accepted jobs were not terminal at the last look; 0 but for SHUNT_ETIMEDOUT. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_runtime_drain(struct shunt_runtime *rt, uint64_t timeout_ns, uint64_t *left);
@@ -238,7 +239,7 @@ SHUNT_MUST_USE SHUNT_API int shunt_pool_find(struct shunt_runtime *rt, const cha
  * Destroys a pool that no type names any more (shunt_type_destroy waited for their jobs): joins its threads, frees it.
  * Blocks until they have ended, on_stop included, and the submits of this moment, of any pool, have returned; other
  * calls go on meanwhile, and its name is free at once.
- * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK inside a job. Detail.
+ * 0, SHUNT_ENOENT, SHUNT_EBUSY while types name it, SHUNT_EDEADLK as shunt_runtime_drain. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_pool_destroy(struct shunt_runtime *rt, struct shunt_pool_id pool);
 
@@ -265,8 +266,8 @@ SHUNT_MUST_USE SHUNT_API int shunt_type_find(struct shunt_runtime *rt, const cha
 /*
  * Destroys a type: submits of it return SHUNT_ENOENT from now on; waits up to timeout_ns (0 = just look,
  * SHUNT_FOREVER = no limit) until its accepted jobs are terminal (the handler of an asynchronous job that was completed
- * early may still be returning). 0, SHUNT_ENOENT, SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK inside a
- * job. Detail.
+ * early may still be returning). 0, SHUNT_ENOENT, SHUNT_ETIMEDOUT (it stays closed; call again), SHUNT_EDEADLK as
+ * shunt_runtime_drain. Detail.
  */
 SHUNT_MUST_USE SHUNT_API int shunt_type_destroy(struct shunt_runtime *rt, struct shunt_type_id type,
 						uint64_t timeout_ns);

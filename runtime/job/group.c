@@ -228,6 +228,7 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		       struct sh_boosts *boosts, struct sh_sleeper *sleeper)
 {
 	struct sh_group *g = group_at(rt, group);
+	bool refused = false;
 
 	for (;;) {
 		uint64_t w = 0;
@@ -237,6 +238,8 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 			return SHUNT_ESTALE;
 		if ((w & SH_GROUP_PENDING) == 0)
 			return 0;
+		if (refused)
+			return SHUNT_EDEADLK;
 		left = sh_clock_left(deadline_ns);
 		if (left == 0)
 			return SHUNT_ETIMEDOUT;
@@ -249,9 +252,10 @@ static int group_sleep(struct shunt_runtime *rt, struct shunt_group_id group, ui
 		group_boost(g, boosts);
 		if (pinned_came(g, group, sleeper))
 			return SHUNT_EAGAIN;
-		if (sh_sleeper_look(sleeper, &left) != 0 || sh_sleeper_again(sleeper) != 0)
-			return SHUNT_EDEADLK;
-		(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
+		/* the members may have ended meanwhile */
+		refused = sh_sleeper_look(sleeper, &left) != 0 || sh_sleeper_again(sleeper) != 0;
+		if (!refused)
+			(void)sh_futex_wait(sh_futex_low(&g->state), (uint32_t)(w | SH_GROUP_WAITER), left);
 	}
 }
 

@@ -267,6 +267,7 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 				    struct sh_sleeper *sleeper)
 {
 	struct sh_record *t = sh_record_at(rt, handle);
+	bool refused = false;
 
 	for (;;) {
 		uint64_t w = 0;
@@ -276,6 +277,8 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 			return SHUNT_ESTALE;
 		if (record_terminal(w))
 			return 0;
+		if (refused)
+			return SHUNT_EDEADLK;
 		left = sh_clock_left(deadline_ns);
 		if (left == 0)
 			return SHUNT_ETIMEDOUT;
@@ -285,9 +288,9 @@ static SH_NOINLINE int record_sleep(struct shunt_runtime *rt, uint64_t handle, u
 		 */
 		if (!(w & SH_RECORD_WAITER) && !sh_a64_cas_acq_rel(&t->state, &w, w | SH_RECORD_WAITER))
 			continue;
-		if (sh_sleeper_look(sleeper, &left) != 0)
-			return SHUNT_EDEADLK;
-		(void)sh_futex_wait(sh_futex_low(&t->state), (uint32_t)(w | SH_RECORD_WAITER), left);
+		refused = sh_sleeper_look(sleeper, &left) != 0; /* the job may have ended meanwhile */
+		if (!refused)
+			(void)sh_futex_wait(sh_futex_low(&t->state), (uint32_t)(w | SH_RECORD_WAITER), left);
 	}
 }
 

@@ -16,6 +16,9 @@ int sh_control_outside(struct shunt_runtime *rt)
 		return SHUNT_EFORKED;
 	if (sh_current_ctx(rt))
 		return sh_error_set(SHUNT_EDEADLK, "runtime %s: called inside its job; want another thread", rt->name);
+	if (sh_thread.worker && sh_thread.worker->pool->rt == rt)
+		return sh_error_set(SHUNT_EDEADLK, "runtime %s: called in its worker's hook; want another thread",
+				    rt->name);
 	return 0;
 }
 

@@ -283,6 +283,8 @@ void sh_pool_free(struct sh_pool *p, bool forked)
 	struct shunt_runtime *rt = p->rt;
 	uint32_t i;
 
+	if (!forked)
+		sh_starter_join(p);
 	for (i = 0; i < SH_SLOTS_TOTAL && !forked; i++)
 		if (p->worker[i] && p->worker[i]->has_thread)
 			(void)pthread_join(p->worker[i]->thread, NULL);

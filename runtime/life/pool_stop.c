@@ -7,7 +7,7 @@
 #include "sched/capacity.h"
 #include "sched/push.h"
 #include "sched/run.h"
-#include "sched/spare.h"
+#include "sched/starter.h"
 #include "sched/strand.h"
 #include "sched/token.h"
 
@@ -29,6 +29,7 @@ void sh_pool_stop(struct sh_pool *p)
 		(void)sh_a32_cas_sc(&w->state, &s, SH_W_RUNNING);
 		(void)sh_futex_wake(&w->state, 1);
 	}
+	sh_starter_stop(p);
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	sh_capacity_signal(p);
 }
@@ -37,7 +38,7 @@ bool sh_pool_stopped(struct sh_pool *p)
 {
 	uint32_t n, i;
 
-	if (sh_pool_spare_starting(p)) /* its hooks are still to come */
+	if (!sh_starter_over(p)) /* the hooks of a spare are still to come */
 		return false;
 	n = sh_a32_load_acq(&p->slots); /* mo slots.1 <- slots.1@life/pool.c: complete workers. */
 	for (i = 0; i < n; i++) {

@@ -27,7 +27,6 @@
 #include "job/parts.h"
 #include "sched/credit.h"
 #include "sched/pin.h"
-#include "sched/starter.h"
 #include "sched/submitter.h"
 #include "sched/world.h"
 
@@ -188,7 +187,6 @@ static void stages_stop(struct shunt_runtime *rt, size_t n)
 	while (n > 0)
 		stages[--n].stop(rt);
 	forked = sh_runtime_forked(rt);
-	sh_starter_end(rt, forked);
 	(void)pthread_mutex_destroy(&rt->control);
 	mem = rt->mem;
 	sh_mem_free(&mem, rt, sizeof(*rt), SH_CACHELINE);
@@ -220,7 +218,6 @@ int shunt_runtime_create(struct shunt_runtime **out, const struct shunt_runtime_
 	}
 	rt->mem = mem;
 	(void)pthread_mutex_init(&rt->control, NULL);
-	sh_starter_init(rt);
 	rc = sh_opts_runtime(rt, opts);
 	for (i = 0; rc == 0 && i < SH_COUNT(stages); i++)
 		rc = stages[i].start(rt);

@@ -290,8 +290,8 @@ static int list_join(struct sh_sleeper *s)
 }
 
 /*
- * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one: while
- * others did not count as blocked any more, and not yet again.
+ * It has a spare, or knows that there is none: then it asks again. So it does if it only seemed that there is one,
+ * while others did not count as blocked any more, and not yet again.
  */
 static int list_settle(struct sh_sleeper *s, bool none)
 {
@@ -305,15 +305,22 @@ static int list_settle(struct sh_sleeper *s, bool none)
 	return refused ? SHUNT_EDEADLK : 0;
 }
 
+/* May it sleep without a spare? For another runtime's job, and where who stops the pool ends what is queued. */
+static bool may_go_without(const struct sh_sleeper *s)
+{
+	/* mo rlx: set before the spare is refused, under a lock. */
+	return s->blocked->rt != s->rt || sh_a32_load_rlx(&s->blocked->worker->pool->stop) != 0;
+}
+
 /*
- * What sh_block_ask or sh_block_look said. It sleeps meanwhile if a spare is on its way; without one, if there is none,
- * for another runtime's job, if that does not wait for its pool.
+ * What sh_block_ask or sh_block_look said. It sleeps meanwhile if a spare is on its way; without one, if there is none
+ * and it may, unless that closes a circle.
  */
 static int spare_said(struct sh_sleeper *s, int rc)
 {
 	if (rc == SHUNT_EAGAIN || rc == SHUNT_ETIMEDOUT)
 		return 0;
-	if (rc == 0 || (rc == SHUNT_ELIMIT && s->blocked->rt != s->rt))
+	if (rc == 0 || (rc == SHUNT_ELIMIT && may_go_without(s)))
 		return list_settle(s, rc != 0);
 	return SHUNT_EDEADLK;
 }

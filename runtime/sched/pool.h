@@ -87,13 +87,15 @@ struct sh_pool {
 	char name[SHUNT_NAME_MAX];
 	char place[256];
 	pthread_mutex_t spare_lock; /* counts of blocked workers, spares; rank 2, below control */
-	struct sh_worker *starting; /* sync: lock(spare_lock); a spare whose thread has not begun yet; NULL = none */
-	/* sync: lock(spare_lock); the starter was asked for one, in place of this worker */
-	bool making;
+	pthread_t starter;          /* starter.h */
+	bool has_starter;           /* sync: const once the pool is made */
+	/* sync: lock(spare_lock); the starter makes a spare in place of this worker, or was asked to; it has ended */
+	bool making, starter_over;
 	const struct sh_worker *make_for;
-	struct sh_pool *next_to_start; /* sync: lock(starter.lock) */
 	/* sync: lock(spare_lock); spares that could not be made, or gave up */
 	uint32_t start_failures;
+	/* sync: atomic, changed under lock(spare_lock); futex word of the starter */
+	sh_a32 asked;
 	/* sync: atomic; futex word, counts spares that were made, have begun or given up */
 	sh_a32 starts;
 	uint32_t types;            /* sync: lock(rt->control); types that name this pool */

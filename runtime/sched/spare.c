@@ -17,8 +17,6 @@
 #include "sched/starter.h"
 #include "sched/worker_make.h"
 
-#define LINES_BYTES 1024u /* of what is logged under spare_lock */
-
 /* Under spare_lock: activates a dormant spare. False = there is none. */
 static bool spare_wake_dormant(struct sh_pool *p)
 {
@@ -46,30 +44,6 @@ static bool spare_wake_dormant(struct sh_pool *p)
 	return false;
 }
 
-/* Under spare_lock: the spare that is being started is no longer, if its thread has begun or given up. */
-static void start_settle(struct sh_pool *p)
-{
-	struct sh_worker *w = p->starting;
-	/* mo start.1 <- start.1@sched/worker.c: what a thread that gave up did. */
-	uint32_t s = w ? sh_a32_load_acq(&w->started) : 0;
-
-	if (s == 0)
-		return;
-	p->starting = NULL;
-	if (s != SH_STARTED_FAILED)
-		return;
-	p->start_failures++;
-	(void)pthread_join(w->thread, NULL);
-	p->worker[w->slot] = NULL;
-	sh_worker_free(p, w);
-}
-
-/* Under spare_lock: is a spare on its way? */
-static bool is_starting(const struct sh_pool *p)
-{
-	return p->making || p->starting;
-}
-
 /*
  * Under spare_lock: a blocked worker asks for a spare, or what has come of it. One that asked when others were blocked
  * already has one when there are as many. Spares begin one at a time, so that their slots are counted in order. 0; SHUNT_EAGAIN:
@@ -81,11 +55,10 @@ static int compensate(struct sh_pool *p, const struct sh_spare_ask *ask, const s
 	uint32_t blocked = sh_a32_load_rlx(&p->blocked);
 	uint32_t want = ask->rank < blocked ? ask->rank : blocked;
 
-	start_settle(p);
 	/* mo rlx: raised under the lock; a decrement meanwhile makes a spare surplus, no more. */
 	if (sh_a32_load_rlx(&p->spares_active) >= want || spare_wake_dormant(p))
 		return 0;
-	if (is_starting(p))
+	if (p->making)
 		return SHUNT_EAGAIN;
 	if ((int32_t)(p->start_failures - ask->failures) > 0)
 		return SHUNT_ELIMIT;
@@ -95,21 +68,8 @@ static int compensate(struct sh_pool *p, const struct sh_spare_ask *ask, const s
 	/* mo stop.1 <- park.2@sched/push.c: sees that the pool stops. */
 	if (sh_a32_load_acq(&p->stop) != 0)
 		return SHUNT_ELIMIT;
-	p->making = true;
-	p->make_for = w;
-	sh_starter_ask(p);
+	sh_starter_ask(p, w);
 	return SHUNT_EAGAIN;
-}
-
-bool sh_pool_spare_starting(struct sh_pool *p)
-{
-	bool starting;
-
-	(void)pthread_mutex_lock(&p->spare_lock);
-	start_settle(p);
-	starting = is_starting(p);
-	(void)pthread_mutex_unlock(&p->spare_lock);
-	return starting;
 }
 
 /*
@@ -142,8 +102,8 @@ static int pool_block_begin(struct sh_pool *p, struct sh_worker *w, struct sh_sp
 	offer_queues(p, w, false); /* the spare's first pick is the most urgent job, not what the backlog has */
 	(void)pthread_mutex_lock(&p->spare_lock);
 	ask->rank = sh_a32_add_rlx(&p->blocked, 1) + 1; /* mo rlx: raised under the lock. */
-	start_settle(p);
-	ask->failures = p->start_failures + is_starting(p); /* not of the one that is on its way */
+	/* not that of the one that is on its way */
+	ask->failures = p->start_failures + p->making;
 	rc = compensate(p, ask, w);
 	(void)pthread_mutex_unlock(&p->spare_lock);
 	SH_POINT("pool.spare.asked");
@@ -251,11 +211,6 @@ static void block_declared(struct shunt_job_ctx *ctx)
 
 int sh_block_ask(struct shunt_job_ctx *ctx, struct sh_spare_ask *ask)
 {
-	struct sh_log_held lines;
-	char text[LINES_BYTES];
-	SH_NO_CANCEL; /* a join, under a lock */
-	int rc;
-
 	if (sh_runtime_forked(ctx->rt))
 		return SHUNT_EFORKED;
 	if (!ctx->worker)
@@ -269,24 +224,13 @@ int sh_block_ask(struct shunt_job_ctx *ctx, struct sh_spare_ask *ask)
 	 * waits
 	 */
 	sh_account_close_before(ctx->worker);
-	sh_log_hold(&lines, text, sizeof(text));
-	rc = pool_block_begin(ctx->worker->pool, ctx->worker, ask);
-	sh_log_pass(&lines);
 	block_declared(ctx);
-	return rc;
+	return pool_block_begin(ctx->worker->pool, ctx->worker, ask);
 }
 
 int sh_block_look(struct shunt_job_ctx *ctx, const struct sh_spare_ask *ask, uint64_t deadline_ns)
 {
-	struct sh_log_held lines;
-	char text[LINES_BYTES];
-	SH_NO_CANCEL;
-	int rc;
-
-	sh_log_hold(&lines, text, sizeof(text));
-	rc = pool_block_await(ctx->worker->pool, ctx->worker, ask, deadline_ns);
-	sh_log_pass(&lines);
-	return rc;
+	return pool_block_await(ctx->worker->pool, ctx->worker, ask, deadline_ns);
 }
 
 int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns)

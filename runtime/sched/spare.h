@@ -3,7 +3,7 @@
  * cpus have work. Used by jobs that block (spare.c), and by the loop of a surplus spare.
  *
  * Algorithm: two counts, `blocked` workers and `spares_active`. A block raises `blocked`; if fewer
- * spares are active it activates a DORMANT one, under spare_lock, else it asks the runtime's starter (starter.h) for
+ * spares are active it activates a DORMANT one, under spare_lock, else it asks the pool's starter (starter.h) for
  * one more, and looks again until that has begun, for as long as it may wait. One that comes later is there for the
  * next worker that blocks. One spare is made and begins at a time. The end of a block lowers `blocked` without the
  * lock and wakes a parked spare. A spare without a job goes DORMANT under the lock if it is surplus.
@@ -24,7 +24,7 @@
 /* What a worker that is blocked remembers until it has a spare. */
 struct sh_spare_ask {
 	uint32_t rank;     /* workers that were blocked with it */
-	uint32_t failures; /* of starts, that are none of its own */
+	uint32_t failures; /* of starts, up to which it asks on */
 };
 
 /*
@@ -40,8 +40,6 @@ int sh_block_begin(struct shunt_job_ctx *ctx, uint64_t deadline_ns);
 int sh_block_ask(struct shunt_job_ctx *ctx, struct sh_spare_ask *ask);
 /* What has come of it; waits until then, or the deadline. 0, SHUNT_ELIMIT, SHUNT_ETIMEDOUT. */
 int sh_block_look(struct shunt_job_ctx *ctx, const struct sh_spare_ask *ask, uint64_t deadline_ns);
-/* Is there a spare whose thread has not begun yet? It is not counted in `slots`. */
-bool sh_pool_spare_starting(struct sh_pool *p);
 /* Are more spares active than workers blocked? For a spare's scan before it parks. */
 bool sh_pool_spare_surplus(const struct sh_pool *p);
 /* Are fewer spares active than workers blocked? */

@@ -2,6 +2,7 @@
 #include "sched/starter.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 #include <shunt/error.h>
 
@@ -9,147 +10,126 @@
 #include "base/inject.h"
 #include "base/thread.h"
 #include "machine/bind.h"
-#include "sched/submitter.h"
 #include "sched/worker_make.h"
 
-/* NULL = the runtime ends. */
-static struct sh_pool *next_pool(struct sh_starter *s)
+/* Under spare_lock, which it gives up while it sleeps: until a spare is wanted. False = the pool stops. */
+static bool await(struct sh_pool *p)
 {
-	struct sh_pool *p;
+	/* mo rlx: both are changed under the lock. */
+	while (sh_a32_load_rlx(&p->stop) == 0) {
+		uint32_t asked = sh_a32_load_rlx(&p->asked); /* mo rlx: as above. */
 
-	(void)pthread_mutex_lock(&s->lock);
-	while ((p = s->first) == NULL && !s->stop) {
-		uint32_t asked = sh_a32_load_rlx(&s->asked); /* mo rlx: changed under the lock. */
-
-		(void)pthread_mutex_unlock(&s->lock);
-		(void)sh_futex_wait(&s->asked, asked, SH_FOREVER);
-		(void)pthread_mutex_lock(&s->lock);
+		if (p->making)
+			return true;
+		(void)pthread_mutex_unlock(&p->spare_lock);
+		(void)sh_futex_wait(&p->asked, asked, SH_FOREVER);
+		(void)pthread_mutex_lock(&p->spare_lock);
 	}
-	if (p)
-		s->first = p->next_to_start;
-	(void)pthread_mutex_unlock(&s->lock);
-	return p;
+	return false;
 }
 
-/* Makes one more spare, on the cpu of the worker that it replaces, in the next slot. NULL = it cannot be had. */
-static struct sh_worker *spare_launch(struct sh_pool *p, const struct sh_worker *instead_of, uint32_t slot)
+/* Makes one more spare, on the cpu of the worker that it replaces, in the next slot. False = it cannot be had. */
+static bool spare_start(struct sh_pool *p, const struct sh_worker *instead_of)
 {
+	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: only a spare that this thread makes raises it. */
 	struct sh_worker *w = sh_worker_alloc(p, slot);
-	int rc;
 
 	if (!w)
-		return NULL;
+		return false;
 	w->cpu = instead_of->cpu;
 	w->node = instead_of->node;
 	w->node_slot = instead_of->node_slot;
+	w->instead_of = (uint16_t)instead_of->slot;
 	sh_worker_steal_order(p, w, NULL);
 	p->worker[slot] = w;
 	SH_POINT("pool.spare.launch");
-	rc = sh_worker_launch(w); /* it counts itself (sh_worker_main) */
-	if (rc != 0) {
-		p->worker[slot] = NULL;
-		sh_worker_free(p, w);
-		return NULL;
-	}
-	sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u starts, worker %u is blocked", p->name, slot,
-		     instead_of->slot);
-	return w;
+	if (sh_worker_start(w) == 0) /* it counts itself (sh_worker_main) */
+		return true;
+	if (w->has_thread)
+		(void)pthread_join(w->thread, NULL);
+	p->worker[slot] = NULL;
+	sh_worker_free(p, w);
+	return false;
 }
 
-/* Makes the spare that the pool has asked for. The pool may be freed before this returns. */
-static void spare_make(struct sh_pool *p)
+/* Under spare_lock: the spare that was wanted is there, or not to be had. */
+static void answer(struct sh_pool *p, bool failed)
 {
-	uint32_t slot = sh_a32_load_rlx(&p->slots); /* mo rlx: only the spare that this call makes raises it. */
-	struct sh_worker *w = NULL;
-
-	/* without the lock: nobody holds it while memory or a thread is asked of the system */
-	if (sh_a32_load_rlx(&p->stop) == 0) /* mo rlx: a spare that begins looks again. */
-		w = spare_launch(p, p->make_for, slot);
-	(void)pthread_mutex_lock(&p->spare_lock);
 	p->making = false;
-	p->starting = w;
-	if (!w)
-		p->start_failures++;
-	/*
-	 * mo spare.3 -> spare.3@sched/spare.c: who waits looks again: the thread may have begun before it was named, or
-	 * there is none.
-	 */
+	p->start_failures += failed;
+	/* mo spare.3 -> spare.3@sched/spare.c: who waits looks again. */
 	(void)sh_a32_add_acq_rel(&p->starts, 1);
 	(void)sh_futex_wake(&p->starts, INT_MAX);
-	(void)pthread_mutex_unlock(&p->spare_lock); /* the pool may be freed now */
 }
 
 static void *starter_main(void *arg)
 {
-	struct shunt_runtime *rt = arg;
-	struct sh_pool *p;
+	struct sh_pool *p = arg;
+	SH_NO_CANCEL;
+	char name[16];
+	bool started;
 	int rc = 0;
 
-	(void)pthread_setname_np(pthread_self(), "shunt/starter");
-	if (sh_cpus_count(&rt->starter.cpus) != 0) /* else that of a worker, if a job made the pool */
-		rc = sh_topo_bind_thread_as(&rt->starter.cpus);
-	if (rc != 0)
-		sh_log_write(&rt->log, SHUNT_LOG_WARN,
-			     "runtime %s: the thread that starts spares wanted the affinity of the thread that made the"
-			     " first pool: %s",
-			     rt->name, shunt_strerror(rc));
-	sh_thread_enters(rt); /* the log's hook cannot destroy it from here */
-	while ((p = next_pool(&rt->starter)) != NULL)
-		spare_make(p);
-	sh_thread_leaves(rt);
+	(void)snprintf(name, sizeof(name), "%.9s/start", p->name);
+	(void)pthread_setname_np(pthread_self(), name);
+	if (sh_cpus_count(&p->maker_cpus) != 0) /* else that of a worker, if a job made the pool: slower, no more */
+		rc = sh_topo_bind_thread_as(&p->maker_cpus);
+	(void)rc;
+	(void)pthread_mutex_lock(&p->spare_lock);
+	while (await(p)) {
+		(void)pthread_mutex_unlock(&p->spare_lock); /* nobody holds it while something is asked of the system */
+		started = spare_start(p, p->make_for);
+		(void)pthread_mutex_lock(&p->spare_lock);
+		answer(p, !started);
+	}
+	answer(p, false);
+	p->starter_over = true;
+	(void)pthread_mutex_unlock(&p->spare_lock);
 	return NULL;
 }
 
-void sh_starter_init(struct shunt_runtime *rt)
+int sh_starter_begin(struct sh_pool *p)
 {
-	(void)pthread_mutex_init(&rt->starter.lock, NULL);
-}
-
-int sh_starter_begin(const struct sh_pool *p)
-{
-	struct sh_starter *s = &p->rt->starter;
 	int rc = SHUNT_ESYS;
 
-	if (s->has_thread)
-		return 0;
-	s->cpus = p->maker_cpus;
 	if (!SH_FAIL("starter.thread"))
-		rc = sh_thread_start(&s->thread, starter_main, p->rt, 0, 0);
-	s->has_thread = rc == 0;
+		rc = sh_thread_start(&p->starter, starter_main, p, 0, 0);
+	p->has_starter = rc == 0;
 	return rc;
 }
 
-static void changed(struct sh_starter *s)
+static void wake(struct sh_pool *p)
 {
-	(void)sh_a32_add_rlx(&s->asked, 1); /* mo rlx: under the lock, as its readers. */
-	(void)pthread_mutex_unlock(&s->lock);
-	(void)sh_futex_wake(&s->asked, 1);
+	(void)sh_a32_add_rlx(&p->asked, 1); /* mo rlx: under the lock, as its reader. */
+	(void)sh_futex_wake(&p->asked, 1);
 }
 
-void sh_starter_ask(struct sh_pool *p)
+void sh_starter_ask(struct sh_pool *p, const struct sh_worker *w)
 {
-	struct sh_starter *s = &p->rt->starter;
-	struct sh_pool **last = &s->first;
-
-	(void)pthread_mutex_lock(&s->lock);
-	p->next_to_start = NULL;
-	while (*last)
-		last = &(*last)->next_to_start;
-	*last = p;
-	changed(s);
+	p->making = true;
+	p->make_for = w;
+	wake(p);
 }
 
-void sh_starter_end(struct shunt_runtime *rt, bool forked)
+void sh_starter_stop(struct sh_pool *p)
 {
-	struct sh_starter *s = &rt->starter;
+	wake(p);
+}
 
-	if (forked)
-		return;
-	if (s->has_thread) {
-		(void)pthread_mutex_lock(&s->lock);
-		s->stop = true;
-		changed(s);
-		(void)pthread_join(s->thread, NULL);
-	}
-	(void)pthread_mutex_destroy(&s->lock);
+bool sh_starter_over(struct sh_pool *p)
+{
+	bool over;
+
+	if (!p->has_starter)
+		return true;
+	(void)pthread_mutex_lock(&p->spare_lock);
+	over = p->starter_over;
+	(void)pthread_mutex_unlock(&p->spare_lock);
+	return over;
+}
+
+void sh_starter_join(struct sh_pool *p)
+{
+	if (p->has_starter)
+		(void)pthread_join(p->starter, NULL);
 }

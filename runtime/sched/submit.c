@@ -281,19 +281,16 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 	struct sh_pool *p = s->pool;
 	uint64_t deadline = sh_clock_deadline(s->opts->full_timeout_ns ? s->opts->full_timeout_ns : SH_FOREVER);
 	bool in_worker = s->ctx && s->ctx->worker;
+	struct sh_spare_ask ask;
 	struct sh_submitter *call;
-	int rc;
+	int rc, spare = 0;
 
 	call = sh_call_begin(rt); /* while it sleeps it is in no section */
 	if (in_worker) {
 		uint32_t depth = sh_section_suspend(rt, s->sub);
 
-		rc = sh_block_begin(s->ctx, deadline);
+		spare = sh_block_ask(s->ctx, &ask);
 		sh_section_resume(rt, s->sub, depth);
-		if (rc != 0) {
-			sh_call_end(rt, call);
-			return rc == SHUNT_ELIMIT ? SHUNT_EDEADLK : rc;
-		}
 	}
 	/* mo rlx: a missed waiter looks again within a millisecond. */
 	(void)sh_a32_add_rlx(&p->capacity_waiters, 1);
@@ -307,12 +304,19 @@ static int block_for_capacity(struct sh_submit *s, struct shunt_job_id *id)
 		if (rc != SHUNT_EFULL)
 			break;
 		left = sh_clock_left(deadline);
-		if (left == 0) {
+		if (left == 0)
 			rc = SHUNT_ETIMEDOUT;
+		else if (spare != 0 && spare != SHUNT_EAGAIN)
+			rc = spare == SHUNT_ELIMIT ? SHUNT_EDEADLK : spare;
+		if (rc != SHUNT_EFULL)
 			break;
-		}
 		depth = sh_section_suspend(rt, s->sub);
-		(void)sh_futex_wait(&p->releases, seen, left < CAPACITY_STEP_NS ? left : CAPACITY_STEP_NS);
+		if (spare == SHUNT_EAGAIN) { /* the step is short enough to look again */
+			spare = sh_block_look(s->ctx, &ask, 0);
+			spare = spare == SHUNT_ETIMEDOUT ? SHUNT_EAGAIN : spare;
+		}
+		if (spare == 0 || spare == SHUNT_EAGAIN)
+			(void)sh_futex_wait(&p->releases, seen, left < CAPACITY_STEP_NS ? left : CAPACITY_STEP_NS);
 		sh_section_resume(rt, s->sub, depth);
 	}
 	(void)sh_a32_sub_rlx(&p->capacity_waiters, 1); /* mo rlx: as above. */

@@ -195,6 +195,17 @@ static bool worker_continue(struct sh_worker *w)
 	return true;
 }
 
+/*
+ * A submitter that saw only one thread in the pool has said nobody that it queued a job. A spare that polls looks where
+ * the hints say.
+ */
+static void offers_seen(struct sh_worker *w)
+{
+	for (uint32_t l = 0; l < w->pool->levels; l++)
+		if (sh_pick_others_have(w, l))
+			sh_hint_set(&w->pool->stealable, 1u << l);
+}
+
 /* Reports "started". False = there is no submitter for the thread. */
 static bool worker_begin(struct sh_worker *w)
 {
@@ -215,12 +226,16 @@ static bool worker_begin(struct sh_worker *w)
 	/*
 	 * mo slots.1 -> slots.1@sched/pick.c: complete before it is counted, counted before it takes, keeps
 	 * or waits for anything.
-	 * mo slots.2 <> slots.2@sched/push.c: the blocker that made it offers its queues afterwards.
+	 * mo slots.2 <> slots.2@sched/push.c: counted before it looks at the others' queues.
 	 * mo slots.3 <> slots.3@job/async.c: counted before its own first sleep.
 	 * mo slots.4 <> slots.4@sched/pick.c: counted before it steals.
 	 */
-	if (w->spare && w->submitter)
+	if (w->spare && w->submitter) {
 		sh_a32_store_sc(&p->slots, w->slot + 1);
+		offers_seen(w);
+		sh_log_write(&p->rt->log, SHUNT_LOG_DEBUG, "pool %s: spare %u starts, worker %u is blocked", p->name,
+			     w->slot, w->instead_of);
+	}
 	/* mo start.1 -> start.1@sched/worker_make.c: pinning result, attributes and submitter before "started". */
 	sh_a32_store_rel(&w->started, w->submitter ? SH_STARTED_RUNNING : SH_STARTED_FAILED);
 	(void)sh_futex_wake(&w->started, 1);

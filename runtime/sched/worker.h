@@ -130,6 +130,7 @@ struct sh_worker {
 	uint32_t level_mask;      /* sync: const; levels it may take */
 	uint32_t own_levels;      /* sync: const; levels whose own spawns it keeps in its deque */
 	bool spare;               /* sync: const */
+	uint16_t instead_of;      /* sync: const; of a spare: the worker that it was made for */
 	struct sh_ring *ring;     /* sync: const; [levels] */
 	struct sh_ring *pinned;   /* sync: const; [levels] */
 	struct sh_deque *deque;   /* sync: const; [levels] */

@@ -173,7 +173,7 @@ int sh_worker_replace(struct sh_worker *w)
 	return rc;
 }
 
-int sh_worker_launch(struct sh_worker *w)
+static int launch(struct sh_worker *w)
 {
 	const struct sh_pool *p = w->pool;
 	int rc = SHUNT_ESYS;
@@ -187,7 +187,7 @@ int sh_worker_launch(struct sh_worker *w)
 int sh_worker_start(struct sh_worker *w)
 {
 	uint32_t s;
-	int rc = sh_worker_launch(w);
+	int rc = launch(w);
 
 	if (rc != 0)
 		return rc;

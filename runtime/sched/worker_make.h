@@ -1,6 +1,6 @@
 /*
  * sched/worker_make.h - makes, places, starts and frees workers. Called when a pool is created
- * (life/pool.c, under the control lock) and when a spare is needed (spare.c, under spare_lock).
+ * (life/pool.c, under the control lock) and when a spare is needed (starter.c, without a lock).
  * Start blocks until the new thread has registered.
  *
  * SPDX-License-Identifier: MIT
@@ -22,9 +22,10 @@ void sh_worker_place(struct sh_pool *p, struct sh_worker *w, const struct shunt_
 void sh_worker_steal_order(struct sh_pool *p, struct sh_worker *w, const struct shunt_plan *plan);
 /* Levels whose own spawns it keeps in its deque. */
 uint32_t sh_worker_own_levels(const struct sh_worker *w);
-/* Starts its thread, and does not wait for it: it says in `started` how it began. 0, or what sh_thread_start says. */
-int sh_worker_launch(struct sh_worker *w);
-/* The same, and waits until it is pinned and counted. 0; what sh_thread_start says; SHUNT_ELIMIT. */
+/*
+ * Starts its thread, and waits until it is pinned and counted. 0; what sh_thread_start says; SHUNT_ELIMIT: the thread
+ * gave up.
+ */
 int sh_worker_start(struct sh_worker *w);
 /* The thread of w ends: starts another one, which waits for that end. 0, or what sh_thread_start says. */
 int sh_worker_replace(struct sh_worker *w);

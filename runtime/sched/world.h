@@ -125,17 +125,6 @@ struct sh_submitter {
 struct sh_part;
 struct shunt_cq;
 
-/* The thread that makes spares (starter.h). */
-struct sh_starter {
-	pthread_mutex_t lock;  /* rank 3, below spare_lock */
-	struct sh_pool *first; /* sync: lock; pools that want a spare, the oldest first */
-	sh_a32 asked;          /* sync: atomic, changed under lock; futex word */
-	bool stop;             /* sync: lock */
-	bool has_thread;       /* sync: lock(control) */
-	struct sh_cpus cpus;   /* sync: const once it runs */
-	pthread_t thread;
-};
-
 #define SH_PARTS_MAX 16u
 
 struct shunt_runtime {
@@ -177,7 +166,6 @@ struct shunt_runtime {
 	struct sh_mem mem;
 	struct sh_registry *pool_names, *type_names;
 	pthread_mutex_t control; /* rank 1: create, remove, snapshot, destroy */
-	struct sh_starter starter;
 	struct shunt_runtime_opts opts;
 	char name[SHUNT_NAME_MAX];
 	char level_names[SHUNT_LEVELS_MAX][SHUNT_NAME_MAX];

@@ -256,7 +256,7 @@ static int on_balancer(void)
 	struct shunt_balancer *b = NULL;
 	int rc;
 
-	o.workers = 300;
+	o.workers = SHUNT_WORKERS_MAX + 1;
 	o.strategy = SHUNT_SELECT_USER;
 	o.select = tu_select_first;
 	rc = shunt_balancer_create(&b, &o);

@@ -102,8 +102,8 @@ static void test_pool(void **state)
 	newer.o.size = sizeof(newer);
 	newer.more = 1;
 	EXPECT(shunt_pool_create(rt, &newer.o, &id), SHUNT_EINVAL, "size", "shunt_pool_opts is set", "want");
-	o.workers = 300;
-	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EINVAL, "pools.io.workers", "'300'", "256");
+	o.workers = 3000;
+	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EINVAL, "pools.io.workers", "'3000'", "1024");
 	o.workers = 1;
 	o.place = "cpus:8191";
 	EXPECT(shunt_pool_create(rt, &o, &id), SHUNT_EINVAL, "pools.io.place", "has no effect", "want");
@@ -207,7 +207,7 @@ static void test_plan(void **state)
 /* The list of problems, one a line; what does not fit is counted. */
 static void test_config(void **state)
 {
-	static const char few[] = "pools: { io: { workers: 300, place: numa:4000 } }\nruntime: { jobs_max: many }\n";
+	static const char few[] = "pools: { io: { workers: 3000, place: numa:4000 } }\nruntime: { jobs_max: many }\n";
 	struct shunt_config *c = NULL;
 	struct shunt_runtime *rt = NULL;
 	char line[64];
@@ -217,7 +217,7 @@ static void test_config(void **state)
 	EXPECT(shunt_config_create(NULL), SHUNT_EINVAL, "config", "NULL", "want");
 	assert_int_equal(shunt_config_create(&c), 0);
 	EXPECT(shunt_config_load_text(c, "f", few, sizeof(few) - 1), SHUNT_ECONFIG, "f:1: pools.io.workers",
-	       "'300'", "want");
+	       "'3000'", "want");
 	assert_detail("f:2: runtime.jobs_max", "'many'", "want");
 	assert_string_equal(shunt_error_detail(), shunt_config_errors(c));
 	EXPECT(shunt_config_bind(c, NULL, NULL), SHUNT_EINVAL, "config", "NULL", "want");
@@ -226,7 +226,7 @@ static void test_config(void **state)
 	       "unknown", "want");
 	for (more = 0; more < 130; more++) {
 		(void)snprintf(line, sizeof(line), "pools.io.workers=many%u", more);
-		EXPECT(shunt_config_set(c, "--set", line), SHUNT_ECONFIG, "f:1: pools.io.workers", "'300'", "want");
+		EXPECT(shunt_config_set(c, "--set", line), SHUNT_ECONFIG, "f:1: pools.io.workers", "'3000'", "want");
 	}
 	for (const char *s = shunt_error_detail(); *s; s++)
 		lines += *s == '\n';

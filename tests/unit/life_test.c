@@ -170,10 +170,9 @@ static void test_destroy_waiting_handler(void **state)
 	assert_true(l.wait_rc == 0 || l.wait_rc == SHUNT_EDEADLK || l.wait_rc == SHUNT_ESTOPPED);
 }
 
-static int control_job(struct shunt_job_ctx *ctx, void *arg)
+/* They wait for the thread that calls them. */
+static void control_calls(struct shunt_runtime *rt, int rc[4])
 {
-	int *rc = arg;
-	struct shunt_runtime *rt = shunt_job_runtime(ctx);
 	struct shunt_pool_id pool = { 1 };
 	struct shunt_type_id type = { 1u << 16 | 1u };
 
@@ -181,7 +180,42 @@ static int control_job(struct shunt_job_ctx *ctx, void *arg)
 	rc[1] = shunt_runtime_drain(rt, 0, NULL);
 	rc[2] = shunt_pool_destroy(rt, pool);
 	rc[3] = shunt_type_destroy(rt, type, 0);
+}
+
+static int control_job(struct shunt_job_ctx *ctx, void *arg)
+{
+	control_calls(shunt_job_runtime(ctx), arg);
 	return 0;
+}
+
+struct control_hook {
+	struct shunt_runtime *rt;
+	int rc[4];
+	atomic_bool over;
+};
+
+static void control_hook(void *arg, uint32_t worker)
+{
+	struct control_hook *h = arg;
+
+	(void)worker;
+	control_calls(h->rt, h->rc);
+	atomic_store(&h->over, true);
+}
+
+static void test_inside_hook(void **state)
+{
+	struct shunt_pool_opts po = tu_pool_opts("main", 1);
+	struct control_hook h = { .rt = tu_runtime() };
+
+	(void)state;
+	po.on_start = control_hook;
+	po.hook_arg = &h;
+	(void)tu_pool_with(h.rt, &po);
+	tu_wait_until(atomic_load(&h.over));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(h.rc[i], SHUNT_EDEADLK);
+	tu_destroy(h.rt, 0);
 }
 
 static void test_inside_job(void **state)
@@ -656,6 +690,7 @@ int main(void)
 		cmocka_unit_test(test_destroy_queued),
 		cmocka_unit_test(test_destroy_waiting_handler),
 		cmocka_unit_test(test_inside_job),
+		cmocka_unit_test(test_inside_hook),
 		cmocka_unit_test(test_drain_spawning),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_types),

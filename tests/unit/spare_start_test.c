@@ -278,7 +278,7 @@ static void test_active_stays(void **state)
 	for (uint32_t i = 0; i < 10000; i++) /* the spare that ran it has nothing to do now */
 		(void)sched_yield();
 	atomic_store(&begin.open, 1);
-	/* each is counted when it is made, and when it has begun */
+	/* each is counted when it has begun, and when the starter is done with it */
 	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 4); /* mo rlx: waited for. */
 	s = tu_spec(tu_type(f.rt, subject, "count_here", tu_count_job), &ran);
 	assert_int_equal(shunt_submit(f.rt, &s, NULL), 0);
@@ -393,6 +393,97 @@ static void test_one_of_two(void **state)
 	close_all(&awaited);
 }
 
+/*
+ * A pool of one worker that polls: what is submitted while its spare is made is said to nobody, and the spare, which
+ * never sleeps, runs it all the same.
+ */
+static void test_polls(void **state)
+{
+	static struct tu_gate held;
+	static atomic_uint ran;
+	struct shunt_pool_opts po = tu_pool_opts("polls", 1);
+	struct shunt_runtime *rt = tu_runtime();
+	struct shunt_pool_id id;
+	struct shunt_job_spec s;
+
+	(void)state;
+	memset(&held, 0, sizeof(held));
+	memset(&launch, 0, sizeof(launch));
+	atomic_store(&ran, 0);
+	po.idle = SHUNT_IDLE_POLL;
+	id = tu_pool_with(rt, &po);
+	sh_inject_set(on_launch, NULL);
+	s = tu_spec(tu_type(rt, id, "blocks", block_job), &held);
+	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+	tu_wait_until(atomic_load(&launch.arrived) == 1);
+	s = tu_spec(tu_type(rt, id, "count", tu_count_job), &ran);
+	assert_int_equal(shunt_submit(rt, &s, NULL), 0);
+	atomic_store(&launch.open, 1);
+	tu_wait_until(atomic_load(&ran) == 1); /* by the spare */
+	atomic_store(&held.open, 1);
+	tu_close(rt);
+	sh_inject_set(NULL, NULL);
+}
+
+/* There is room again while the spare is made: a submit that waits for it goes on. */
+static void test_room_before_its_spare(void **state)
+{
+	static atomic_uint ran;
+	struct shunt_job_opts o = SHUNT_JOB_OPTS_INIT;
+	struct wait w;
+
+	(void)state;
+	memset(&launch, 0, sizeof(launch));
+	open_all(&awaited, &w);
+	sh_inject_set(on_launch, NULL);
+	o.full_timeout_ns = TU_LONG_NS;
+	w.spec = tu_spec(f.count, &ran);
+	w.spec.on_full = SHUNT_ON_FULL_BLOCK;
+	w.spec.opts = &o;
+	w.submits = true;
+	start(&w);
+	tu_wait_until(atomic_load(&launch.arrived) == 1);
+	atomic_store(&awaited.open, 1);
+	tu_wait_until(atomic_load(&w.over));
+	assert_int_equal(w.said, 0);
+	atomic_store(&launch.open, 1);
+	nothing_is_left();
+	close_all(&awaited);
+}
+
+static void *destroy_main(void *arg)
+{
+	assert_int_equal(shunt_runtime_destroy(f.rt, NULL), 0);
+	return arg;
+}
+
+/* The runtime is destroyed while a spare is asked for: the wait ends with what it waits for, and is no deadlock. */
+static void test_destroy_meanwhile(void **state)
+{
+	pthread_t thread;
+	struct wait w;
+
+	(void)state;
+	memset(&launch, 0, sizeof(launch));
+	open_all(&awaited, &w);
+	sh_inject_set(on_launch, NULL);
+	w.limit_ns = SHUNT_FOREVER;
+	start(&w);
+	tu_wait_until(atomic_load(&launch.arrived) == 1);
+	assert_int_equal(pthread_create(&thread, NULL, destroy_main, NULL), 0);
+	tu_wait_until(sh_a32_load_rlx(&pool->stop) == 1); /* mo rlx: waited for. */
+	atomic_store(&refuse, true);
+	sh_inject_set(on_point, NULL);
+	atomic_store(&launch.open, 1);
+	for (uint32_t i = 0; i < 10000; i++)
+		(void)sched_yield();
+	assert_false(atomic_load(&w.over)); /* the spare gave up: no reason to end the wait */
+	atomic_store(&awaited.open, 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(w.said, 0);
+	sh_inject_set(NULL, NULL);
+}
+
 /* It gives up when nobody waits for it any more: the next one who blocks does not count on it. */
 static void test_gives_up_late(void **state)
 {
@@ -407,7 +498,7 @@ static void test_gives_up_late(void **state)
 	assert_int_equal(w.said, SHUNT_ETIMEDOUT);
 	atomic_store(&begin.open, 1);
 	tu_wait_until(atomic_load(&begin.arrived) == 1);
-	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 1); /* mo rlx: waited for. */
+	tu_wait_until(sh_a32_load_rlx(&pool->starts) == 2); /* mo rlx: waited for; both threads said so. */
 	atomic_store(&refuse, false);
 	atomic_store(&w.over, false);
 	start(&w);
@@ -430,6 +521,9 @@ int main(void)
 		cmocka_unit_test(test_slow_for_itself),
 		cmocka_unit_test(test_ends_before_its_spare),
 		cmocka_unit_test(test_one_of_two),
+		cmocka_unit_test(test_polls),
+		cmocka_unit_test(test_room_before_its_spare),
+		cmocka_unit_test(test_destroy_meanwhile),
 		cmocka_unit_test(test_gives_up_late),
 		cmocka_unit_test(test_active_stays),
 		cmocka_unit_test(test_pool_waits_for_it),
