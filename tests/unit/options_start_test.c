@@ -279,8 +279,8 @@ static void threads_refused(void **state)
 	forget();
 	sh_inject_set(nth_hook, &starter);
 	assert_int_equal(shunt_pool_create(rt, &po, &pool), SHUNT_ESYS);
-	expect_said("pools.p.spares_max: 64: the system has no thread that starts them; want none, or a higher limit of "
-		    "threads");
+	expect_said("pools.p.spares_max: 64: the system has no thread that starts them; want none, or a higher limit "
+		    "of threads");
 	sh_inject_set(NULL, NULL);
 	forget();
 	assert_int_equal(shunt_pool_create(rt, &po, &pool), 0);
