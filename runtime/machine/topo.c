@@ -75,8 +75,16 @@ static void note_variables(struct shunt_topo *t)
 						 used ? ", " : "", names[i]);
 }
 
-/* hwloc 2.9 does not look at all of its allocations, and writes through NULL: it begins only where there is enough. */
+/*
+ * hwloc 2.9 does not look at all of its allocations, and writes through NULL: it begins only where there is enough. A
+ * program with an allocator of its own is not asked for so much; hwloc does not use that one.
+ */
 #define LOAD_BYTES (16u << 20)
+
+static bool memory_is_there(void)
+{
+	return !sh_mem_own_pages() || sh_mem_fits(LOAD_BYTES);
+}
 
 /* Loads every cpu, also forbidden ones: `shunt topo` draws them. The allowed set is kept here. */
 static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
@@ -87,7 +95,7 @@ static int load(struct shunt_topo *t, const struct shunt_topo_opts *o)
 #if HWLOC_API_VERSION >= 0x00020500
 	flags |= HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
 #endif
-	if (SH_FAIL("topo.alloc") || !sh_mem_fits(LOAD_BYTES) || hwloc_topology_init(&t->hw) < 0) {
+	if (SH_FAIL("topo.alloc") || !memory_is_there() || hwloc_topology_init(&t->hw) < 0) {
 		t->hw = NULL;
 		return SHUNT_ENOMEM;
 	}
