@@ -225,7 +225,7 @@ struct shunt_pool_opts {
 
 /*
  * Starts a pool. With more workers than cpus, or on one cpu, none spins; a spin_ns is a warning in the log then.
- * 0; SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ELIMIT (64 pools; 1024 worker threads in all of them), SHUNT_EPLACE (the detail
+ * 0; SHUNT_EINVAL, SHUNT_EEXIST, SHUNT_ELIMIT (64 pools; 2048 worker threads in all of them), SHUNT_EPLACE (the detail
  * names the allowed cpus), SHUNT_EPERM (pin_required and the kernel refused), SHUNT_ENOMEM (the detail names the key and
  * how much: workers, key_slots, or stack_bytes), SHUNT_ESYS (the detail says how many threads the system allowed). A
  * stack_bytes without room for the thread-local data of the process is SHUNT_EINVAL. On error nothing is left behind.

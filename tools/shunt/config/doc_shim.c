@@ -70,7 +70,7 @@ static void section_head(FILE *f, enum sh_section section)
 {
 	static const char *const about[SH_SECTIONS] = {
 		[SH_RUNTIME] = "The whole runtime.",
-		[SH_POOLS] = "A mapping of names to pools, `pools: { io: { workers: 4 } }`. At most 64; 1024 workers.",
+		[SH_POOLS] = "A mapping of names to pools, `pools: { io: { workers: 4 } }`. At most 64; 2048 worker threads in all of them, spares too.",
 		[SH_TYPES] = "A mapping of names to job types, `types: { resize: { pool: cpu } }`. At most 1023.",
 		[SH_LOG] = "What reaches the log hook of the program.",
 	};
